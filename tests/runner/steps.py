@@ -1,0 +1,64 @@
+"""Which steps there are and what each runs. How a step is run is decided in `tests.runner.execute`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.bootstrap import CONSTRAINTS, ROOT, VENV, Environment
+
+PACKAGES = ("edge_models", "converter", "agent", "deploy")
+SECOND_ENVIRONMENT = Environment(
+    VENV.with_name(".venv-tflite-runtime"),
+    CONSTRAINTS.with_name("constraints-tflite-runtime.txt"),
+    frozenset({"tflite-runtime", "dev"}),
+)
+DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
+OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One line of the summary."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    """Arguments after the interpreter, run one after the other."""
+    is_pytest: bool = False
+    environment: Environment | None = None
+    """None is the environment that this runs in."""
+
+
+def step(name: str, root: Path = ROOT) -> Step:
+    """Return the step of that name."""
+    if name == "lint":
+        return Step(name=name, commands=(("-m", "ruff", "format", "--check", "."), ("-m", "ruff", "check", ".")))
+    if name == "types":
+        return Step(name=name, commands=(("-m", "mypy"),))
+    if name == "runtime":
+        arguments = ("-m", "pytest", "-m", "runtime", "tests/conformance")
+        return Step(name=name, commands=(arguments,), is_pytest=True, environment=SECOND_ENVIRONMENT)
+    paths = [f"tests/{name}"]
+    if name == "unit":
+        paths += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
+        paths += doctested(root)
+    return Step(name=name, commands=(("-m", "pytest", "--doctest-modules", *paths),), is_pytest=True)
+
+
+def doctested(root: Path = ROOT) -> list[str]:
+    """List the modules that hold examples: to collect the others would import all of TensorFlow for nothing."""
+    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*.py")))
+    return [str(path.relative_to(root)) for path in found if ">>> " in path.read_text(encoding="utf-8")]
+
+
+def expand(names: Iterable[str], root: Path = ROOT) -> Iterator[str]:
+    """Yield the names of the steps for what was asked: nothing means the default, `all` adds the suites there are."""
+    for name in list(names) or ["default"]:
+        if name == "default":
+            yield from DEFAULT
+        elif name == "all":
+            yield from DEFAULT
+            yield from (suite for suite in OPT_IN if (root / "tests" / suite).is_dir())
+        else:
+            yield name
