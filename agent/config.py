@@ -1,0 +1,247 @@
+"""agent.yaml as a tree of frozen dataclasses: strict, defaults visible, built once in ``__main__``.
+
+An unknown key, a wrong type or a value out of bounds is an error that names file, key path and what may stand there.
+Relative paths are relative to the directory of the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NewType
+
+from agent.errors import ConfigError
+from edge_models.errors import FieldError
+from edge_models.fields import decode, described
+from edge_models.manifest import MODEL_NAME
+
+DeviceId = NewType("DeviceId", str)
+DEVICE_ID = r"[a-z0-9-]{1,40}"
+RESERVED_IDS = ("group", "all")
+TOPIC = r"[^#+\x00]{1,200}"
+MAX_CONFIG_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """TLS to the broker, with a certificate whose common name is the id."""
+
+    ca: str = described("File with the certificates that may sign the broker's.")
+    cert: str | None = described("File with the device's certificate; its CN must be the id.", default=None)
+    key: str | None = described("File with the device's private key.", default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse half an identity."""
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key together, or neither")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConfig:
+    """The connection to the broker."""
+
+    host: str = described("Name or address of the broker.", default="localhost", max_length=253)
+    port: int = described("TCP port.", default=1883, ge=1, le=65535)
+    base: str = described("First level(s) of every topic.", default="driftline", pattern=r"[A-Za-z0-9_/-]{1,60}")
+    username: str | None = described("User name; the id with TLS certificates.", default=None)
+    password_file: str | None = described("File that holds the password and nothing else.", default=None)
+    protocol: Literal["auto", 5, "5", "3.1.1"] = described("MQTT version; auto tries 5, then 3.1.1.", default="auto")
+    max_packet_bytes: int = described("Largest packet to send or take.", default=65536, ge=1024, le=268435455)
+    keepalive_s: int = described("Seconds between pings.", default=30, ge=5, le=3600)
+    outbox_bytes: int = described("Bound on stored messages.", default=8 << 20, ge=65536, le=1 << 30)
+    tls: TlsConfig | None = described("TLS settings; none means plain TCP.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowConfig:
+    """How a candidate runs beside the active model before it may replace it."""
+
+    frames: int = described("Frames that both models must have seen.", default=200, ge=0, le=1_000_000)
+    deadline_s: float = described("Accept after this long even without traffic.", default=60.0, ge=1, le=604800)
+    min_agreement: float = described("Share of equal labels, unless a request is answered.", default=0.7, ge=0, le=1)
+    rate_hz: float = described("Frames copied to the candidate in a second.", default=20.0, ge=0.01, le=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionalConfig:
+    """How a new model must prove itself before it is committed."""
+
+    frames: int = described("Frames without a failure of the worker.", default=200, ge=0, le=1_000_000)
+    deadline_s: float = described("Commit after this long even without traffic.", default=120.0, ge=1, le=604800)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateConfig:
+    """Where models come from."""
+
+    url: str = described("Address of the registry's directory, such as http://fleet:8080.", pattern=r"https?://\S+")
+    root: str = described("File with the trusted root metadata (root.json).")
+    poll_s: float = described("Seconds between looks at the channel.", default=300.0, ge=1, le=604800)
+    check_timeout_s: float = described("Bound on one look at the channel.", default=60.0, ge=1, le=3600)
+    download_timeout_s: float = described("Bound on one download.", default=1800.0, ge=1, le=86400)
+    self_test_timeout_s: float = described("Bound on a candidate's self-test.", default=120.0, ge=1, le=3600)
+    max_bundle_bytes: int = described("Largest bundle to accept.", default=512 << 20, ge=1024, le=1 << 40)
+    attempts: int = described("Tries for one target before it is given up.", default=3, ge=1, le=28)
+    shadow: ShadowConfig = described("Running beside the active model.", default_factory=ShadowConfig)
+    provisional: ProvisionalConfig = described("Proving itself.", default_factory=ProvisionalConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySource:
+    """Recorded frames, played at a rate."""
+
+    type: Literal["replay"] = described("Kind of source.", default="replay")
+    path: str = described("npz with x (and y), or a folder of images.")
+    rate_hz: float = described("Frames in a second.", default=10.0, ge=0.001, le=100_000)
+    loop: bool = described("Start again at the end.", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSource:
+    """Frames or rows that something else publishes."""
+
+    type: Literal["mqtt"] = described("Kind of source.", default="mqtt")
+    topic: str = described("Topic to subscribe to; without wildcards.", pattern=TOPIC)
+    encoding: Literal["raw", "json"] = described("raw bytes of the array, or a JSON list.", default="json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvSource:
+    """Rows of a CSV file, one frame each."""
+
+    type: Literal["csv"] = described("Kind of source.", default="csv")
+    path: str = described("The file; its first line names the columns.")
+    columns: tuple[str, ...] = described("Columns in the model's order; empty means all.", default=(), max_length=4096)
+    label_column: str | None = described("Column with the true label, if there is one.", default=None)
+    rate_hz: float = described("Rows in a second.", default=10.0, ge=0.001, le=100_000)
+    loop: bool = described("Start again at the end.", default=False)
+
+
+SourceConfig = ReplaySource | MqttSource | CsvSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftConfig:
+    """How production data are compared with the training data."""
+
+    window: int = described("Frames in a window.", default=200, ge=20, le=100_000)
+    detectors: tuple[dict[str, object], ...] = described(
+        "Change detectors: a name such as adwin or River's class, and its parameters.",
+        default_factory=lambda: ({"name": "adwin", "delta": 0.002},),
+        max_length=16,
+    )
+    confirm_windows: int = described("Windows that must differ before a request.", default=2, ge=1, le=100)
+    cooldown_s: float = described("Seconds between the ends and starts of requests.", default=86400.0, ge=0, le=1e9)
+
+    def __post_init__(self) -> None:
+        """Refuse a detector without a name."""
+        for detector in self.detectors:
+            if not isinstance(detector.get("name"), str):
+                raise ValueError(  # noqa: TRY004 - a wrong document is a ValueError here, decode() wraps it
+                    "a name (a string) in every item of detectors, such as adwin"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportConfig:
+    """What the device tells."""
+
+    state_s: float = described("Seconds between two state messages.", default=30.0, ge=0.1, le=86400)
+    stats: bool = described("Publish a row of statistics for each window.", default=True)
+    predictions_hz: float = described("Predictions published in a second; 0 means none.", default=0.0, ge=0, le=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesConfig:
+    """Inputs worth labelling that may leave the device; off unless asked for."""
+
+    enabled: bool = described("Whether inputs may leave the device.", default=False)
+    budget_per_day: int = described("Largest number of samples in a day.", default=200, ge=0, le=1_000_000)
+    rate_hz: float = described("Largest rate.", default=5.0, ge=0.001, le=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeAssistantConfig:
+    """Announcing the device to Home Assistant."""
+
+    enabled: bool = described("Publish the discovery message.", default=True)
+    prefix: str = described("Home Assistant's discovery prefix.", default="homeassistant", pattern=TOPIC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """The whole of agent.yaml: one agent, one model slot, one id."""
+
+    id: str = described("Id of this agent: CN, user name and client id.", pattern=DEVICE_ID)
+    model: str = described("Name of the model slot.", pattern=MODEL_NAME)
+    channel: str = described("Channel of the model to follow.", default="stable", pattern=MODEL_NAME)
+    state_dir: str = described("Directory for everything that must survive a restart.")
+    bundle: str | None = described("Bundle to start with when none is active.", default=None)
+    artifact: str | None = described("Artifact to run; the best that fits when left out.", default=None)
+    mqtt: MqttConfig = described("The broker.", default_factory=MqttConfig)
+    update: UpdateConfig | None = described("Where models come from; none means never.", default=None)
+    source: SourceConfig | None = described("Where frames come from.", default=None)
+    drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
+    report: ReportConfig = described("What is told.", default_factory=ReportConfig)
+    samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
+    groups: tuple[str, ...] = described("Groups whose desired model counts.", default=(), max_length=16)
+    labels: dict[str, str] = described("Free labels such as site and region.", default_factory=dict, max_length=32)
+    homeassistant: HomeAssistantConfig = described("Home Assistant.", default_factory=HomeAssistantConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse reserved ids."""
+        if self.id in RESERVED_IDS:
+            raise ValueError(f"an id other than {', '.join(RESERVED_IDS)}")
+
+
+def load_config(path: Path) -> AgentConfig:
+    """Read and check agent.yaml.
+
+    Raises:
+        ConfigError: It is missing, no YAML, or holds a wrong value.
+    """
+    import yaml
+
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; expected a file such as agent.yaml in README.md") from exc
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path}: more than {MAX_CONFIG_BYTES} bytes, expected a configuration")
+    try:
+        document = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(exc).split())}") from exc
+    try:
+        config = decode(AgentConfig, document, unknown="refuse")
+    except FieldError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    return resolved(config, path.absolute().parent)
+
+
+def resolved(config: AgentConfig, base: Path) -> AgentConfig:
+    """The same configuration with every path made absolute from ``base``."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(base / Path(path).expanduser())
+
+    tls = config.mqtt.tls and dataclasses.replace(
+        config.mqtt.tls,
+        ca=str(base / config.mqtt.tls.ca),
+        cert=absolute(config.mqtt.tls.cert),
+        key=absolute(config.mqtt.tls.key),
+    )
+    update = config.update and dataclasses.replace(config.update, root=str(base / config.update.root))
+    source = config.source
+    if isinstance(source, (ReplaySource, CsvSource)):
+        source = dataclasses.replace(source, path=str(base / source.path))
+    return dataclasses.replace(
+        config,
+        state_dir=str(base / config.state_dir),
+        bundle=absolute(config.bundle),
+        mqtt=dataclasses.replace(config.mqtt, password_file=absolute(config.mqtt.password_file), tls=tls),
+        update=update,
+        source=source,
+    )

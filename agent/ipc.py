@@ -1,0 +1,314 @@
+"""Messages between supervisor and worker, and their frames on the socketpair.
+
+A frame is two big-endian 32-bit lengths, a JSON header (one of the dataclasses below, told apart by ``type``) and a
+raw body, which carries arrays without a detour through text. Both lengths are bounded before anything is kept; a
+frame that breaks a rule ends the worker, never the supervisor.
+
+    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, EvidenceOn, ResetDrift, Snapshot,
+                          Feedback, Stop at any time
+    active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, PredictionOut, SampleOut,
+                          ShadowFrame, SourceEnded; or Failed and the end
+    candidate  -> supervisor: Ready, SelfTest, Heartbeat, then one ShadowVerdict for every FrameIn; or Failed
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from agent.config import DriftConfig, SamplesConfig, SourceConfig
+from agent.errors import IpcError
+from edge_models.errors import FieldError
+from edge_models.fields import decode_json, described, encode
+from edge_models.tensors import Dtype
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
+HEARTBEAT_S = 1.0  # a worker beats at least this often, with or without frames
+_LENGTHS = struct.Struct(">II")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure:
+    """First message to a worker: what to run, and on what."""
+
+    type: Literal["configure"] = described("Kind of message.", default="configure")
+    role: Literal["active", "candidate"] = described("A candidate tests itself and answers shadow frames only.")
+    bundle_dir: str = described("Directory of the bundle.")
+    bundle: str = described("Id that the manifest in it must have.")
+    artifact: str = described("Artifact to run.")
+    source: SourceConfig | None = described("Where frames come from; null for a candidate.", default=None)
+    drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
+    samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
+    predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
+    position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
+    boot: int = described("Counts starts of the supervisor.", default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameIn:
+    """One frame for the worker; the body is the array, or JSON text."""
+
+    type: Literal["frame_in"] = described("Kind of message.", default="frame_in")
+    origin: Literal["mqtt", "shadow"] = described("From an mqtt source, or a copy of what the active worker saw.")
+    encoding: Literal["raw", "json"] = described("How the body holds the array.", default="raw")
+    dtype: Dtype | None = described("Element type of a raw body; null means as the manifest says.", default=None)
+    shape: tuple[int, ...] | None = described("Shape of a raw body; null means as the manifest says.", default=None)
+    position: int | None = described("Index of the frame in its source, if it has one.", default=None)
+    label_of_active: int | None = described("What the active model said (shadow).", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowOn:
+    """Start or stop copying frames out as ShadowFrame."""
+
+    type: Literal["shadow_on"] = described("Kind of message.", default="shadow_on")
+    on: bool = described("Whether to copy.")
+    rate_hz: float = described("Largest rate.", default=20.0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesOn:
+    """Start or stop choosing frames worth labelling."""
+
+    type: Literal["samples_on"] = described("Kind of message.", default="samples_on")
+    on: bool = described("Whether to choose.")
+    budget_left: int = described("Samples that may still leave today.", default=0, ge=0)
+    signal: str | None = described("The signal that drifted most, if one is known.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceOn:
+    """Start (again, from nothing) or stop merging whole windows into the evidence sketch that Window carries."""
+
+    type: Literal["evidence_on"] = described("Kind of message.", default="evidence_on")
+    on: bool = described("Whether to merge.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetDrift:
+    """Forget all detectors' memory and the window in progress: a new normal starts now."""
+
+    type: Literal["reset_drift"] = described("Kind of message.", default="reset_drift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Send the next frame as SampleOut with why=snapshot, whatever the budget says."""
+
+    type: Literal["snapshot"] = described("Kind of message.", default="snapshot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """The true label of an earlier prediction."""
+
+    type: Literal["feedback"] = described("Kind of message.", default="feedback")
+    id: str = described("Id of the prediction: boot-seq.", max_length=64)
+    label: int = described("True class.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Finish the frame in hand and exit with 0."""
+
+    type: Literal["stop"] = described("Kind of message.", default="stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The model is loaded."""
+
+    type: Literal["ready"] = described("Kind of message.", default="ready")
+    runtime: str = described("Runtime and version.")
+    artifact: str = described("Artifact that runs.")
+    rss_kb: int = described("Resident memory of the worker.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """How the candidate did on the golden inputs."""
+
+    type: Literal["self_test"] = described("Kind of message.", default="self_test")
+    ok: bool = described("Whether it may go on.")
+    reason: str = described("One sentence when it may not.", default="")
+    worst_lsb: int = described("Largest difference in the stored code.", default=0)
+    top1: float = described("Share of equal largest outputs.", default=1.0)
+    p50_us: float = described("Median time of one inference.", default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A detector saw a change."""
+
+    type: Literal["alarm"] = described("Kind of message.", default="alarm")
+    position: int = described("Index of the frame.", ge=0)
+    signal: str = described("Name of the signal.")
+    detector: str = described("Name of the detector.")
+    value: float = described("The signal's value, or the detector's statistic.", default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Figures of one full, non-overlapping window of frames."""
+
+    type: Literal["window"] = described("Kind of message.", default="window")
+    start: int = described("Index of its first frame.", ge=0)
+    position: int = described("Index of its last frame.", ge=0)
+    n: int = described("Frames in it.", ge=0)
+    seconds: float = described("How long it took.", ge=0)
+    rate_hz: float = described("Frames in a second.", ge=0)
+    p50_us: float = described("Median time from frame to prediction.", ge=0)
+    p95_us: float = described("95th percentile of it.", ge=0)
+    mean_confidence: float | None = described("Mean of the largest probability.", default=None)
+    classes: dict[str, int] = described("Predictions by class index.", default_factory=dict)
+    sketch: str = described("Encoded sketch of the window.", default="")
+    profile: str = described("Id of the profile that the sketch belongs to; empty without a profile.", default="")
+    effects: dict[str, float] = described("KS distance of each signal from the profile.", default_factory=dict)
+    class_effect: float | None = described("Total variation of the classes from the profile's.", default=None)
+    evidence: str = described("Merged sketch since EvidenceOn; empty while off.", default="")
+    evidence_n: int = described("Frames in it.", default=0, ge=0)
+    refused: int = described("Frames that did not fit the model's input.", default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionOut:
+    """One prediction for the prediction topic."""
+
+    type: Literal["prediction_out"] = described("Kind of message.", default="prediction_out")
+    position: int | None = described("Index of the frame in its source.", default=None)
+    seq: int = described("Counts predictions of this worker.", ge=0)
+    label: int | None = described("Predicted class.", default=None)
+    confidence: float | None = described("Its probability.", default=None)
+    latency_us: float = described("From frame to prediction.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleOut:
+    """A frame worth labelling; the body is the array as the source delivered it."""
+
+    type: Literal["sample_out"] = described("Kind of message.", default="sample_out")
+    position: int | None = described("Index of the frame in its source.", default=None)
+    seq: int = described("Counts predictions of this worker.", ge=0)
+    why: str = described("drift, uncertain or snapshot.")
+    dtype: Dtype = described("Element type of the body.")
+    shape: tuple[int, ...] = described("Shape of the body.")
+    predicted: int | None = described("Predicted class.", default=None)
+    confidence: float | None = described("Its probability.", default=None)
+    signal: str | None = described("The signal that made it interesting.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowFrame:
+    """A copy of a frame with the active model's answer; the body is the array."""
+
+    type: Literal["shadow_frame"] = described("Kind of message.", default="shadow_frame")
+    position: int | None = described("Index of the frame in its source.", default=None)
+    label: int | None = described("What the active model said.", default=None)
+    dtype: Dtype = described("Element type of the body.")
+    shape: tuple[int, ...] = described("Shape of the body.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowVerdict:
+    """How the candidate compares so far."""
+
+    type: Literal["shadow_verdict"] = described("Kind of message.", default="shadow_verdict")
+    n: int = described("Shadow frames run.", ge=0)
+    agree: int = described("Of them, with the active model's label.", ge=0)
+    nan: int = described("Of them, with an output that is no finite number.", ge=0)
+    p95_us: float = described("95th percentile of the time of one frame.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The worker lives, and this is how far it has come."""
+
+    type: Literal["heartbeat"] = described("Kind of message.", default="heartbeat")
+    position: int = described("Index of the next frame to take.", ge=0)
+    seq: int = described("Frames run by this worker.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEnded:
+    """The source has no more frames; the worker stays."""
+
+    type: Literal["source_ended"] = described("Kind of message.", default="source_ended")
+    position: int = described("Index after the last frame.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The worker cannot go on and exits."""
+
+    type: Literal["failed"] = described("Kind of message.", default="failed")
+    code: Literal["bundle", "runtime", "source", "config", "internal"] = described("Whose fault it is.")
+    message: str = described("One sentence.", max_length=2000)
+
+
+ToWorker = Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | Snapshot | Feedback | Stop
+FromWorker = (
+    Ready | SelfTest | Alarm | Window | PredictionOut | SampleOut | ShadowFrame | ShadowVerdict | Heartbeat
+    | SourceEnded | Failed
+)  # fmt: skip
+Message = ToWorker | FromWorker
+
+
+def encode_frame(message: Message, body: bytes = b"") -> bytes:
+    """The bytes of one frame.
+
+    Raises:
+        IpcError: Header or body is over its bound.
+    """
+    header = json.dumps(encode(message), separators=(",", ":")).encode()
+    _check_lengths(len(header), len(body))
+    return b"".join((_LENGTHS.pack(len(header), len(body)), header, body))
+
+
+class FrameReader:
+    """Collects bytes of a stream into messages; holds at most one unfinished frame."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[Message, bytes]]:
+        """All frames that are complete with these bytes.
+
+        Raises:
+            IpcError: A length is over its bound, or a header is no message. The stream cannot be used any more.
+        """
+        self._pending += data
+        frames: list[tuple[Message, bytes]] = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _next(self) -> tuple[Message, bytes] | None:
+        if len(self._pending) < _LENGTHS.size:
+            return None
+        header_bytes, body_bytes = _LENGTHS.unpack_from(self._pending)
+        _check_lengths(header_bytes, body_bytes)
+        end = _LENGTHS.size + header_bytes + body_bytes
+        if len(self._pending) < end:
+            return None
+        header = bytes(self._pending[_LENGTHS.size : _LENGTHS.size + header_bytes])
+        body = bytes(self._pending[_LENGTHS.size + header_bytes : end])
+        del self._pending[:end]
+        return _decode_header(header), body
+
+
+def _decode_header(header: bytes) -> Message:
+    try:
+        return cast("Message", decode_json(cast("Any", Message), header, max_bytes=MAX_HEADER_BYTES))
+    except FieldError as exc:
+        raise IpcError(f"header of a frame: {exc}") from exc
+
+
+def _check_lengths(header_bytes: int, body_bytes: int) -> None:
+    if not 0 < header_bytes <= MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
+        raise IpcError(
+            f"frame with a header of {header_bytes} and a body of {body_bytes} bytes, "
+            f"expected at most {MAX_HEADER_BYTES} and {MAX_BODY_BYTES}"
+        )

@@ -1,0 +1,262 @@
+"""All durable writes of the agent: nothing else under agent/ may create, change, rename or remove a file.
+
+Every method leaves either the old state or the new one after a power cut: content goes to a temporary name in the same
+directory, is fsynced, renamed, and the directory is fsynced. Each single step is announced to an observer before it is
+taken, so a test can record the steps, or raise in the middle of them to play a power cut.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from agent.errors import StorageError
+
+TEMPORARY_SUFFIX = ".tmp"
+_COPY_BYTES = 1 << 20
+_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}  # FAT, other device, ...
+
+Step = Literal["mkdir", "create", "write", "truncate", "fsync", "rename", "link", "fsync_dir", "remove", "database"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One step towards the disk, as the observer sees it before it is taken."""
+
+    step: Step
+    path: Path
+    target: Path | None = None  # of rename and link: the new name
+    data: bytes = b""  # of write
+
+
+Observer = Callable[[Operation], None]
+
+
+class Storage:
+    """The state directory.
+
+    Args:
+        root: Made when missing. Paths given to the methods may be relative to it; all must lie inside it.
+        observer: Called before each step.
+
+    Raises:
+        StorageError: The directory cannot be made.
+    """
+
+    def __init__(self, root: Path, *, observer: Observer | None = None) -> None:
+        self.root = root.absolute()
+        self._observer = observer
+        with _wrapped(f"{root}: cannot be made"):
+            self.root.mkdir(parents=True, exist_ok=True)
+
+    def path(self, path: Path | str) -> Path:
+        """The absolute form of a path inside the root."""
+        absolute = Path(os.path.normpath(self.root / path))
+        if not absolute.is_relative_to(self.root):
+            raise ValueError(f"{path} is outside of {self.root}")
+        return absolute
+
+    def read(self, path: Path | str, *, max_bytes: int) -> bytes | None:
+        """The content of a file, or None when there is none.
+
+        Raises:
+            StorageError: It cannot be read, or is longer than ``max_bytes``.
+        """
+        file = self.path(path)
+        try:
+            with file.open("rb") as stream:
+                data = stream.read(max_bytes + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise StorageError(f"{file}: cannot be read: {exc.strerror}") from exc
+        if len(data) > max_bytes:
+            raise StorageError(f"{file}: more than {max_bytes} bytes")
+        return data
+
+    def write_atomic(self, path: Path | str, data: bytes) -> None:
+        """Give a file this content; after a power cut it has the old content or the new one.
+
+        Raises:
+            StorageError: No space, read-only, ...; the old content is still there.
+        """
+        file = self.path(path)
+        temporary = file.with_name(file.name + TEMPORARY_SUFFIX)
+        with self.open_part(temporary, keep_bytes=0) as part:
+            part.append(data)
+        self.rename(temporary, file)
+
+    def open_part(self, path: Path | str, *, keep_bytes: int | None = None) -> PartFile:
+        """Open a file that grows piece by piece, such as a download.
+
+        Args:
+            path: The file; created when missing.
+            keep_bytes: Cut it to this length first; None keeps all that is there.
+        """
+        return PartFile(self.path(path), keep_bytes=keep_bytes, announce=self._announce)
+
+    def rename(self, source: Path | str, target: Path | str) -> None:
+        """Move a file or directory inside the root, atomically, and make the move durable."""
+        old, new = self.path(source), self.path(target)
+        self._announce(Operation(step="rename", path=old, target=new))
+        with _wrapped(f"{old}: cannot be renamed to {new.name}"):
+            old.replace(new)
+        self._sync_dir(new.parent)
+        if old.parent != new.parent:
+            self._sync_dir(old.parent)
+
+    def link(self, source: Path | str, target: Path | str) -> None:
+        """Give a file a second name, or a durable copy where the file system has no links."""
+        old, new = self.path(source), self.path(target)
+        self._announce(Operation(step="link", path=old, target=new))
+        with _wrapped(f"{old}: cannot be linked to {new}"):
+            try:
+                os.link(old, new)
+            except OSError as exc:
+                if exc.errno not in _NO_LINKS:
+                    raise
+                self._copy(old, new)
+        self._sync_dir(new.parent)
+
+    def make_dir(self, path: Path | str) -> Path:
+        """Make a directory with its parents, durably; nothing happens when it is there."""
+        directory = self.path(path)
+        for step in reversed([directory, *directory.parents]):
+            if step.is_relative_to(self.root) and not step.is_dir():
+                self._announce(Operation(step="mkdir", path=step))
+                with _wrapped(f"{step}: cannot be made"):
+                    step.mkdir(exist_ok=True)
+                self._sync_dir(step.parent)
+        return directory
+
+    def remove(self, path: Path | str) -> None:
+        """Remove a file or a whole directory; nothing happens when there is none."""
+        victim = self.path(path)
+        if not os.path.lexists(victim):
+            return
+        self._announce(Operation(step="remove", path=victim))
+        with _wrapped(f"{victim}: cannot be removed"):
+            if victim.is_dir() and not victim.is_symlink():
+                shutil.rmtree(victim)
+            else:
+                victim.unlink(missing_ok=True)
+        self._sync_dir(victim.parent)
+
+    def sync_tree(self, path: Path | str) -> None:
+        """Make durable what a library wrote into a directory, such as python-tuf's metadata."""
+        for directory, _, names in os.walk(self.path(path)):
+            for name in names:
+                self._sync_file(Path(directory) / name)
+            self._sync_dir(Path(directory))
+
+    def database(self, path: Path | str) -> sqlite3.Connection:
+        """Open an SQLite database in WAL mode; a power cut may lose the last commits, never the file.
+
+        Raises:
+            StorageError: It cannot be opened, or is no database.
+        """
+        file = self.path(path)
+        self._announce(Operation(step="database", path=file))
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = sqlite3.connect(file, isolation_level=None, timeout=5.0)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error as exc:
+            if connection is not None:
+                connection.close()
+            raise StorageError(f"{file}: cannot be opened: {exc}") from exc
+        return connection
+
+    def _copy(self, old: Path, new: Path) -> None:
+        with old.open("rb") as source, self.open_part(new, keep_bytes=0) as part:
+            while chunk := source.read(_COPY_BYTES):
+                part.append(chunk)
+
+    def _sync_file(self, file: Path) -> None:
+        self._announce(Operation(step="fsync", path=file))
+        with _wrapped(f"{file}: cannot be synced"):
+            _fsync(file, os.O_RDONLY)
+
+    def _sync_dir(self, directory: Path) -> None:
+        self._announce(Operation(step="fsync_dir", path=directory))
+        with _wrapped(f"{directory}: cannot be synced"):
+            _fsync(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+    def _announce(self, operation: Operation) -> None:
+        if self._observer is not None:
+            self._observer(operation)
+
+
+class PartFile:
+    """A file that grows; leaving the ``with`` block syncs it."""
+
+    def __init__(self, path: Path, *, keep_bytes: int | None, announce: Observer) -> None:
+        self.path = path
+        self._announce = announce
+        existed = path.exists()
+        if not existed:
+            announce(Operation(step="create", path=path))
+        with _wrapped(f"{path}: cannot be opened"):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.size_bytes = os.fstat(self._fd).st_size
+            if keep_bytes is not None and keep_bytes < self.size_bytes:
+                announce(Operation(step="truncate", path=path))
+                os.ftruncate(self._fd, keep_bytes)
+                self.size_bytes = keep_bytes
+            os.lseek(self._fd, self.size_bytes, os.SEEK_SET)
+
+    def append(self, data: bytes) -> None:
+        """Add to the end."""
+        self._announce(Operation(step="write", path=self.path, data=data))
+        with _wrapped(f"{self.path}: cannot be written"):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        self.size_bytes += len(data)
+
+    def sync(self) -> None:
+        """Make durable what was appended so far."""
+        self._announce(Operation(step="fsync", path=self.path))
+        with _wrapped(f"{self.path}: cannot be synced"):
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close without a sync."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.sync()
+        finally:
+            self.close()
+
+
+def _fsync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _wrapped(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StorageError(f"{what}: {exc.strerror}") from exc
