@@ -1,0 +1,106 @@
+"""Which runtimes are here and which artifact of a bundle they can run; standard library only.
+
+The supervisor asks these questions and must stay small, so no runtime and no numpy is imported before ``open_engine``.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from edge_models.errors import RuntimeMissingError, UnsupportedArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edge_models.bundle import Bundle
+    from edge_models.engines.port import Engine
+    from edge_models.manifest import Artifact, Manifest
+
+TFLITE_RUNTIMES = ("ai-edge-litert", "tflite-runtime")
+"""Distributions with a TFLite interpreter, the preferred one first."""
+
+
+def available_runtimes() -> dict[str, str]:
+    """Version of each installed runtime by distribution name, from package metadata alone.
+
+    tflite-runtime is left out beside numpy 2: it declares no upper bound and imports, but cannot construct an
+    interpreter there. The proof by construction is made when an engine is opened.
+    """
+    versions = {name: version for name in TFLITE_RUNTIMES if (version := _version(name)) is not None}
+    numpy = _version("numpy")
+    if numpy is None or int((re.match(r"\d+", numpy) or ["2"])[0]) >= 2:
+        versions.pop("tflite-runtime", None)
+    if numpy is None:
+        versions.clear()
+    return versions
+
+
+def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], preferred: str | None = None) -> str:
+    """The name of the artifact that a device with these runtimes runs.
+
+    Without a preference int8 TFLite comes first, then other TFLite, then the rest by name.
+
+    Args:
+        manifest: Of the bundle.
+        runtimes_available: Names as in ``available_runtimes``.
+        preferred: What the operator asks for; nothing else is taken then.
+
+    Raises:
+        UnsupportedArtifactError: ``preferred`` is not in the bundle.
+        RuntimeMissingError: No runtime here runs it, or any.
+    """
+    here = frozenset(runtimes_available)
+    if preferred is not None and preferred not in manifest.artifacts:
+        known = ", ".join(manifest.artifacts)
+        raise UnsupportedArtifactError(f"{manifest.model} {manifest.version} has no artifact {preferred}, only {known}")
+    candidates = (
+        [preferred] if preferred is not None else sorted(manifest.artifacts, key=lambda name: _rank(manifest, name))
+    )
+    for name in candidates:
+        if here & frozenset(manifest.artifacts[name].requires.runtimes):
+            return name
+    wanted = sorted({runtime for name in candidates for runtime in manifest.artifacts[name].requires.runtimes})
+    raise RuntimeMissingError(
+        f"{manifest.model} {manifest.version} needs {' or '.join(wanted) or 'no known runtime'}, "
+        f"found {', '.join(sorted(here)) or 'none'}; install one of them"
+    )
+
+
+def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, delegates: bool = True) -> Engine:
+    """Load an artifact into the engine that its manifest names.
+
+    Args:
+        bundle: Opened, so its files are known to be right.
+        artifact_name: Which artifact.
+        num_threads: For the runtime; more than 1 was slower for small models on every machine measured.
+        delegates: False for the runtime's plain kernels, which agree between machines.
+
+    Raises:
+        BundleError: No such artifact, or its file changed.
+        RuntimeMissingError: No working runtime for its engine.
+        UnsupportedArtifactError: The runtime refuses it, or no engine of that name exists.
+    """
+    artifact = bundle.artifact(artifact_name)
+    match artifact.engine:
+        case "tflite":
+            from edge_models.engines.tflite import TfliteEngine
+
+            return TfliteEngine(artifact, bundle.read(artifact.file), num_threads=num_threads, delegates=delegates)
+        case other:
+            raise UnsupportedArtifactError(f"artifact {artifact_name} is for engine {other}, expected tflite")
+
+
+def _rank(manifest: Manifest, name: str) -> tuple[int, str]:
+    artifact: Artifact = manifest.artifacts[name]
+    if artifact.engine != "tflite":
+        return 2, name
+    return (0 if artifact.input.dtype == "int8" else 1), name
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
