@@ -37,6 +37,7 @@ T = TypeVar("T")
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 Unknown = Literal["ignore", "refuse"]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can escape one alone; nothing can then store or send it
 _SHOWN = 60  # characters of a wrong value that an error message repeats
 
 
@@ -166,8 +167,9 @@ def _decode(kind: Any, value: object, where: str, unknown: Unknown, meta: Descri
         item_kind = typing.get_args(kind)[1]
         items = _expect(value, dict, where, "a mapping")
         _check_length(items, meta, where, "keys")
+        inner = dataclasses.replace(meta, max_length=None)
         return {
-            _expect(key, str, where, "string keys"): _decode(item_kind, item, _join(where, str(key)), unknown, meta)
+            _decode_str(key, where, Described(doc="")): _decode(item_kind, item, _join(where, str(key)), unknown, inner)
             for key, item in items.items()
         }
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -247,16 +249,23 @@ def _decode_tuple(kind: Any, value: object, where: str, unknown: Unknown, meta: 
 
 
 def _decode_int(value: object, where: str, meta: Described) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not _inside(value, meta):
+    # JSON has one kind of number: 3.0 is an integer (JSON Schema 2020-12 Validation, section 6.1.1).
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole or not _inside(cast("float", value), meta):
         raise FieldError(where, _shown(value), "an integer" + _bounds(meta))
-    return value
+    return int(cast("float", value))
 
 
 def _decode_float(value: object, where: str, meta: Described) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(cast("float", value)) or not _inside(cast("float", value), meta):
+    number = math.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf  # an integer of more than 308 digits
+    if not math.isfinite(number) or not _inside(number, meta):
         raise FieldError(where, _shown(value), "a finite number" + _bounds(meta))
-    return float(cast("float", value))
+    return number
 
 
 def _decode_bool(value: object, where: str, meta: Described) -> bool:  # noqa: ARG001 - one signature for all scalars
@@ -265,6 +274,8 @@ def _decode_bool(value: object, where: str, meta: Described) -> bool:  # noqa: A
 
 def _decode_str(value: object, where: str, meta: Described) -> str:
     text: str = _expect(value, str, where, "a string")
+    if not text.isascii() and _SURROGATE.search(text):
+        raise FieldError(where, _shown(text), "Unicode text without halves of surrogate pairs")
     _check_length(text, meta, where, "characters")
     if meta.pattern is not None and not re.fullmatch(meta.pattern, text):
         raise FieldError(where, _shown(text), f"a string like {meta.pattern}")
@@ -291,9 +302,10 @@ def _expect(value: object, kind: type[Any], where: str, expected: str) -> Any:
 
 
 def _one_of(value: object, allowed: Any, where: str) -> Any:
-    if value not in allowed:
-        raise FieldError(where, _shown(value), "one of " + ", ".join(str(item) for item in allowed))
-    return value
+    for item in allowed:
+        if value == item and isinstance(value, bool) is isinstance(item, bool):  # in Python True == 1
+            return item
+    raise FieldError(where, _shown(value), "one of " + ", ".join(str(item) for item in allowed))
 
 
 def _check_length(value: Any, meta: Described, where: str, unit: str) -> None:
