@@ -1,0 +1,1 @@
+"""The demo: what its cameras see, what its report says."""
