@@ -23,6 +23,7 @@ from agent.errors import IpcError
 from edge_models.errors import FieldError
 from edge_models.fields import decode_json, described, encode
 from edge_models.tensors import Dtype
+from edge_models.wire.telemetry import SampleReason
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
@@ -96,7 +97,7 @@ class ResetDrift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Send the next frame as SampleOut with why=snapshot, whatever the budget says."""
+    """Send the next frame as SampleOut with why=operator, whatever the budget says."""
 
     type: Literal["snapshot"] = described("Kind of message.", default="snapshot")
 
@@ -192,7 +193,7 @@ class SampleOut:
     type: Literal["sample_out"] = described("Kind of message.", default="sample_out")
     position: int | None = described("Index of the frame in its source.", default=None)
     seq: int = described("Counts predictions of this worker.", ge=0)
-    why: str = described("drift, uncertain or snapshot.")
+    why: SampleReason = described("Why it is worth a label; operator answers a Snapshot.")
     dtype: Dtype = described("Element type of the body.")
     shape: tuple[int, ...] = described("Shape of the body.")
     predicted: int | None = described("Predicted class.", default=None)
