@@ -68,4 +68,4 @@ class ConverterError(DeployError):
 
 
 class Terminated(BaseException):
-    """SIGTERM has arrived; like KeyboardInterrupt no Exception: only `finally`, daemons' loops and deploy.cli see it."""
+    """SIGTERM has arrived; like KeyboardInterrupt no Exception, so only `finally`, daemons and deploy.cli see it."""
