@@ -31,12 +31,14 @@ def watch() -> Watch:
 
 
 def predict(one: Watch, bundle: BundleId, position: int, label: int) -> None:
-    message = Prediction(id=f"1-{position}", up=0.0, bundle=bundle, position=position, label=label, confidence=1.0)
+    message = Prediction(
+        id=f"1-{position}", ts=None, up=0.0, bundle=bundle, position=position, label=label, confidence=1.0
+    )
     one.record("driftline/pi-1/prediction", encode_message(message))
 
 
 def drift(one: Watch, state: DriftState, position: int) -> None:
-    one.record("driftline/pi-1/drift", encode_message(DriftReport(up=0.0, state=state, position=position)))
+    one.record("driftline/pi-1/drift", encode_message(DriftReport(ts=None, up=0.0, state=state, position=position)))
 
 
 def test_accuracy_is_counted_apart_before_in_and_after_the_drift() -> None:
@@ -56,7 +58,7 @@ def test_accuracy_is_counted_apart_before_in_and_after_the_drift() -> None:
 def test_a_delivered_picture_does_not_count_as_after() -> None:
     one = watch()
     sample = SampleMessage(
-        id="1-25", up=0.0, bundle=OLD, position=25, why=SampleReason.DRIFT, dtype="uint8", shape=(1,), x="AA=="
+        id="1-25", ts=None, up=0.0, bundle=OLD, position=25, why=SampleReason.DRIFT, dtype="uint8", shape=(1,), x="AA=="
     )
 
     one.record("driftline/pi-1/sample", encode_message(sample))
@@ -89,7 +91,7 @@ def test_a_repeated_retained_report_is_not_another_alarm() -> None:
 def test_only_a_proved_bundle_counts_as_committed() -> None:
     one = watch()
     for phase, committed in [(UpdatePhase.PROVISIONAL, False), (UpdatePhase.COMMITTED, True)]:
-        state = ModelState(up=0.0, phase=phase, installed=ModelVersion(bundle=NEW))
+        state = ModelState(ts=None, up=0.0, phase=phase, installed=ModelVersion(bundle=NEW))
         one.record("driftline/pi-1/model/state", encode_message(state))
         assert one.devices["pi-1"].has_committed(NEW) is committed
 
