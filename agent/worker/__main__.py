@@ -1,0 +1,58 @@
+"""``python -m agent.worker --fd N``: an inference worker, started by the supervisor and of no use alone."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+from agent.child import die_with_parent
+from agent.clock import SystemClock
+from agent.ipc import Configure
+from agent.worker.link import SupervisorLink
+from agent.worker.loop import Loop, Role
+
+CANDIDATE_NICENESS = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the supervisor at the other end of the socket; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m agent.worker", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the socket to the supervisor")
+    arguments = parser.parse_args(argv)
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing here has to be saved
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    try:
+        connection = socket.socket(fileno=arguments.fd)
+    except OSError as exc:
+        print(
+            f"driftline-agent worker: error: --fd {arguments.fd} is no socket ({exc.strerror}), expected the one that "
+            "the supervisor hands over; start driftline-agent run instead",
+            file=sys.stderr,
+        )
+        return 2
+    return Loop(link=SupervisorLink(connection), open_role=_open_role, clock=SystemClock()).run()
+
+
+def _open_role(configure: Configure, link: SupervisorLink) -> Role:
+    if configure.role == "candidate":
+        from agent.worker.candidate import Candidate, limit_resources
+
+        os.nice(CANDIDATE_NICENESS)
+        limit_resources()
+        return Candidate(configure, link, time.perf_counter_ns)
+    from agent.worker.active import Active
+
+    return Active(configure, link, now_s=time.monotonic(), clock_ns=time.perf_counter_ns, rng=random.SystemRandom())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Recorded frames in an .npz: what ``driftline-agent replay`` and the ``replay`` source read.
+
+x         (n, ...)  frames as a source delivers them, before preprocessing
+y         (n,)      optional true classes, integers; a negative one means unknown
+t         (n,)      optional seconds at which the frames were taken
+rate_hz   ()        optional frames in a second
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.worker.errors import SourceError
+from edge_models.errors import ArchiveError
+from edge_models.npz import read_npz
+
+MAX_RECORDING_BYTES = 1 << 30  # of arrays; a Pi that has less than this free should be given a smaller file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Frames with what was recorded beside them; lengths agree."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64] | None = None
+    t: NDArray[np.float64] | None = None
+    rate_hz: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def label(self, index: int) -> int | None:
+        """True class of a frame, if it is known."""
+        return None if self.y is None or self.y[index] < 0 else int(self.y[index])
+
+
+def load_recording(path: Path) -> Recording:
+    """Read a recording.
+
+    Raises:
+        SourceError: The file is missing, no .npz, or its arrays do not fit together.
+    """
+    try:
+        arrays = read_npz(path, max_bytes=MAX_RECORDING_BYTES)
+    except ArchiveError as exc:
+        raise SourceError(f"{exc}; expected an .npz with frames x and, if known, y, t and rate_hz") from exc
+    x = arrays.get("x")
+    if x is None:
+        raise SourceError(f"{path}: found arrays {', '.join(sorted(arrays)) or 'none'}, expected x (and y, t, rate_hz)")
+    if x.ndim < 1 or len(x) == 0:
+        raise SourceError(f"{path}: found x of shape {x.shape}, expected at least one frame: (n, ...)")
+    return Recording(
+        x=x,
+        y=_labels(arrays.get("y"), len(x), path),
+        t=_times(arrays.get("t"), len(x), path),
+        rate_hz=_rate(arrays.get("rate_hz"), path),
+    )
+
+
+def _labels(y: NDArray[Any] | None, n: int, path: Path) -> NDArray[np.int64] | None:
+    if y is None:
+        return None
+    if y.shape != (n,) or y.dtype.kind not in "iub":
+        raise SourceError(
+            f"{path}: found y of shape {y.shape} and {y.dtype}, expected {n} integers, one for each frame"
+        )
+    return y.astype(np.int64)
+
+
+def _times(t: NDArray[Any] | None, n: int, path: Path) -> NDArray[np.float64] | None:
+    if t is None:
+        return None
+    if t.shape != (n,) or not np.isfinite(t).all():
+        raise SourceError(f"{path}: found t of shape {t.shape}, expected {n} finite numbers, one for each frame")
+    return t.astype(np.float64)
+
+
+def _rate(rate: NDArray[Any] | None, path: Path) -> float | None:
+    if rate is None:
+        return None
+    value = float(rate.reshape(-1)[0]) if rate.size == 1 else math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise SourceError(f"{path}: found rate_hz {rate}, expected one number above 0")
+    return value

@@ -1,0 +1,192 @@
+"""One stream through one model: pipeline, detectors and windows in step.
+
+The worker's loop and the offline ``replay`` both run frames through this class, so what replay shows is what a device
+would have done.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config import DriftConfig
+from agent.ipc import Window
+from agent.worker.drift.per_signal import ERROR_SIGNAL
+from agent.worker.drift.port import Alarm, DriftDetector
+from agent.worker.drift.registry import Watched, build_detectors
+from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline
+from agent.worker.sources.port import Frame
+from agent.worker.window import WindowCounter
+from edge_models.bundle import Bundle, open_bundle, open_manifest
+from edge_models.engines import open_engine
+from edge_models.engines.port import Engine
+from edge_models.errors import ArchiveError
+from edge_models.profile import Profile
+
+REMEMBERED_PREDICTIONS = 4096  # how far back feedback may reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOutcome:
+    """What one frame led to.
+
+    Attributes:
+        frame: The frame.
+        seq: Number of the prediction, the second half of its id.
+        result: What the pipeline made of it.
+        alarms: Signals that a detector found changed at this frame.
+        window: Figures of the window that this frame filled.
+        drift_us: Time for signals, detectors and window.
+    """
+
+    frame: Frame
+    seq: int
+    result: PipelineResult
+    alarms: tuple[Alarm, ...]
+    window: Window | None
+    drift_us: float
+
+
+class Stream:
+    """Runs the frames of one source through one artifact and watches them.
+
+    Args:
+        pipeline: The model.
+        detectors: What watches each frame's signals.
+        window: What counts frames.
+        clock_ns: For the time that watching takes.
+        first_seq: Number of the first prediction.
+
+    Attributes:
+        window: What counts frames.
+        frames: Frames that reached the model, refused ones included.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        detectors: tuple[DriftDetector, ...],
+        window: WindowCounter,
+        clock_ns: MonotonicNs,
+        first_seq: int = 0,
+    ) -> None:
+        self._pipeline = pipeline
+        self._detectors = detectors
+        self._clock_ns = clock_ns
+        self._predictions: OrderedDict[int, int] = OrderedDict()
+        self.window = window
+        self.frames = 0
+        self._seq = first_seq
+
+    def step(self, frame: Frame, now_s: float) -> FrameOutcome | None:
+        """Run one frame; None while a window of rows is filling.
+
+        Args:
+            frame: From the source.
+            now_s: Monotonic time of the frame.
+
+        Raises:
+            EngineError: The runtime gave up on the model.
+        """
+        result = self._pipeline.run(frame.x)
+        if result is None:
+            return None
+        start = self._clock_ns()
+        alarms = self._watch(frame, result)
+        window = self.window.add(frame.position, result, now_s)
+        outcome = FrameOutcome(
+            frame=frame,
+            seq=self._seq,
+            result=result,
+            alarms=alarms,
+            window=window,
+            drift_us=result.times.signals_us + (self._clock_ns() - start) / 1000,
+        )
+        self._remember(result)
+        return outcome
+
+    def feedback(self, seq: int, label: int, position: int) -> tuple[Alarm, ...]:
+        """Take the true class of an earlier prediction; alarms of detectors that watch errors.
+
+        Feedback for a frame that is no longer remembered, or that gets it twice, is ignored.
+        """
+        predicted = self._predictions.pop(seq, None)
+        if predicted is None:
+            return ()
+        error = {ERROR_SIGNAL: float(predicted != label)}
+        return tuple(alarm for detector in self._detectors for alarm in detector.update(error, None, position))
+
+    def reset_drift(self) -> None:
+        """A new normal starts now: forget the detectors' memory and the window in progress."""
+        for detector in self._detectors:
+            detector.reset()
+        self.window.reset()
+
+    def _watch(self, frame: Frame, result: PipelineResult) -> tuple[Alarm, ...]:
+        if result.signals is None:
+            return ()
+        values = dict(zip(self._pipeline.signal_names, result.signals.tolist(), strict=True))
+        return tuple(
+            alarm for detector in self._detectors for alarm in detector.update(values, result.predicted, frame.position)
+        )
+
+    def _remember(self, result: PipelineResult) -> None:
+        if result.predicted is not None:
+            self._predictions[self._seq] = result.predicted
+            if len(self._predictions) > REMEMBERED_PREDICTIONS:
+                self._predictions.popitem(last=False)
+        self._seq += 1
+        self.frames += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedModel:
+    """An artifact that is loaded and proven against its manifest."""
+
+    bundle: Bundle
+    artifact_name: str
+    engine: Engine
+    profile: Profile | None
+
+
+def open_model(directory: Path, artifact_name: str, *, expected_id: str | None = None) -> OpenedModel:
+    """Check an artifact's files, read its profile and load it into its engine.
+
+    Raises:
+        BundleError: The bundle is not what its manifest says.
+        EngineError: No runtime here runs the artifact.
+    """
+    artifact = open_manifest(directory).artifact(artifact_name)
+    bundle = open_bundle(directory, expected_id=expected_id, files=artifact.files)
+    profile = None if artifact.profile is None else Profile.from_npz(bundle.read(artifact.profile))
+    engine = open_engine(bundle, artifact_name)
+    return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
+
+
+def open_stream(model: OpenedModel, drift: DriftConfig, clock_ns: MonotonicNs, *, first_seq: int = 0) -> Stream:
+    """A fresh stream on a loaded model.
+
+    Args:
+        model: The model; it stays the caller's to close.
+        drift: What watches it.
+        clock_ns: For the times of stages.
+        first_seq: Number of the first prediction. A worker starts it at the position in its source, so that the
+            ids of predictions stay apart when a worker replaces another one.
+
+    Raises:
+        BundleError: The artifact's profile is of other signals than this version computes.
+        DetectorError: The configuration names a detector or parameter that does not exist.
+    """
+    pipeline = open_pipeline(model.bundle, model.artifact_name, model.engine, clock_ns)
+    profile = model.profile
+    if profile is not None and profile.signals != pipeline.signal_names:
+        raise ArchiveError(
+            f"profile of {model.artifact_name}: found signals {', '.join(profile.signals)}, "
+            f"expected {', '.join(pipeline.signal_names)}; build the bundle again with this version"
+        )
+    edges = {} if profile is None else dict(zip(profile.signals, profile.edges.tolist(), strict=True))
+    detectors = build_detectors(drift.detectors, Watched(signals=pipeline.signal_names, edges=edges))
+    window = WindowCounter(size=drift.window, profile=profile)
+    return Stream(pipeline=pipeline, detectors=detectors, window=window, clock_ns=clock_ns, first_seq=first_seq)
