@@ -32,6 +32,7 @@ from dataclasses import MISSING
 from typing import Any, Literal, TypeVar, cast
 
 from edge_models.errors import FieldError
+from edge_models.json_text import parse_json
 
 T = TypeVar("T")
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -101,15 +102,9 @@ def decode_json(kind: type[T], data: bytes, *, max_bytes: int) -> T:
     """Build a ``kind`` from JSON bytes of at most ``max_bytes``; unknown fields are ignored.
 
     Raises:
-        FieldError: Too long, not UTF-8, not JSON, or the wrong fields.
+        FieldError: Too long, nested too deep, not UTF-8, not JSON, or the wrong fields.
     """
-    if len(data) > max_bytes:
-        raise FieldError("", f"{len(data)} bytes", f"at most {max_bytes} bytes")
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
-        raise FieldError("", f"{len(data)} bytes that are not JSON ({exc})", "one UTF-8 JSON document") from exc
-    return decode(kind, value)
+    return decode(kind, parse_json(data, max_bytes=max_bytes))
 
 
 def encode(value: object) -> JsonValue:
@@ -133,10 +128,6 @@ def canonical_json(value: object) -> bytes:
     """The one byte form that digests are taken of: sorted keys, no spaces, UTF-8, no NaN, a final newline."""
     text = json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 @functools.cache

@@ -36,7 +36,7 @@ class MessageChannel:
 
     Attributes:
         name: The kind, as in ``Topics.parse(topic).kind``.
-        template: The topic with ``{base}`` and ``{id}`` (or ``{group}``).
+        template: The topic with ``{base}`` and ``{id}``, or ``{group}``, or ``{prefix}``.
         direction: From the device, or to it.
         qos: MQTT's quality of service.
         retain: Whether the broker keeps the last one; an empty payload then clears it.
@@ -133,7 +133,7 @@ CHANNELS: tuple[MessageChannel, ...] = (
     _row(GROUP_DESIRED, _DOWN, 1, retain=True, expiry_s=None, message=GroupDesired, max_bytes=4 * KIB,
          template="{base}/group/{group}/desired", doc="As desired, for a share of a group's devices."),
     _row("discovery", _UP, 1, retain=True, expiry_s=None, message=None, max_bytes=32 * KIB,
-         template="homeassistant/device/{id}/config", doc="Home Assistant's discovery payload."),
+         template="{prefix}/device/{id}/config", doc="Home Assistant's discovery payload."),
 )  # fmt: skip
 
 _BY_NAME = {channel.name: channel for channel in CHANNELS}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from edge_models.fields import described
 from edge_models.manifest import MODEL_NAME, BundleId
@@ -63,6 +64,19 @@ class UpdateEntity:
     Keys that are None are left out, because Home Assistant takes no null there; only ``update_percentage`` stays,
     where null means that no progress is known.
     """
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
+        {
+            "installed_version",
+            "latest_version",
+            "title",
+            "release_summary",
+            "release_url",
+            "entity_picture",
+            "in_progress",
+        }
+    )
+    """Keys that are left out rather than sent as null; a class with this takes no unknown keys either."""
 
     installed_version: str | None = text_field("Version that runs.", default=None, max_length=255)
     latest_version: str | None = text_field("Version that the channel names.", default=None, max_length=255)
