@@ -1,0 +1,1 @@
+"""The registry on a disk, without network."""
