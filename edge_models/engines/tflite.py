@@ -77,25 +77,16 @@ class TfliteModel:
         """
         check_tflite(data)
         runtime = _runtime()
-        resolver = runtime.module.OpResolverType
+        self.runtime = runtime.label
         try:
-            interpreter = runtime.module.Interpreter(
-                model_content=data,
-                num_threads=num_threads,
-                experimental_op_resolver_type=resolver.AUTO
-                if delegates
-                else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
-            interpreter.allocate_tensors()
+            self._interpreter: Any = _interpreter(runtime.module, data, num_threads, delegates=delegates)
+            inputs = [_tensor(details) for details in self._interpreter.get_input_details()]
+            self.outputs = tuple(_tensor(details) for details in self._interpreter.get_output_details())
         except _REFUSALS as exc:
             raise UnsupportedArtifactError(f"{runtime.label} refuses the model: {_first_line(exc)}") from exc
-        self.runtime = runtime.label
-        inputs = [_tensor(details) for details in interpreter.get_input_details()]
         if len(inputs) != 1:
             raise UnsupportedArtifactError(f"model has {len(inputs)} inputs, expected 1")
         self.input = inputs[0]
-        self.outputs = tuple(_tensor(details) for details in interpreter.get_output_details())
-        self._interpreter = interpreter
 
     def run(self, codes: NDArray[Any]) -> list[NDArray[Any]]:
         """Run one frame of stored codes without batch axis; one new array for each output.
@@ -174,6 +165,17 @@ def _runtime() -> _Runtime:
     raise RuntimeMissingError(
         f"no TFLite runtime: {'; '.join(failures)}; install ai-edge-litert, or tflite-runtime with numpy < 2"
     )
+
+
+def _interpreter(module: Any, data: bytes, num_threads: int, *, delegates: bool) -> Any:  # noqa: ANN401 - untyped runtimes
+    resolver = module.OpResolverType
+    interpreter = module.Interpreter(
+        model_content=data,
+        num_threads=num_threads,
+        experimental_op_resolver_type=resolver.AUTO if delegates else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def _tensor(details: dict[str, Any]) -> TfliteTensor:

@@ -1,0 +1,1 @@
+"""Small files that tests read, and the script that made them."""
