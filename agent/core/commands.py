@@ -1,0 +1,102 @@
+"""What the core tells the shell to do, in this order; the shell does it and reports back with events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent import ipc
+from agent.core.records import ActiveRecord, RequestRecord, Target, UpdateRecord
+from edge_models.manifest import BundleId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUpdate:
+    """Make update.json durable before the next command is carried out."""
+
+    record: UpdateRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointTo:
+    """Make active.json durable; None removes it."""
+
+    active: ActiveRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRequest:
+    """Make request.json durable."""
+
+    record: RequestRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCheck:
+    """Fetch the signed channel document in a child; ChannelSeen or CheckFailed follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFetch:
+    """Fetch the target in a child; FetchProgress and then FetchDone or FetchFailed follow."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartVerify:
+    """Hash the target's files in a child and read its manifest; TargetVerified or TargetBad follows."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCandidate:
+    """Start the target in a second worker; CandidateTested or CandidateDied follows."""
+
+    bundle: BundleId
+    artifact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartShadow:
+    """Let the active worker copy frames to the candidate; CandidateCompared follows."""
+
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTrial:
+    """End the fetching, the verifying, the candidate and the copying, whichever there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunActive:
+    """End the active worker if there is one and start what active.json points to, at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepBundles:
+    """Remove every bundle and partial download that is not among these."""
+
+    keep: frozenset[BundleId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Send a message of the contract; None clears a retained one."""
+
+    kind: str  # name of its row in edge_models.wire.channels
+    message: object | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellWorker:
+    """Send to the active worker, if it runs."""
+
+    message: ipc.ToWorker
+
+
+Action = (
+    StoreUpdate | PointTo | StoreRequest | StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow
+    | StopTrial | RunActive | KeepBundles | Publish | TellWorker
+)  # fmt: skip

@@ -1,0 +1,231 @@
+"""What the shell tells the core: one frozen dataclass for everything that can happen. Do not subclass them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent import ipc
+from agent.core.records import Target
+from edge_models.channel import Channel
+from edge_models.wire.command import Command, Feedback
+from edge_models.wire.topics import CommandVerb
+from edge_models.wire.update import Desired, GroupDesired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed; nothing else happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSeen:
+    """The signed channel document was fetched and its signatures hold."""
+
+    channel: Channel
+    metadata: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFailed:
+    """The channel could not be fetched, or its signatures do not hold."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetChosen:
+    """Another bundle should run than the one that does."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetWithdrawn:
+    """The running bundle is the wanted one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackAsked:
+    """The operator wants the previous bundle."""
+
+    rev: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchProgress:
+    """So much of the target is here."""
+
+    bytes: int
+    total: int
+    artifact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchDone:
+    """Every file of the target is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailed:
+    """The download ended without the target."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetVerified:
+    """The target's files are what its manifest says, and this is what the manifest says of it."""
+
+    model: str
+    version: str
+    serial: int
+    artifact: str
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetBad:
+    """The target is not what the manifest says, or nothing here can run it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateTested:
+    """The candidate ran the golden inputs."""
+
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateCompared:
+    """How the candidate's answers compare with the active model's so far."""
+
+    n: int
+    agree: int
+    nan: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateDied:
+    """The candidate's process ended or had to be killed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReady:
+    """The active worker has loaded its model."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRan:
+    """The active worker has run so many frames since it was started."""
+
+    bundle: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDied:
+    """The active worker's process ended or had to be killed."""
+
+    bundle: str
+    reason: str
+    blames_model: bool = True  # False when the source is at fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAlarm:
+    """A detector in the active worker saw a change."""
+
+    alarm: ipc.Alarm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerWindow:
+    """The active worker finished a window."""
+
+    window: ipc.Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPrediction:
+    """A prediction to publish."""
+
+    prediction: ipc.PredictionOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSample:
+    """An input worth a label."""
+
+    sample: ipc.SampleOut
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEnded:
+    """The active worker's source has no more frames."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The broker accepted the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredSeen:
+    """The device's own hint; None when it was taken back."""
+
+    desired: Desired | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDesiredSeen:
+    """The hint to one of the device's groups; None when it was taken back."""
+
+    group: str
+    desired: GroupDesired | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSeen:
+    """A command that is new, not retained and well formed."""
+
+    verb: CommandVerb
+    command: Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackSeen:
+    """A true label."""
+
+    feedback: Feedback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRefused:
+    """A message that breaks the contract, the first of its kind."""
+
+    kind: str
+    reason: str
+
+
+UpdateEvent = (
+    Tick | TargetChosen | TargetWithdrawn | RollbackAsked | FetchProgress | FetchDone | FetchFailed | TargetVerified
+    | TargetBad | CandidateTested | CandidateCompared | CandidateDied | WorkerReady | WorkerRan | WorkerDied
+)  # fmt: skip
+EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerSample
+Event = (
+    UpdateEvent | EpisodeEvent | ChannelSeen | CheckFailed | WorkerPrediction | SourceEnded | Connected | DesiredSeen
+    | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
+)  # fmt: skip

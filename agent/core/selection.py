@@ -1,0 +1,126 @@
+"""Which bundle should run here: the signed channel and the hints, weighed by the rule of ``edge_models.channel``.
+
+A look at the channel is asked for at start, at every poll, when a hint changes and on ``cmd/check``; only its result
+decides. So a hint alone never starts an update, and without a broker polling still does.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from agent.core.records import ActiveRecord, Target, UpdateRecord
+from agent.core.update_table import RESTING, State
+from edge_models.channel import Channel, choose, effective_hint
+from edge_models.manifest import BundleId
+from edge_models.wire.update import Desired, GroupDesired, LastResult
+
+HINT_WAIT_S = 0.5  # hints come in bursts after a connect: one look for all of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a look at the channel led to.
+
+    Attributes:
+        target: Bundle to install; None when there is nothing to do.
+        settled: Whether the running bundle is the wanted one.
+        refused: Why the hint was not followed.
+        latest: The bundle that would run if nothing stood against it.
+    """
+
+    target: Target | None = None
+    settled: bool = False
+    refused: str | None = None
+    latest: BundleId | None = None
+
+
+def decide(
+    channel: Channel, device: str, record: UpdateRecord, active: ActiveRecord | None, *, forced: bool = False
+) -> Decision:
+    """Weigh channel and hints.
+
+    Args:
+        channel: The signed document.
+        device: Id of this device.
+        record: Holds the hints, the hold and what failed before.
+        active: What runs.
+        forced: The operator insists (``cmd/install``): a hold and an earlier failure do not count.
+    """
+    hint = effective_hint(device, record.own_desired, record.group_desired.values())
+    lkg = active.previous.bundle if active is not None and active.previous is not None else None
+    choice = choose(channel, device, hint, None if active is None else active.serial, lkg)
+    if choice.bundle is None:
+        return Decision(refused=choice.refused)
+    if active is not None and choice.bundle == active.bundle:
+        return Decision(settled=True, refused=choice.refused, latest=choice.bundle)
+    blocked = record.held or record.is_bad(choice.bundle, channel.rev)
+    if blocked and not forced:
+        return Decision(refused=choice.refused, latest=choice.bundle)
+    followed = hint if hint is not None and hint.bundle == choice.bundle else None
+    target = Target(
+        bundle=choice.bundle,
+        serial=channel.listed.get(choice.bundle),
+        rev=channel.rev,
+        rollout=None if followed is None else followed.rollout,
+        answers=None if followed is None else followed.answers,
+    )
+    return Decision(target=target, refused=choice.refused, latest=choice.bundle)
+
+
+def with_own_desired(record: UpdateRecord, desired: Desired | None) -> UpdateRecord:
+    """The record with a new hint; it is kept, so a restart without a broker does not lose it."""
+    return replace(record, own_desired=desired)
+
+
+def with_group_desired(record: UpdateRecord, group: str, desired: GroupDesired | None) -> UpdateRecord:
+    """Likewise for a group."""
+    others = {name: hint for name, hint in record.group_desired.items() if name != group}
+    return replace(record, group_desired=others if desired is None else {**others, group: desired})
+
+
+def settled_record(record: UpdateRecord, active: ActiveRecord, device: str) -> UpdateRecord:
+    """The record of a device that already runs what a new rollout wants: that counts as its result."""
+    hint = effective_hint(device, record.own_desired, record.group_desired.values())
+    if hint is None or hint.rollout is None or hint.bundle != active.bundle or active.provisional:
+        return record
+    if record.phase not in RESTING or (record.last_result is not None and record.last_result.rollout == hint.rollout):
+        return record
+    return replace(
+        record, last_result=LastResult(bundle=active.bundle, outcome=State.COMMITTED, rollout=hint.rollout, attempt=0)
+    )
+
+
+class Schedule:
+    """When to look at the channel next.
+
+    Args:
+        poll_s: Seconds between looks.
+        rng: Spreads a fleet's polls.
+    """
+
+    def __init__(self, *, poll_s: float, rng: random.Random, now_s: float) -> None:
+        self._poll_s = poll_s
+        self._rng = rng
+        self._running = False
+        self._again = False
+        self.next_s = now_s
+
+    def soon(self, now_s: float, *, delay_s: float = HINT_WAIT_S) -> None:
+        """Ask for a look shortly; while one is running, for another one after it."""
+        self._again = self._running
+        self.next_s = min(self.next_s, now_s + delay_s)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether to look now; the caller then does, and calls ``done`` at its end."""
+        if self._running or now_s < self.next_s:
+            return False
+        self._running = True
+        self._again = False
+        return True
+
+    def done(self, now_s: float) -> None:
+        """A look ended, well or not."""
+        self._running = False
+        wait_s = HINT_WAIT_S if self._again else self._poll_s * self._rng.uniform(0.9, 1.1)
+        self.next_s = now_s + wait_s

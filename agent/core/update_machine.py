@@ -1,0 +1,249 @@
+"""The update machine: which move follows from what happened, from a chosen target to COMMITTED or back.
+
+The moves are rows of ``update_table``; what entering a state entails is in ``update_states``. Every state that waits
+has a deadline on the monotonic clock, attempts at one target are bounded, and a newer target supersedes in every
+state: one under test is dropped, one that is active but unproven is left by way of the last good model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.config import UpdateConfig
+from agent.core import commands as do
+from agent.core import events as ev
+from agent.core.records import ActiveRecord, Target, UpdateRecord
+from agent.core.update_states import PASSING_CODES, UpdateStates
+from agent.core.update_table import RESTING, Move, State, is_legal
+from edge_models.wire.update import UpdateError
+
+MIN_SHADOW_FRAMES = 20  # fewer say nothing about agreement: at 0.7, 20 frames have a standard error of 0.1
+UNFIT_CODES = frozenset({"integrity", "manifest", "unsupported", "model", "serial", "too_large", "runtime"})
+"""Failures of a download that say that the bundle itself is bad, or not for this device."""
+
+
+class UpdateMachine:
+    """State of the update; ``resume`` once, then ``handle`` for everything that happens.
+
+    Args:
+        settings: Deadlines, frame counts, attempts.
+        record: As recovered from disk.
+        active: What runs, as recovered from disk.
+    """
+
+    def __init__(self, *, settings: UpdateConfig, record: UpdateRecord, active: ActiveRecord | None) -> None:
+        self.bytes: int | None = None
+        self.total: int | None = None
+        self._settings = settings
+        self._states = UpdateStates(settings=settings, record=record, active=active)
+        self._gated = True
+
+    @property
+    def record(self) -> UpdateRecord:
+        """What update.json holds, or will hold once the commands are carried out."""
+        return self._states.record
+
+    @property
+    def active(self) -> ActiveRecord | None:
+        """What active.json holds, likewise."""
+        return self._states.active
+
+    @property
+    def state(self) -> State:
+        """Where the update stands."""
+        return self._states.record.phase
+
+    @property
+    def next_deadline_s(self) -> float | None:
+        """When a Tick is needed at the latest, on the monotonic clock."""
+        times_s = (self._states.deadline_s, self._states.retry_at_s)
+        return min((time_s for time_s in times_s if time_s is not None), default=None)
+
+    def resume(self, move: Move, now_s: float) -> list[do.Action]:
+        """Take up the state found on disk; each time is an attempt, which bounds a loop of crashes."""
+        if self.state in RESTING:
+            self._states.settle()
+        else:
+            self._next_attempt(move, now_s)
+        return self._states.take()
+
+    def remember(self, record: UpdateRecord) -> list[do.Action]:
+        """Store hints, the hold or metadata versions, which are not the machine's to decide."""
+        self._states.store(record)
+        return self._states.take()
+
+    def handle(self, event: ev.UpdateEvent, now_s: float, *, open_request: str | None = None) -> list[do.Action]:
+        """Commands that follow from an event, in the order in which they must be carried out.
+
+        Args:
+            event: What happened; one that the present state does not wait for is without effect.
+            now_s: Monotonic time.
+            open_request: Id of the device's open request: a bundle that answers it need not agree with the old one.
+        """
+        match event:
+            case ev.Tick():
+                self._on_tick(now_s)
+            case ev.TargetChosen(target=target):
+                self._on_target(target, now_s)
+            case ev.TargetWithdrawn():
+                if is_legal(self.state, Move.WITHDRAWN):
+                    self._states.go(Move.WITHDRAWN, now_s)
+            case ev.RollbackAsked(rev=rev):
+                self._on_rollback(rev, now_s)
+            case ev.FetchProgress() | ev.FetchDone() | ev.FetchFailed():
+                self._on_fetch(event, now_s)
+            case ev.TargetVerified() | ev.TargetBad():
+                self._on_verified(event, now_s, open_request)
+            case ev.CandidateTested() | ev.CandidateCompared() | ev.CandidateDied():
+                self._on_candidate(event, now_s)
+            case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied():
+                self._on_worker(event, now_s)
+        return self._states.take()
+
+    def _on_tick(self, now_s: float) -> None:
+        states = self._states
+        if states.retry_at_s is not None and now_s >= states.retry_at_s and self.record.target is not None:
+            states.retry_at_s = None
+            states.order(do.StartFetch(target=self.record.target))
+        if states.deadline_s is None or now_s < states.deadline_s:
+            return
+        states.deadline_s = None
+        match self.state:
+            case State.DOWNLOADING:
+                self._fail_or_retry("timeout", f"no end after {self._settings.download_timeout_s:g} s", now_s)
+            case State.VERIFYING | State.SELF_TEST:
+                timeout_s = self._settings.self_test_timeout_s
+                self._fault(f"{self.state.value}_timeout", f"no result after {timeout_s:g} s", now_s)
+            case State.SHADOW:
+                self._judge_shadow(now_s)
+            case State.PROVISIONAL if states.progress.ready:  # without traffic too: nothing spoke against it
+                states.go(Move.PROVEN, now_s)
+            case State.PROVISIONAL:
+                self._fault("not_ready", "the worker did not load the model in time", now_s)
+            case State.ROLLING_BACK:
+                states.go(Move.RESTORED, now_s)
+            case _:
+                pass
+
+    def _on_target(self, target: Target, now_s: float) -> None:
+        old = self.record.target
+        if old is not None and self.state not in RESTING and old.bundle == target.bundle:
+            known = replace(target, artifact=old.artifact, version=old.version)
+            self._states.store(replace(self.record, target=known))  # the same bundle for another rollout, perhaps
+        elif self.state is State.PROVISIONAL:
+            self._states.go(Move.TARGET, now_s, superseded=True)
+        elif self.state is not State.ROLLING_BACK:  # there it is looked at again once the last good model is back
+            self.bytes = self.total = None
+            self._states.go(Move.TARGET, now_s, target=target, attempt=1)
+
+    def _on_rollback(self, rev: int, now_s: float) -> None:
+        active, old = self.active, self.record.target
+        if active is None or self.state is State.ROLLING_BACK:
+            return
+        left = Target(
+            bundle=active.bundle,
+            serial=active.serial,
+            rev=rev,
+            rollout=old.rollout if old is not None and old.bundle == active.bundle else None,
+            artifact=active.artifact,
+            version=active.version,
+        )
+        error = _error("operator", "rolled back by command")
+        self._states.go(Move.ROLLBACK, now_s, error=error, target=left, superseded=False)
+
+    def _on_fetch(self, event: ev.FetchProgress | ev.FetchDone | ev.FetchFailed, now_s: float) -> None:
+        target = self.record.target
+        if self.state is not State.DOWNLOADING or target is None or self._states.retry_at_s is not None:
+            return
+        match event:
+            case ev.FetchProgress():
+                self.bytes, self.total = event.bytes, event.total
+            case ev.FetchDone():
+                self._states.go(Move.FETCHED, now_s)
+            case ev.FetchFailed(code=code, message=message) if code in UNFIT_CODES:
+                self._fault(code, message, now_s)
+            case ev.FetchFailed(code=code, message=message):
+                self._fail_or_retry(code, message, now_s)
+
+    def _on_verified(self, event: ev.TargetVerified | ev.TargetBad, now_s: float, request: str | None) -> None:
+        target = self.record.target
+        if self.state is not State.VERIFYING or target is None:
+            return
+        if isinstance(event, ev.TargetBad):
+            self._fault(event.code, event.message, now_s)
+        elif target.serial is not None and event.serial != target.serial:
+            found = f"the manifest has serial {event.serial}, the channel lists {target.serial}"
+            self._fault("serial", found, now_s)
+        else:
+            # The cure must differ from the disease: agreement gates only what answers no request of this device.
+            self._gated = target.answers is None and (request is None or request not in event.answers)
+            known = replace(target, artifact=event.artifact, version=event.version, serial=event.serial)
+            self._states.go(Move.VERIFIED, now_s, target=known)
+
+    def _on_candidate(self, event: ev.CandidateTested | ev.CandidateCompared | ev.CandidateDied, now_s: float) -> None:
+        progress = self._states.progress
+        match event, self.state:
+            case ev.CandidateTested(ok=True), State.SELF_TEST:
+                self._states.go(Move.PASSED, now_s)
+                if self.active is None or self._settings.shadow.frames == 0:  # nothing to compare with
+                    self._states.go(Move.ACCEPTED, now_s)
+            case ev.CandidateTested(reason=reason), State.SELF_TEST:
+                self._fault("self_test", reason, now_s)
+            case ev.CandidateDied(reason=reason), (State.SELF_TEST | State.SHADOW):
+                self._fault("candidate_died", reason, now_s)
+            case ev.CandidateCompared(n=n, agree=agree, nan=nan), State.SHADOW:
+                progress.shadow_n, progress.shadow_agree, progress.shadow_nan = n, agree, nan
+                if nan or n >= self._settings.shadow.frames:
+                    self._judge_shadow(now_s)
+            case _:
+                pass
+
+    def _on_worker(self, event: ev.WorkerReady | ev.WorkerRan | ev.WorkerDied, now_s: float) -> None:
+        if self.active is None or event.bundle != self.active.bundle:
+            return  # a late word of a worker that has been replaced
+        match event, self.state:
+            case ev.WorkerReady(), State.ROLLING_BACK:
+                self._states.go(Move.RESTORED, now_s)
+            case ev.WorkerReady(), State.PROVISIONAL:
+                self._states.progress.ready = True
+            case ev.WorkerRan(frames=frames), State.PROVISIONAL:
+                if self._states.progress.ready and frames >= self._settings.provisional.frames:
+                    self._states.go(Move.PROVEN, now_s)
+            case ev.WorkerDied(blames_model=True, reason=reason), State.PROVISIONAL:
+                self._fault("worker_died", reason, now_s)
+            case _:
+                pass
+
+    def _judge_shadow(self, now_s: float) -> None:
+        seen, wanted = self._states.progress, self._settings.shadow.min_agreement
+        share = seen.shadow_agree / max(seen.shadow_n, 1)
+        if seen.shadow_nan:
+            found = f"{seen.shadow_nan} of {seen.shadow_n} outputs are no finite numbers"
+            self._fault("not_finite", found, now_s)
+        elif self._gated and seen.shadow_n >= MIN_SHADOW_FRAMES and share < wanted:
+            found = f"agrees on {share:.0%} of {seen.shadow_n} frames, expected {wanted:.0%}, and answers no request"
+            self._fault("disagrees", found, now_s)
+        else:  # without enough traffic too, by policy: a silent source must not block every update
+            self._states.go(Move.ACCEPTED, now_s)
+
+    def _fault(self, code: str, message: str, now_s: float) -> None:
+        self._states.go(Move.FAULT, now_s, error=_error(code, message))
+
+    def _fail_or_retry(self, code: str, message: str, now_s: float) -> None:
+        error = _error(code, message)
+        if code in PASSING_CODES and self.record.attempt < self._settings.attempts:
+            self._states.go(Move.RETRY, now_s, error=error, attempt=self.record.attempt + 1)
+        else:
+            self._states.go(Move.GAVE_UP, now_s, error=error)
+
+    def _next_attempt(self, move: Move, now_s: float) -> None:
+        attempt = self.record.attempt + 1
+        if attempt > self._settings.attempts and is_legal(self.state, Move.GAVE_UP):
+            error = _error("attempts", f"interrupted in {self.state.value} {self._settings.attempts} times")
+            self._states.go(Move.GAVE_UP, now_s, error=error)
+        else:
+            self._states.go(move, now_s, attempt=attempt)
+
+
+def _error(code: str, message: str) -> UpdateError:
+    return UpdateError(code=code, message=message[:500])
