@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +57,15 @@ class Bundle:
         """The bytes of a listed file, hashed once more as they are read.
 
         Raises:
-            IntegrityError: They are no longer what the manifest signs.
+            BundleError: The manifest does not list it.
+            IntegrityError: It is missing, or no longer what the manifest signs.
         """
-        path, entry = self.path(name), self.manifest.files[name]
-        data = _read_bounded(path, entry.size)
+        path = self.path(name)
+        entry = self.manifest.files[name]
+        try:
+            data = _read_bounded(path, entry.size)
+        except OSError as exc:
+            raise IntegrityError(f"{path}: {exc.strerror}") from exc
         check_bytes(name, data, entry)
         return data
 
@@ -121,24 +127,17 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
         files: Content by name.
 
     Raises:
-        BundleError: ``directory`` holds something else, or manifest and files differ.
+        BundleError: ``directory`` holds something else or cannot be written, or manifest and files differ.
     """
     if manifest.files != file_entries(files):
         raise BundleError("the manifest lists other files than are to be written")
-    if directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
-        raise BundleError(f"{directory} is not empty and holds no bundle; choose another output directory")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    target = directory.absolute()  # "." has no name to put the new bundle beside
     try:
-        for name, data in files.items():
-            (staging / name).write_bytes(data)
-        (staging / MANIFEST_NAME).write_bytes(manifest.to_bytes())
-        staging.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.replace(directory)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _check_replaceable(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(target, {**files, MANIFEST_NAME: manifest.to_bytes()})
+    except OSError as exc:
+        raise BundleError(f"{exc.filename or directory}: {exc.strerror}; choose another output directory") from exc
     return open_bundle(directory)
 
 
@@ -156,9 +155,11 @@ def verify_file(path: Path, entry: FileEntry) -> None:
         IntegrityError: It is missing, or its size or digest differs.
     """
     try:
-        size = path.stat().st_size
-        if size != entry.size:
-            raise IntegrityError(f"{path}: {size} bytes, the manifest says {entry.size}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
+            raise IntegrityError(f"{path}: not a regular file")
+        if status.st_size != entry.size:
+            raise IntegrityError(f"{path}: {status.st_size} bytes, the manifest says {entry.size}")
         digest = hashlib.sha256()
         with path.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
@@ -180,6 +181,29 @@ def check_bytes(name: str, data: bytes, entry: FileEntry) -> None:
     digest = hashlib.sha256(data).hexdigest()
     if len(data) != entry.size or digest != entry.sha256:
         raise IntegrityError(f"{name}: sha256 {short(digest)}.. differs from manifest {short(entry.sha256)}..")
+
+
+def _check_replaceable(directory: Path) -> None:
+    if not directory.is_dir():
+        if directory.exists() or directory.is_symlink():
+            raise BundleError(f"{directory} is not a directory; choose another output directory")
+        return
+    if any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
+        raise BundleError(f"{directory} is not empty and holds no bundle; choose another output directory")
+
+
+def _write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write beside ``directory``, then put it in its place."""
+    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        for name, data in files.items():
+            (staging / name).write_bytes(data)
+        staging.chmod(0o755)
+        if directory.exists():
+            shutil.rmtree(directory)
+        staging.replace(directory)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _read_bounded(path: Path, max_bytes: int) -> bytes:

@@ -7,13 +7,14 @@ knows the fields only; ``edge_models.bundle`` holds them against the files.
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NewType
 
 from edge_models.errors import FieldError, ManifestError
-from edge_models.fields import canonical_json, decode, decode_json, described
+from edge_models.fields import canonical_json, decode, described
+from edge_models.json_text import parse_json
 from edge_models.tensors import TensorSpec
 
 FORMAT_VERSION = 1
@@ -23,6 +24,8 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHA256 = r"[0-9a-f]{64}"
 MODEL_NAME = r"[a-z0-9][a-z0-9-]{0,39}"
+ARTIFACT_NAME = MODEL_NAME
+OUTPUT_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"  # becomes the name of an array in the probe file
 
 BundleId = NewType("BundleId", str)
 """sha256 of the manifest's bytes as stored, 64 lower-case hex digits."""
@@ -86,14 +89,14 @@ class InputSpec:
 
     kind: Literal["image", "rows", "audio"] = described("What the numbers are; chooses the drift signals.")
     source: TensorSpec = described("One frame as the source delivers it: image (h, w) or (h, w, c), row (columns).")
-    preprocess: tuple[Step, ...] = described("Steps from the frame to the engine's float input.", default=())
+    preprocess: tuple[Step, ...] = described("Steps from the frame to the float input.", default=(), max_length=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSpec:
     """One output of an artifact."""
 
-    name: str = described("Key in the engine's result.", max_length=100)
+    name: str = described("Key in the engine's result.", pattern=OUTPUT_NAME)
     role: Literal["logits", "probabilities", "embedding", "reconstruction"] = described("What the numbers mean.")
     spec: TensorSpec = described("Its shape and code.")
 
@@ -137,6 +140,12 @@ class Artifact:
     probe: Probe = described("Golden inputs and outputs.")
     tolerance: Tolerance = described("Allowed difference from the golden outputs.", default_factory=Tolerance)
     acceptance: dict[str, float] = described("Measured figures, units in names.", default_factory=dict, max_length=64)
+
+    def __post_init__(self) -> None:
+        """Refuse outputs that cannot be told apart."""
+        names = [output.name for output in self.outputs]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"at least one output, each with a name of its own, not {names}")
 
     def output(self, *roles: str) -> OutputSpec | None:
         """The first output that has one of ``roles``, or None."""
@@ -182,12 +191,21 @@ class Manifest:
         for name in self.files:
             if not re.fullmatch(FILE_NAME, name) or name == MANIFEST_NAME:
                 raise ValueError(f"file names like {FILE_NAME}, not {name!r}")
-        for name, artifact in self.artifacts.items():
-            for file in artifact.files:
-                if file not in self.files:
-                    raise ValueError(f"{file} of artifact {name} in files")
         if not self.artifacts:
             raise ValueError("at least one artifact")
+        for name, artifact in self.artifacts.items():
+            self._check_artifact(name, artifact)
+
+    def _check_artifact(self, name: str, artifact: Artifact) -> None:
+        if not re.fullmatch(ARTIFACT_NAME, name):
+            raise ValueError(f"artifact names like {ARTIFACT_NAME}, not {name!r}")
+        for file in artifact.files:
+            if file not in self.files:
+                raise ValueError(f"{file} of artifact {name} in files")
+        classes = artifact.output("logits", "probabilities")
+        if self.labels and classes is not None and math.prod(classes.spec.shape) != len(self.labels):
+            shape = list(classes.spec.shape)
+            raise ValueError(f"as many labels as outputs, not {len(self.labels)} for {shape} of artifact {name}")
 
     def to_bytes(self) -> bytes:
         """The stored form; its sha256 is the bundle's id."""
@@ -205,13 +223,14 @@ class Manifest:
             ManifestError: Not a manifest, or of a format that this version does not read.
         """
         try:
-            version = decode_json(_Format, data, max_bytes=MAX_MANIFEST_BYTES).format_version
+            value = parse_json(data, max_bytes=MAX_MANIFEST_BYTES)
+            version = decode(_Format, value).format_version
             if version != FORMAT_VERSION:
                 raise ManifestError(
                     f"manifest has format_version {version}, this version reads {FORMAT_VERSION}: "
                     + ("update Driftline" if version > FORMAT_VERSION else "build the bundle again")
                 )
-            return decode(cls, json.loads(data))
+            return decode(cls, value)
         except FieldError as exc:
             raise ManifestError(f"manifest: {exc}") from exc
 

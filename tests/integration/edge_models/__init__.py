@@ -1,0 +1,1 @@
+"""The contract against other people's software."""
