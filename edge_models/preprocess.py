@@ -73,7 +73,7 @@ class Preprocessor:
         Raises:
             InputError: A shape or dtype that the source does not have, or a value that is not finite.
         """
-        x = _apply(self._before, self._accept(np.asarray(frame)[None]))
+        x = _finite(_apply(self._before, self._accept(np.asarray(frame)[None])))
         if self._window is None:
             return np.asarray(x[0])
         self._rows.append(x[0])
@@ -92,7 +92,7 @@ class Preprocessor:
         Raises:
             InputError: As for one frame.
         """
-        x = _apply(self._before, self._accept(np.asarray(frames)))
+        x = _finite(_apply(self._before, self._accept(np.asarray(frames))))
         if self._window is None:
             return x
         starts = np.arange(0, len(x) - self._window.length + 1, self._window.stride)
@@ -111,12 +111,18 @@ class Preprocessor:
         real = source.dtype in ("float32", "float16") and frames.dtype.kind in "biuf"
         if not real and frames.dtype != source.dtype:
             raise InputError(f"frame has dtype {frames.dtype}, expected {source.dtype}")
-        if frames.dtype.kind == "f" and not np.isfinite(frames).all():
-            raise InputError("frame has NaN or infinite values, expected finite numbers")
         x = frames if source.quant is None else dequantize(frames, source)
         return x[..., None] if self._spec.kind == "image" and x.ndim == 3 else x
 
 
+def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Refuse NaN and infinity here, behind the steps, where an overflow in them shows too."""
+    if not np.isfinite(x).all():
+        raise InputError("frame has NaN, infinite or far too large values, expected finite numbers")
+    return x
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def _apply(steps: list[_ArrayStep], x: NDArray[Any]) -> NDArray[np.float32]:
     for step in steps:
         match step:

@@ -34,7 +34,8 @@ def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
     if spec.quant is None:
         return x.astype(spec.dtype, copy=False)
     low, high = DTYPE_RANGE[spec.dtype]
-    codes = np.rint(np.asarray(x, np.float32) / np.float32(spec.quant.scale)) + spec.quant.zero_point
+    with np.errstate(over="ignore"):  # beyond float32 is beyond the range as well
+        codes = np.rint(np.asarray(x, np.float32) / np.float32(spec.quant.scale)) + np.float32(spec.quant.zero_point)
     stored: NDArray[Any] = np.clip(codes, low, high).astype(spec.dtype)
     return stored
 

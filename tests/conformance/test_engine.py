@@ -15,7 +15,7 @@ from edge_models.engines import open_engine
 from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
 from edge_models.quantize import dequantize, quantize
-from tests.assets.digits import FLOAT, INT8, digits_bundle
+from tests.factories.bundles import FLOAT, INT8, make_bundle
 from tests.fakes.engine import FakeEngine
 
 pytestmark = pytest.mark.runtime
@@ -33,15 +33,15 @@ def _fake_float(folder: Path) -> Engine:
 
 
 def _tflite_int8(folder: Path) -> Engine:
-    return open_engine(digits_bundle(folder / "bundle"), INT8)
+    return open_engine(make_bundle(folder / "bundle", float_artifact=True), INT8)
 
 
 def _tflite_int8_plain(folder: Path) -> Engine:
-    return open_engine(digits_bundle(folder / "bundle"), INT8, delegates=False)
+    return open_engine(make_bundle(folder / "bundle", float_artifact=True), INT8, delegates=False)
 
 
 def _tflite_float(folder: Path) -> Engine:
-    return open_engine(digits_bundle(folder / "bundle"), FLOAT)
+    return open_engine(make_bundle(folder / "bundle", float_artifact=True), FLOAT)
 
 
 ENGINES = [_fake, _fake_float, _tflite_int8, _tflite_int8_plain, _tflite_float]
