@@ -23,7 +23,8 @@ POLL_S = 0.1
 PLAIN_EVERY_S = 15.0  # without a terminal: often enough to be seen alive, seldom enough for a log
 TAIL_LINES = 15
 KILL_AFTER_S = 5.0
-NAMES_INDEXES = ("Looking in indexes", "Looking in links")  # the user's own configuration, not for logs
+# The user's own indexes are not for logs, and the rest would hide for a minute that packages are being installed.
+NOT_SHOWN = ("Looking in ", "Attempting uninstall", "Found existing", "Uninstalling", "Successfully uninstalled")
 
 
 class CommandFailedError(Exception):
@@ -89,7 +90,8 @@ def run(command: Sequence[str], what: str, *, cwd: Path, keep_open: Sequence[int
     except BaseException:
         _stop(process)
         raise
-    reader.join(KILL_AFTER_S)
+    finally:
+        reader.join(KILL_AFTER_S)
     if process.returncode != 0:
         tail = "".join(f"\n    {line}" for line in lines)
         raise CommandFailedError(f"{what} ended with exit code {process.returncode}; its last lines:{tail}")
@@ -97,10 +99,13 @@ def run(command: Sequence[str], what: str, *, cwd: Path, keep_open: Sequence[int
 
 
 def _collect(process: subprocess.Popen[str], lines: collections.deque[str]) -> None:
-    for raw in process.stdout or ():
-        line = raw.rstrip()
-        if line and not line.startswith(NAMES_INDEXES):
-            lines.append(line)
+    if process.stdout is None:
+        return
+    with process.stdout as output:
+        for raw in output:
+            line = raw.strip()
+            if line and not line.startswith(NOT_SHOWN):
+                lines.append(line)
 
 
 def _watch(process: subprocess.Popen[str], what: str, started: float, lines: collections.deque[str]) -> None:
@@ -111,7 +116,7 @@ def _watch(process: subprocess.Popen[str], what: str, started: float, lines: col
     try:
         while process.poll() is None:
             now = time.monotonic()
-            status = f"driftline: {what} [{now - started:.0f} s] {lines[-1].strip() if lines else ''}"
+            status = f"driftline: {what} [{now - started:.0f} s] {lines[-1] if lines else ''}"
             if live:
                 columns = shutil.get_terminal_size().columns
                 print(f"\r\x1b[K{status[: columns - 1]}", end="", file=sys.stderr, flush=True)
@@ -125,10 +130,9 @@ def _watch(process: subprocess.Popen[str], what: str, started: float, lines: col
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End the command with all that it started; politely first."""
+    """End the command, politely first, and then whatever it started."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(KILL_AFTER_S)
-            return
