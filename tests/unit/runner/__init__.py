@@ -1,0 +1,1 @@
+"""Tests of the entry to the tests and of the benchmarks harness."""
