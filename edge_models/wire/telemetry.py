@@ -247,7 +247,7 @@ class Prediction:
     id: str = id_field("BOOT-SEQ of the prediction; feedback refers to it.")
     bundle: BundleId = bundle_field("The bundle that predicted.")
     position: int | None = count_field("Index of the frame in its source.", default=None)
-    label: int | None = count_field("Predicted class index; null for models without classes.")
+    label: int | None = count_field("Predicted class index; null for models without classes.", default=None)
     confidence: float | None = share_field("Probability of that class.", default=None)
     latency_us: float | None = measure_field("Time of the inference, preprocessing included.", default=None)
 

@@ -179,9 +179,10 @@ class Topics:
         owner, _, kind = rest.partition("/")
         if owner == "group":
             owner, _, kind = kind.partition("/")
-            kind = f"group/{kind}"
-        known = rest != topic and (kind == GROUP_DESIRED or kind in KINDS)
-        if not known:
+            kind, known = GROUP_DESIRED, kind == "desired"
+        else:
+            known = kind in KINDS
+        if rest == topic or not known:
             raise FieldError("topic", repr(topic[:120]), f"{self.base}/ID/KIND with one of the contract's kinds")
         return Address(device_id(owner, where="topic"), kind)
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from edge_models.fields import JsonValue
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_./,;'()-]*( [A-Za-z0-9_./,;'()-]+)*")  # no colon, no hash, no digit first
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # JSON lets them stand, YAML does not
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})  # YAML 1.1 reads these as values
 
 
@@ -52,4 +53,7 @@ def _block(value: JsonValue) -> Iterator[str]:
 def _scalar(value: JsonValue) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)  # JSON's scalars and its empty {} and [] are YAML's
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)  # JSON's scalars and its empty {} and [] are YAML's
+    if isinstance(value, float) and "." not in text:
+        return text.replace("e", ".0e")  # YAML 1.1 reads 1e-07 as a word
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -1,0 +1,1 @@
+"""The MQTT contract and the signed channel document."""
