@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -50,14 +51,20 @@ class CsvRows:
         self._loop = loop
         self._labels = {name: index for index, name in enumerate(labels)}
         self._wanted = (columns, label_column)
-        self._rows = self._open()
-        self._skip(position)
+        self._rows: Iterator[list[str]] = iter(())
+        self._stream: TextIO | None = None
+        try:
+            self._open()
+            self._skip(position)
+        except SourceError:
+            self.close()
+            raise
 
     def read(self) -> Frame | None:
         """The next row, or None after the last one."""
         row = self._next_row()
         if row is None:
-            self.ended = True
+            self._end()
             return None
         frame = Frame(x=self._values(row), position=self.position, label=self._label(row))
         self.position += 1
@@ -65,13 +72,21 @@ class CsvRows:
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
 
-    def _open(self) -> Iterator[list[str]]:
+    def _end(self) -> None:
+        self.ended = True
+        self._rows = iter(())
+        self.close()
+
+    def _open(self) -> None:
+        """Open the file at its first row."""
+        self.close()
         try:
             self._stream = self._path.open(newline="", encoding="utf-8-sig")
-            rows = csv.reader(self._stream, strict=True)
-            header = [name.strip() for name in next(rows, [])]
+            self._rows = csv.reader(self._stream, strict=True)
+            header = [name.strip() for name in next(self._rows, [])]
         except (OSError, ValueError, csv.Error) as exc:
             raise SourceError(f"{self._path}: cannot be read as CSV ({exc}); expected a first line of names") from exc
         columns, label_column = self._wanted
@@ -80,7 +95,6 @@ class CsvRows:
         if not chosen or len(header) > MAX_COLUMNS:
             raise SourceError(f"{self._path}: found {len(header)} columns, expected from 1 to {MAX_COLUMNS}")
         self._indices = [self._index(header, name) for name in chosen]
-        return rows
 
     def _index(self, header: list[str], name: str) -> int:
         if name not in header:
@@ -96,8 +110,7 @@ class CsvRows:
                 raise SourceError(f"{self._path}: row {self.position} cannot be read as CSV ({exc})") from exc
             if row is not None or not self._loop or not first_try:
                 return row
-            self.close()
-            self._rows = self._open()
+            self._open()
         return None
 
     def _skip(self, count: int) -> None:
@@ -110,12 +123,10 @@ class CsvRows:
                 break
         else:
             return
-        self.close()
-        self._rows = self._open()
         if not self._loop or lap == 0:
-            self.ended = True
-            self._rows = iter(())
+            self._end()
             return
+        self._open()
         self._skip(count % lap)
 
     def _values(self, row: list[str]) -> np.ndarray:
