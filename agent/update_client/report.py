@@ -1,0 +1,67 @@
+"""What the update client tells the supervisor: one JSON object on a line of stdout for each event.
+
+{"event":"channel", ...fields of Channel, "metadata_versions":{"root":1,"timestamp":7,...}}     check, the end
+{"event":"manifest","artifact":"tflite-int8","total":31245}                                     fetch
+{"event":"progress","bytes":8192,"total":31245}                 at most four in a second, and one at the end
+{"event":"done","bundle":"..","artifact":"..","directory":"/..","downloaded":30211,"reused":1034}   the end
+{"event":"error","code":"signature","message":"..","transient":false}                           the end
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+from agent.ports import Clock
+from edge_models.channel import Channel
+from edge_models.fields import JsonValue, encode
+
+_PROGRESS_PERIOD_S = 0.25
+
+
+class Report:
+    """Writes events.
+
+    Args:
+        write: Takes one line with its newline, and passes it on at once.
+        clock: For the rate of progress events.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Clock) -> None:
+        self._write = write
+        self._clock = clock
+        self._next_progress_s = clock.monotonic_s()
+        self._last_bytes = -1
+
+    def channel(self, channel: Channel, metadata_versions: Mapping[str, int]) -> None:
+        """A check succeeded."""
+        fields = cast("dict[str, JsonValue]", encode(channel))
+        self._send("channel", **fields, metadata_versions=dict(metadata_versions))
+
+    def manifest(self, artifact: str, total_bytes: int) -> None:
+        """The manifest is here and trusted; the files follow."""
+        self._send("manifest", artifact=artifact, total=total_bytes)
+
+    def progress(self, done_bytes: int, total_bytes: int) -> None:
+        """So much is here; left out when the last one was just now, unless it is all, or says the same."""
+        now_s = self._clock.monotonic_s()
+        is_due = now_s >= self._next_progress_s or done_bytes >= total_bytes
+        if is_due and done_bytes != self._last_bytes:
+            self._next_progress_s = now_s + _PROGRESS_PERIOD_S
+            self._last_bytes = done_bytes
+            self._send("progress", bytes=done_bytes, total=total_bytes)
+
+    def done(self, *, bundle: str, artifact: str, directory: Path, downloaded: int, reused: int) -> None:
+        """A fetch succeeded."""
+        self._send(
+            "done", bundle=bundle, artifact=artifact, directory=str(directory), downloaded=downloaded, reused=reused
+        )
+
+    def error(self, code: str, message: str, *, is_transient: bool) -> None:
+        """The job failed."""
+        self._send("error", code=code, message=" ".join(message.split()), transient=is_transient)
+
+    def _send(self, event: str, /, **fields: JsonValue) -> None:
+        self._write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
