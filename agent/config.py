@@ -132,7 +132,7 @@ class DriftConfig:
         max_length=16,
     )
     confirm_windows: int = described("Windows that must differ before a request.", default=2, ge=1, le=100)
-    cooldown_s: float = described("Seconds between the ends and starts of requests.", default=86400.0, ge=0, le=1e9)
+    cooldown_s: float = described("Seconds from one request to the next, at least.", default=86400.0, ge=0, le=1e9)
 
     def __post_init__(self) -> None:
         """Refuse a detector without a name."""

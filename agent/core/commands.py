@@ -90,6 +90,11 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishState:
+    """Measure the machine and send ``state`` now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellWorker:
     """Send to the active worker, if it runs."""
 
@@ -98,5 +103,5 @@ class TellWorker:
 
 Action = (
     StoreUpdate | PointTo | StoreRequest | StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow
-    | StopTrial | RunActive | KeepBundles | Publish | TellWorker
+    | StopTrial | RunActive | KeepBundles | Publish | PublishState | TellWorker
 )  # fmt: skip

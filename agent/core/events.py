@@ -31,6 +31,7 @@ class CheckFailed:
 
     code: str
     message: str
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,6 @@ class FetchProgress:
 
     bytes: int
     total: int
-    artifact: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,7 @@ class FetchFailed:
 
     code: str
     message: str
+    transient: bool = False  # the same download may succeed later without anybody's help
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,13 @@ class WorkerDied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFailed:
+    """A state or the pointer could not be made durable, so its work was not begun."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerAlarm:
     """A detector in the active worker saw a change."""
 
@@ -168,6 +176,11 @@ class WorkerSample:
 
     sample: ipc.SampleOut
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStarted:
+    """A fresh active worker has been configured; it knows nothing of what its forerunner was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +236,10 @@ class MessageRefused:
 UpdateEvent = (
     Tick | TargetChosen | TargetWithdrawn | RollbackAsked | FetchProgress | FetchDone | FetchFailed | TargetVerified
     | TargetBad | CandidateTested | CandidateCompared | CandidateDied | WorkerReady | WorkerRan | WorkerDied
+    | StorageFailed
 )  # fmt: skip
 EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerSample
+LinkEvent = Connected | DesiredSeen | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
 Event = (
-    UpdateEvent | EpisodeEvent | ChannelSeen | CheckFailed | WorkerPrediction | SourceEnded | Connected | DesiredSeen
-    | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
-)  # fmt: skip
+    UpdateEvent | EpisodeEvent | LinkEvent | WorkerStarted | WorkerPrediction | SourceEnded | ChannelSeen | CheckFailed
+)

@@ -15,6 +15,7 @@ from edge_models.channel import Channel, choose, effective_hint
 from edge_models.manifest import BundleId
 from edge_models.wire.update import Desired, GroupDesired, LastResult
 
+CHANNEL_REV = "channel"  # key of the channel's revision among the versions of the metadata
 HINT_WAIT_S = 0.5  # hints come in bursts after a connect: one look for all of them
 
 
@@ -104,23 +105,32 @@ class Schedule:
         self._rng = rng
         self._running = False
         self._again = False
-        self.next_s = now_s
+        self._forced = False
+        self._next_s = now_s
 
-    def soon(self, now_s: float, *, delay_s: float = HINT_WAIT_S) -> None:
+    @property
+    def next_s(self) -> float | None:
+        """When a look is due; None while one is running."""
+        return None if self._running else self._next_s
+
+    def soon(self, now_s: float, *, delay_s: float = HINT_WAIT_S, forced: bool = False) -> None:
         """Ask for a look shortly; while one is running, for another one after it."""
         self._again = self._running
-        self.next_s = min(self.next_s, now_s + delay_s)
+        self._forced = self._forced or forced
+        self._next_s = min(self._next_s, now_s + delay_s)
 
     def is_due(self, now_s: float) -> bool:
         """Whether to look now; the caller then does, and calls ``done`` at its end."""
-        if self._running or now_s < self.next_s:
+        if self._running or now_s < self._next_s:  # done() sets the next time
             return False
         self._running = True
         self._again = False
         return True
 
-    def done(self, now_s: float) -> None:
-        """A look ended, well or not."""
+    def done(self, now_s: float) -> bool:
+        """A look ended, well or not; the answer says whether the operator had insisted on it."""
         self._running = False
         wait_s = HINT_WAIT_S if self._again else self._poll_s * self._rng.uniform(0.9, 1.1)
-        self.next_s = now_s + wait_s
+        self._next_s = now_s + wait_s
+        forced, self._forced = self._forced and not self._again, self._forced and self._again
+        return forced

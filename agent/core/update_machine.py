@@ -13,13 +13,15 @@ from agent.config import UpdateConfig
 from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_states import PASSING_CODES, UpdateStates
+from agent.core.update_states import UpdateStates
 from agent.core.update_table import RESTING, Move, State, is_legal
 from edge_models.wire.update import UpdateError
 
 MIN_SHADOW_FRAMES = 20  # fewer say nothing about agreement: at 0.7, 20 frames have a standard error of 0.1
-UNFIT_CODES = frozenset({"integrity", "manifest", "unsupported", "model", "serial", "too_large", "runtime"})
-"""Failures of a download that say that the bundle itself is bad, or not for this device."""
+UNFIT_CODES = frozenset({"unfit", "too_large"})
+"""Failures of a download that say that the bundle is not for this device."""
+CONTENT_CODE = "content"
+"""Bytes differ from what was signed: a proxy may mend itself, so it is tried again before the bundle is called bad."""
 
 
 class UpdateMachine:
@@ -98,6 +100,9 @@ class UpdateMachine:
                 self._on_candidate(event, now_s)
             case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied():
                 self._on_worker(event, now_s)
+            case ev.StorageFailed(message=message):  # a rollback goes on even so: what it needs is in memory
+                if is_legal(self.state, Move.GAVE_UP):
+                    self._states.go(Move.GAVE_UP, now_s, error=_error("storage", message))
         return self._states.take()
 
     def _on_tick(self, now_s: float) -> None:
@@ -110,7 +115,8 @@ class UpdateMachine:
         states.deadline_s = None
         match self.state:
             case State.DOWNLOADING:
-                self._fail_or_retry("timeout", f"no end after {self._settings.download_timeout_s:g} s", now_s)
+                found = f"no end after {self._settings.download_timeout_s:g} s"
+                self._fail_or_retry("timeout", found, now_s, may_pass=True)
             case State.VERIFYING | State.SELF_TEST:
                 timeout_s = self._settings.self_test_timeout_s
                 self._fault(f"{self.state.value}_timeout", f"no result after {timeout_s:g} s", now_s)
@@ -162,8 +168,8 @@ class UpdateMachine:
                 self._states.go(Move.FETCHED, now_s)
             case ev.FetchFailed(code=code, message=message) if code in UNFIT_CODES:
                 self._fault(code, message, now_s)
-            case ev.FetchFailed(code=code, message=message):
-                self._fail_or_retry(code, message, now_s)
+            case ev.FetchFailed(code=code, message=message, transient=transient):
+                self._fail_or_retry(code, message, now_s, may_pass=transient or code == CONTENT_CODE)
 
     def _on_verified(self, event: ev.TargetVerified | ev.TargetBad, now_s: float, request: str | None) -> None:
         target = self.record.target
@@ -229,12 +235,12 @@ class UpdateMachine:
     def _fault(self, code: str, message: str, now_s: float) -> None:
         self._states.go(Move.FAULT, now_s, error=_error(code, message))
 
-    def _fail_or_retry(self, code: str, message: str, now_s: float) -> None:
+    def _fail_or_retry(self, code: str, message: str, now_s: float, *, may_pass: bool) -> None:
         error = _error(code, message)
-        if code in PASSING_CODES and self.record.attempt < self._settings.attempts:
+        if may_pass and self.record.attempt < self._settings.attempts:
             self._states.go(Move.RETRY, now_s, error=error, attempt=self.record.attempt + 1)
         else:
-            self._states.go(Move.GAVE_UP, now_s, error=error)
+            self._states.go(Move.FAULT if code == CONTENT_CODE else Move.GAVE_UP, now_s, error=error)
 
     def _next_attempt(self, move: Move, now_s: float) -> None:
         attempt = self.record.attempt + 1

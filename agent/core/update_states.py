@@ -19,8 +19,9 @@ from edge_models.wire.update import LastResult, UpdateError
 ROLLING_BACK_DEADLINE_S = 30.0  # the pointer is restored at once; this bounds the wait for the worker
 RETRY_FIRST_S = 5.0
 RETRY_LONGEST_S = 300.0
-PASSING_CODES = frozenset({"network", "timeout", "unavailable", "busy", "interrupted"})
-"""Failures of a download that may pass by themselves. All others are final for this revision of the channel."""
+PASSING_CODES = frozenset({"network", "deadline", "timeout", "no_space", "storage", "signature", "rollback", "expired"})
+"""Failures of a download that say nothing about the bundle: the next look at the channel may try again. Forged
+signatures are among them, or whoever sits on the line could make a device refuse a good bundle for ever."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,113 @@
+"""What a person at a console can tell the device to do, and the answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from agent import ipc
+from agent.config import AgentConfig
+from agent.core import commands as do
+from agent.core import events as ev
+from agent.core.episode import Episode
+from agent.core.records import Now
+from agent.core.reports import Voice
+from agent.core.selection import CHANNEL_REV, Schedule
+from agent.core.update_machine import UpdateMachine
+from edge_models.wire.command import Command, Reply
+from edge_models.wire.topics import CommandVerb
+
+MAX_REPLIES = 64  # commands expire after 300 s, so a repeated one is never old
+Update = Callable[[ev.UpdateEvent, Now], list[do.Action]]
+Reports = Callable[[Now], list[do.Action]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a command was not done."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Obeys commands.
+
+    Attributes:
+        config: Of the agent.
+        machine: For what runs and what is held.
+        episode: For the open request.
+        voice: Stamps replies.
+        schedule: Of looks at the channel.
+        update: Gives the update machine an event.
+        reports: Where the update stands, as messages.
+    """
+
+    config: AgentConfig
+    machine: UpdateMachine
+    episode: Episode
+    voice: Voice
+    schedule: Schedule
+    update: Update
+    reports: Reports
+    _replies: dict[tuple[CommandVerb, str], Reply] = field(default_factory=dict)
+
+    def obey(self, event: ev.CommandSeen, now: Now) -> list[do.Action]:
+        """Do it, and reply; one that was done before, by its id, is only replied to again."""
+        topic = f"reply/{event.verb.value}"
+        known = None if event.command.id is None else self._replies.get((event.verb, event.command.id))
+        if known is not None:
+            return [do.Publish(kind=topic, message=known)]
+        done = self._do(event.verb, event.command, now)
+        refused = done if isinstance(done, Refusal) else None
+        reply = Reply(
+            ts=self.voice.ts(now),
+            up=self.voice.up(now),
+            id=event.command.id,
+            ok=refused is None,
+            code="ok" if refused is None else refused.code,
+            message="" if refused is None else refused.message,
+        )
+        if event.command.id is not None:
+            self._replies[event.verb, event.command.id] = reply
+            while len(self._replies) > MAX_REPLIES:
+                del self._replies[next(iter(self._replies))]
+        actions = [] if isinstance(done, Refusal) else done
+        return [*actions, do.Publish(kind=topic, message=reply)]
+
+    def _do(self, verb: CommandVerb, command: Command, now: Now) -> list[do.Action] | Refusal:
+        active = self.machine.active
+        match verb:
+            case CommandVerb.CHECK | CommandVerb.INSTALL:
+                return self._look(now, forced=verb is CommandVerb.INSTALL)
+            case CommandVerb.ROLLBACK:
+                return self._roll_back(now)
+            case CommandVerb.SNAPSHOT:
+                looks = [do.TellWorker(message=ipc.Snapshot())] if self.config.samples.enabled else []
+                return [*looks, do.PublishState(), *self.reports(now), *self.episode.report(now, active)]
+            case CommandVerb.REBASELINE:
+                return self.episode.rebaseline(now, active)
+            case CommandVerb.DISMISS:
+                if self.episode.request is None:
+                    return Refusal(code="no_request", message="no model request is open")
+                return self.episode.dismiss(now, active)
+            case CommandVerb.HOLD:
+                held = command.args.get("on", True)
+                if not isinstance(held, bool):
+                    return Refusal(code="bad_args", message=f"found on: {held!r}, expected true or false")
+                if not held:
+                    self.schedule.soon(now.monotonic_s)
+                return self.machine.remember(replace(self.machine.record, held=held))
+
+    def _look(self, now: Now, *, forced: bool) -> list[do.Action] | Refusal:
+        if self.config.update is None:
+            return Refusal(code="no_registry", message="agent.yaml has no update section, so nothing can be fetched")
+        self.schedule.soon(now.monotonic_s, delay_s=0.0, forced=forced)
+        return []
+
+    def _roll_back(self, now: Now) -> list[do.Action] | Refusal:
+        active = self.machine.active
+        if active is None or active.previous is None:
+            return Refusal(code="nothing_to_roll_back_to", message="no previous bundle is kept on this device")
+        return self.update(ev.RollbackAsked(rev=self.machine.record.metadata.get(CHANNEL_REV, 0)), now)
