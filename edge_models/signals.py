@@ -115,7 +115,7 @@ def _image(xs: NDArray[np.float32]) -> NDArray[np.float64]:
     square = centred * centred
     variance = square.mean(axis=1, dtype=np.float64)
     std = np.sqrt(variance)
-    third = np.einsum("ij,ij->i", square, centred, dtype=np.float64) / flat.shape[1]
+    third = (square * centred).mean(axis=1, dtype=np.float64)
     cx, cy, orient = _moments(grey)
     columns = [
         mean,
@@ -143,13 +143,13 @@ def _laplacian_variance(grey: NDArray[np.float32]) -> NDArray[np.float64]:
 def _moments(grey: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Centre of mass in -1..1 and the correlation of the two coordinates, weighted by brightness above the darkest."""
     n, height, width = grey.shape
-    weight = grey - grey.min(axis=(1, 2), keepdims=True)
-    sums = weight.reshape(n, -1) @ _powers(height, width)
+    flat = grey.reshape(n, -1)
+    sums = (flat - flat.min(axis=1, keepdims=True)) @ _powers(height, width)
     total, sx, sy, sxx, syy, sxy = sums.astype(np.float64).T
     total = np.where(total > 1e-9, total, np.inf)  # an even frame has its centre in the middle
     cx, cy = sx / total, sy / total
     var_x, var_y = np.maximum(sxx / total - cx * cx, 0), np.maximum(syy / total - cy * cy, 0)
-    return cx, cy, (sxy / total - cx * cy) / np.maximum(np.sqrt(var_x * var_y), 1e-6)
+    return cx, cy, (sxy / total - cx * cy) / np.maximum(np.sqrt(var_x * var_y), 1e-4)
 
 
 @functools.lru_cache(maxsize=8)
