@@ -14,7 +14,7 @@ from tests.runner.steps import DEFAULT, OPT_IN, expand, step
 
 EPILOG = f"""\
 steps:   {", ".join(DEFAULT)} (default: all of these)
-suites:  {", ".join(OPT_IN)} (long or special; only when named), all (everything)
+suites:  lean, {", ".join(OPT_IN)} (long or special; only when named), all (everything)
 figures: benchmarks NAME [--json PATH]
 
 Anything after -- goes to pytest: python3 -m tests unit -- -k manifest -x
@@ -60,7 +60,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("steps", nargs="*", metavar="STEP", help="what to run, see below")
     parser.add_argument("--durations", type=int, nargs="?", const=10, metavar="N", help="show the N slowest tests (10)")
     options = parser.parse_args(arguments)
-    known = {*DEFAULT, *OPT_IN, "default", "all"}
+    known = {*DEFAULT, *OPT_IN, "default", "lean", "all"}
     unknown = [name for name in options.steps if name not in known]
     if unknown:
         parser.error(f"unknown step {unknown[0]!r}; there are: {', '.join(sorted(known))}, benchmarks")

@@ -9,11 +9,15 @@ from pathlib import Path
 from deploy.bootstrap import CONSTRAINTS, ROOT, VENV, Environment
 
 PACKAGES = ("edge_models", "converter", "agent", "deploy")
-SECOND_ENVIRONMENT = Environment(
-    VENV.with_name(".venv-tflite-runtime"),
-    CONSTRAINTS.with_name("constraints-tflite-runtime.txt"),
-    frozenset({"tflite-runtime", "dev"}),
-)
+# Steps that run the tests with the marker `runtime` in an environment like a device's.
+ENVIRONMENTS = {
+    "runtime": Environment(
+        VENV.with_name(".venv-tflite-runtime"),
+        CONSTRAINTS.with_name("constraints-tflite-runtime.txt"),
+        frozenset({"tflite-runtime", "dev"}),
+    ),
+    "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "dev"})),
+}
 DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
 OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated")
 
@@ -36,9 +40,9 @@ def step(name: str, root: Path = ROOT) -> Step:
         return Step(name=name, commands=(("-m", "ruff", "format", "--check", "."), ("-m", "ruff", "check", ".")))
     if name == "types":
         return Step(name=name, commands=(("-m", "mypy"),))
-    if name == "runtime":
+    if name in ENVIRONMENTS:
         arguments = ("-m", "pytest", "-m", "runtime", "tests/conformance")
-        return Step(name=name, commands=(arguments,), is_pytest=True, environment=SECOND_ENVIRONMENT)
+        return Step(name=name, commands=(arguments,), is_pytest=True, environment=ENVIRONMENTS[name])
     paths = [f"tests/{name}"]
     if name == "unit":
         paths += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
@@ -59,6 +63,7 @@ def expand(names: Iterable[str], root: Path = ROOT) -> Iterator[str]:
             yield from DEFAULT
         elif name == "all":
             yield from DEFAULT
+            yield "lean"
             yield from (suite for suite in OPT_IN if (root / "tests" / suite).is_dir())
         else:
             yield name

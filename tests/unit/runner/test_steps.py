@@ -16,7 +16,7 @@ def test_no_argument_means_the_default() -> None:
 def test_all_adds_the_suites_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "tests" / "kill").mkdir(parents=True)
 
-    assert list(expand(["all"], tmp_path)) == [*DEFAULT, "kill"]
+    assert list(expand(["all"], tmp_path)) == [*DEFAULT, "lean", "kill"]
 
 
 def test_only_modules_with_examples_are_collected_for_doctests(tmp_path: Path) -> None:
