@@ -96,6 +96,8 @@ class Loop:
             if event & selectors.EVENT_READ:
                 for message, body in self._link.receive():
                     self._dispatch(message, body)
+        if self._stopping or self._link.closed:
+            return
         now_s = self._clock.monotonic_s()
         if self._role is not None and self._role.due_s is not None and self._role.due_s <= now_s:
             self._role.work(now_s)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.worker.drift.per_signal import ERROR_SIGNAL, WARM_UP_FRAMES, PerSignal
+from agent.worker.drift.per_signal import ERROR_SIGNAL, WARM_UP_FRAMES, PerSignal, _shared_budget
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.registry import Watched, build_detectors
 from agent.worker.errors import DetectorError
@@ -69,9 +69,13 @@ def test_an_alarm_names_signal_detector_and_value(watched: Watched) -> None:
 
 @pytest.mark.parametrize(("name", "parameter"), [("adwin", "delta"), ("kswin", "alpha")])
 def test_the_probability_of_a_false_alarm_is_shared_between_signals(name: str, parameter: str) -> None:
-    bank = PerSignal(name, signals=("a", "b", "c", "d"), scale=None, parameters={parameter: 0.002})
+    assert _shared_budget(name, {parameter: 0.002}, signals=4) == {parameter: 0.0005}
 
-    assert {getattr(river, parameter) for river in bank._detectors.values()} == {0.0005}
+
+def test_a_detector_gets_its_share_of_rivers_default_when_nothing_is_said() -> None:
+    bank = PerSignal("adwin", signals=("a", "b", "c", "d"), scale=None)
+
+    assert {getattr(river, "delta", None) for river in bank._detectors.values()} == {0.0005}
 
 
 def test_nothing_alarms_during_the_warm_up() -> None:

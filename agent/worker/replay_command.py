@@ -1,0 +1,47 @@
+"""``driftline-agent replay``: its arguments and what it prints. The work is in ``agent.worker.offline``.
+
+Importing this file loads no numpy, so the program's help stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+EPILOG = """\
+FRAMES.npz holds x (n, ...), frames as a source delivers them, before preprocessing; and, if known, y (n,) true classes,
+t (n,) seconds, rate_hz. Exit codes: 0 done, 2 the bundle or the frames cannot be used.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments to ``parser``."""
+    parser.epilog = EPILOG
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory of the bundle")
+    parser.add_argument("frames", type=Path, metavar="FRAMES.npz", help="recorded frames")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a summary")
+    parser.add_argument("--artifact", metavar="NAME", help="artifact to run (default: as the device would choose)")
+    parser.add_argument("--rate-hz", type=float, metavar="F", help="frames in a second (default: as recorded, or 10)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the ids of requests (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Do what the arguments say; what is to be printed.
+
+    Raises:
+        AgentError: The frames or an argument cannot be used.
+        EdgeModelsError: The bundle cannot be used.
+    """
+    from agent.worker.offline import replay
+
+    report = replay(
+        arguments.bundle,
+        arguments.frames,
+        clock_ns=time.perf_counter_ns,
+        artifact=arguments.artifact,
+        rate_hz=arguments.rate_hz,
+        seed=arguments.seed,
+    )
+    return json.dumps(report.to_json(), allow_nan=False) if arguments.json else report.summary()

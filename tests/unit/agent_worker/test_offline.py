@@ -1,0 +1,174 @@
+"""The offline replay: what a device would have said over recorded frames."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.errors import AgentError, ConfigError
+from agent.worker import replay_command
+from agent.worker.errors import SourceError
+from agent.worker.offline import ReplayReport, replay
+from edge_models.bundle import Bundle
+from edge_models.errors import BundleError, EngineError, ManifestError
+from tests.factories.bundles import FLOAT, INT8, make_bundle
+from tests.factories.frames import digit_frames, winter_light, write_recording
+
+
+def run(bundle: Bundle | Path, frames: Path, **options: object) -> ReplayReport:
+    directory = bundle if isinstance(bundle, Path) else bundle.directory
+    return replay(directory, frames, clock_ns=time.perf_counter_ns, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 frames as they should be, then 900 in winter light."""
+    x0, y0 = digit_frames(500, seed=1)
+    x1, y1 = digit_frames(900, seed=2, corruption=winter_light)
+    path = tmp_path_factory.mktemp("frames") / "frames.npz"
+    return write_recording(path, np.concatenate([x0, x1]), np.concatenate([y0, y1]), rate_hz=20.0)
+
+
+@pytest.mark.runtime
+def test_a_drift_is_alarmed_confirmed_and_asked_for_once(bundle: Bundle, drifting: Path) -> None:
+    report = run(bundle, drifting)
+
+    assert len(report.predictions) == 1400
+    assert 500 <= report.alarms[0].position < 600
+    (request,) = report.requests
+    assert request.reason == "drift"
+    assert 900 <= request.frame <= 1199
+    assert request.signal is not None
+
+
+def test_a_stream_that_stays_as_it_was_is_left_alone(bundle: Bundle, tmp_path: Path) -> None:
+    frames, labels = digit_frames(3000, seed=9)
+
+    report = run(bundle, write_recording(tmp_path / "calm.npz", frames, labels))
+
+    assert (report.alarms, report.requests) == ([], [])
+    assert report.accuracy is not None
+    assert report.accuracy > 0.93
+
+
+def test_a_device_that_differs_from_the_start_asks_although_nothing_changes(bundle: Bundle, tmp_path: Path) -> None:
+    frames, _ = digit_frames(2000, seed=4, corruption=winter_light)
+
+    report = run(bundle, write_recording(tmp_path / "cold.npz", frames))
+
+    assert report.alarms == []
+    assert len(report.requests) == 1
+
+
+def test_ids_follow_from_the_seed_and_nothing_else(bundle: Bundle, drifting: Path) -> None:
+    first, again, other = (run(bundle, drifting, seed=seed).requests[0].id for seed in (1, 1, 2))
+
+    assert first == again != other
+
+
+def test_the_document_has_exactly_the_promised_fields(bundle: Bundle, drifting: Path) -> None:
+    document = run(bundle, drifting).to_json()
+
+    assert set(document) == {"n", "predictions", "alarms", "requests", "stage_us"}
+    parsed = json.loads(json.dumps(document, allow_nan=False))
+    assert parsed["n"] == len(parsed["predictions"]) == 1400
+    assert set(parsed["alarms"][0]) == {"frame", "signal", "detector"}
+    assert set(parsed["requests"][0]) == {"frame", "id", "reason", "signal"}
+    assert set(parsed["stage_us"]) == {"preprocess", "infer", "drift"}
+    assert all(time_us > 0 for time_us in parsed["stage_us"].values())
+
+
+def test_frames_with_nan_are_null_and_counted(bundle: Bundle, tmp_path: Path) -> None:
+    frames = digit_frames(10)[0].astype(np.float32)
+    frames[3, 2, 2] = np.nan
+    path = write_recording(tmp_path / "frames.npz", frames)
+
+    report = run(bundle, path)
+
+    assert [i for i, predicted in enumerate(report.predictions) if predicted is None] == list(range(10))
+    assert sum(report.refused.values()) == 10
+
+
+def test_frames_of_another_shape_are_null_and_counted(bundle: Bundle, tmp_path: Path) -> None:
+    report = run(bundle, write_recording(tmp_path / "frames.npz", np.zeros((5, 28, 28), np.uint8)))
+
+    assert report.predictions == [None] * 5
+    assert report.refused == {"frame has shape (28, 28), expected (8, 8)": 5}
+    assert report.to_json()["stage_us"] == {"preprocess": 0.0, "infer": 0.0, "drift": 0.0}
+
+
+def test_labels_that_are_not_known_do_not_count(bundle: Bundle, tmp_path: Path) -> None:
+    frames, labels = digit_frames(50, seed=5)
+    labels[10:] = -1
+
+    report = run(bundle, write_recording(tmp_path / "frames.npz", frames, labels))
+
+    assert report.labelled == 10
+
+
+def test_another_artifact_can_be_asked_for(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", float_artifact=True)
+    frames = write_recording(tmp_path / "frames.npz", digit_frames(20)[0])
+
+    assert run(bundle, frames).artifact == INT8
+    assert run(bundle, frames, artifact=FLOAT).artifact == FLOAT
+
+
+def test_the_cooldown_runs_on_the_time_of_the_frames(bundle: Bundle, tmp_path: Path) -> None:
+    calm, drifted = digit_frames(800, seed=1)[0], digit_frames(1200, seed=2, corruption=winter_light)[0]
+    path = write_recording(tmp_path / "frames.npz", np.concatenate([calm, drifted, calm, drifted]))
+
+    fast, slow = run(bundle, path, rate_hz=100.0), run(bundle, path, rate_hz=0.001)
+
+    assert (len(fast.requests), len(slow.requests)) == (1, 2)
+
+
+def test_a_missing_recording_is_an_error_of_the_source(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.npz"):
+        run(bundle, tmp_path / "none.npz")
+
+
+def test_a_missing_bundle_is_an_error_of_the_bundle(drifting: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"manifest\.json"):
+        run(tmp_path, drifting)
+
+
+def test_an_artifact_that_is_not_there_is_an_error_with_the_known_names(bundle: Bundle, drifting: Path) -> None:
+    with pytest.raises((BundleError, EngineError), match="tflite-int8"):
+        run(bundle, drifting, artifact="spiking")
+
+
+@pytest.mark.parametrize("rate_hz", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_no_rate_is_refused(bundle: Bundle, drifting: Path, rate_hz: float) -> None:
+    with pytest.raises(ConfigError, match="--rate-hz"):
+        run(bundle, drifting, rate_hz=rate_hz)
+
+
+def command(*words: str) -> str:
+    parser = argparse.ArgumentParser()
+    replay_command.add_arguments(parser)
+    return replay_command.run(parser.parse_args(words))
+
+
+def test_the_command_prints_one_document_or_a_summary(bundle: Bundle, drifting: Path) -> None:
+    document = command(str(bundle.directory), str(drifting), "--json", "--seed", "3", "--rate-hz", "5")
+    summary = command(str(bundle.directory), str(drifting))
+
+    assert json.loads(document)["n"] == 1400
+    assert "accuracy" in summary
+    assert "requests     1" in summary
+    assert "1400 frames through tflite-int8" in summary
+
+
+def test_bad_input_to_the_command_is_one_sentence(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "frames.npz").write_bytes(b"not a zip")
+
+    with pytest.raises(AgentError) as raised:
+        command(str(bundle.directory), str(tmp_path / "frames.npz"))
+
+    assert "\n" not in str(raised.value)
