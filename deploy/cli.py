@@ -22,7 +22,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from deploy.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, DeployError, Terminated
 from edge_models.errors import EdgeModelsError
@@ -51,7 +51,19 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, as every other error of the program is."""
+    """An argument parser whose errors are one line, as every other error of the program is.
+
+    Attributes:
+        exit_codes: Shown at the end of the help, of a verb's actions as well.
+    """
+
+    exit_codes: Mapping[int, str] = COMMON_EXIT_CODES
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
+        lines = (f"  {code:<4} {meaning}" for code, meaning in sorted(self.exit_codes.items()))
+        options.setdefault("epilog", "\n".join(("exit codes:", *lines)))
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
         """Print the one line and end with exit code 2."""
@@ -96,13 +108,11 @@ def summary(module: str) -> str:
 
 def build_parser(verb: str, command: Command) -> argparse.ArgumentParser:
     """The parser of one verb, with its exit codes in the help."""
-    codes = COMMON_EXIT_CODES | dict(command.EXIT_CODES)
-    parser = Parser(
-        prog=f"{PROGRAM} {verb}",
-        description=command.__doc__,
-        epilog="exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in sorted(codes.items())),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    class VerbParser(Parser):
+        exit_codes = COMMON_EXIT_CODES | dict(command.EXIT_CODES)
+
+    parser = VerbParser(prog=f"{PROGRAM} {verb}", description=command.__doc__)
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     command.configure(parser)
     return parser

@@ -94,6 +94,9 @@ class FleetConfig:
     channel: str = described("Signed channel that the devices follow.", default="stable", pattern=MODEL_NAME)
     work_dir: str = described("Directory for the files of retraining jobs.", default="fleet-work")
     recipe: str | None = described("Recipe that retraining starts from.", default=None)
+    keep_days: float = described(
+        "Events and unlabelled samples are dropped after this many days.", default=90.0, ge=0.01, le=36500
+    )
     mqtt: MqttConfig = described("The broker.", default_factory=MqttConfig)
     rollout: RolloutConfig = described("Rollouts.", default_factory=RolloutConfig)
     retrain: RetrainConfig = described("Retraining.", default_factory=RetrainConfig)

@@ -15,6 +15,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -37,14 +38,24 @@ class FleetDatabase:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, must_exist: bool = False) -> Self:
         """Connect and migrate to the newest tables.
 
+        Args:
+            url: SQLAlchemy URL.
+            must_exist: Refuse to make a new SQLite file: whoever only reads has named the wrong one.
+
         Raises:
-            ConfigError: The URL is none, or its driver is not installed.
+            ConfigError: The URL is none, its driver is not installed, or there is no such file.
             DatabaseError: It cannot be reached, or a newer Driftline has written it.
         """
         engine = _engine(url)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        if must_exist and file and not Path(file).is_file():
+            raise ConfigError(
+                f"database: no file {file}; name the fleet's configuration with -c fleet.yaml, or start "
+                "`driftline-fleet controller`, which makes the database"
+            )
         try:
             with engine.connect() as connection:
                 present = _revision(connection)
@@ -134,6 +145,7 @@ def _migrate(connection: Connection) -> None:
 
     if _revision(connection) == HEAD:  # another process was faster
         return
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plug-in that it has
     config = Config()
     config.set_main_option("script_location", "deploy.fleet:migrations")
     config.attributes["connection"] = connection

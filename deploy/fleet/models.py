@@ -57,6 +57,7 @@ class Device(Base):
     state: Mapped[dict[str, Any] | None]
     drift: Mapped[dict[str, Any] | None]
     model_state: Mapped[dict[str, Any] | None]
+    model_state_at: Mapped[float | None]  # when its content last changed
     first_seen: Mapped[float]
     last_seen: Mapped[float]
 
@@ -119,6 +120,7 @@ class Rollout(Base):
     canary: Mapped[int]
     state: Mapped[RolloutState] = mapped_column(_states(RolloutState), index=True)
     reason: Mapped[str] = mapped_column(Text, default="")
+    abort: Mapped[str] = mapped_column(Text, default="")  # why an operator wants it undone
     job: Mapped[str | None] = mapped_column(ID)
     wave_timeout_s: Mapped[float]
     back_timeout_s: Mapped[float]

@@ -1,0 +1,133 @@
+"""Show, label and export the inputs that devices have delivered.
+
+  driftline-fleet samples list [--unlabelled] [--device ID]
+  driftline-fleet samples label ID LABEL [ID LABEL ...]       or --from CSV
+  driftline-fleet samples import CSV                          a table with the columns id and label
+  driftline-fleet samples export FILE.npz                     x (and y where labelled) to look at
+
+A label is a class index, or a class name of the bundle that predicted the sample. All labels of a call are stored, or
+none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.commands._fleet import add_options, config_of, opened
+from deploy.commands._output import print_json, print_table, say
+from deploy.errors import EXIT_OK, LabelError
+
+if TYPE_CHECKING:
+    from deploy.fleet.models import Sample
+
+EXIT_CODES: dict[int, str] = {2: "wrong usage, an unknown sample, a wrong label, a malformed table; nothing is stored"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list|label|import|export", parser_class=type(parser)
+    )
+    listing = actions.add_parser("list", help="show samples", description="Show samples, the newest last.")
+    _filters(listing)
+    listing.add_argument("--limit", type=int, metavar="N", help="only the newest N")
+    add_options(listing)
+    label = actions.add_parser("label", help="give labels", description="Give samples their labels.")
+    label.add_argument("pairs", nargs="*", metavar="ID LABEL", help="sample ids, each followed by its label")
+    label.add_argument("--from", dest="table", metavar="CSV", help="table with the columns id and label; - is stdin")
+    _who(label)
+    add_options(label)
+    table = actions.add_parser("import", help="take labels from a table", description="Take labels from a table.")
+    table.add_argument("table", metavar="CSV", help="has the columns id and label, maybe labelled_by; - is stdin")
+    _who(table)
+    add_options(table)
+    export = actions.add_parser("export", help="write samples to a file", description="Write samples to a file.")
+    export.add_argument("file", type=Path, metavar="FILE.npz", help="gets x and y (-1 without a label)")
+    _filters(export)
+    add_options(export)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    {"list": _list, "label": _label, "import": _label, "export": _export}[args.action](args)
+    return EXIT_OK
+
+
+def _filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", metavar="ID", help="of this device only")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--unlabelled", dest="labelled", action="store_const", const=False, help="without a label only")
+    which.add_argument("--labelled", dest="labelled", action="store_const", const=True, help="with a label only")
+
+
+def _who(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", default="operator", metavar="NAME", help="who says so (%(default)s)")
+
+
+def _list(args: argparse.Namespace) -> None:
+    from deploy.fleet.samples import listed
+
+    with opened(config_of(args)) as database, database.read() as session:
+        samples = listed(session, device=args.device, labelled=args.labelled, limit=args.limit)
+    if args.json:
+        print_json([_described(sample) for sample in samples])
+        return
+    columns = ("id", "why", "signal", "position", "predicted", "label", "labelled_by")
+    rows = [[getattr(sample, column) for column in columns] for sample in samples]
+    print_table(("sample", *columns[1:]), rows, empty="no such sample")
+
+
+def _label(args: argparse.Namespace) -> None:
+    from deploy.clock import SystemClock
+    from deploy.fleet.labels import labels_from_csv, labels_from_pairs
+    from deploy.fleet.samples import label
+
+    labels = labels_from_pairs(getattr(args, "pairs", []))
+    if args.table is not None:
+        labels |= labels_from_csv(args.table, sys.stdin)
+    if not labels:
+        raise LabelError("no label given: expected ID LABEL pairs, or --from CSV")
+    with opened(config_of(args)) as database, database.write() as session:
+        changed = label(session, labels, labelled_by=args.by, now_s=SystemClock().unix_s())
+    if args.json:
+        print_json({"given": len(labels), "changed": changed})
+    else:
+        say(f"{len(labels)} labels given, {changed} of them new or changed")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from deploy.fleet.arrays import stacked
+    from deploy.fleet.samples import listed
+    from edge_models.npz import write_npz
+
+    with opened(config_of(args)) as database, database.read() as session:
+        samples = listed(session, device=args.device, labelled=args.labelled, with_data=True)
+    x, y = stacked(samples)
+    args.file.write_bytes(write_npz({"x": x, "y": y}))
+    if args.json:
+        print_json({"file": str(args.file), "n": len(samples), "ids": [sample.id for sample in samples]})
+    else:
+        say(f"wrote {len(samples)} samples to {args.file}")
+
+
+def _described(sample: Sample) -> dict[str, Any]:
+    columns = (
+        *(
+            "id",
+            "device",
+            "message",
+            "bundle",
+            "position",
+            "why",
+            "signal",
+            "predicted",
+            "confidence",
+            "dtype",
+            "shape",
+        ),
+        *("label", "labelled_by", "labelled_at", "received_at"),
+    )
+    return {column: getattr(sample, column) for column in columns}

@@ -1,0 +1,122 @@
+"""The controller daemon: one thread that owns the fleet's state.
+
+Messages come in and are stored before they are acknowledged; about twice a second requests are gathered into jobs,
+rollouts are moved on, and devices whose desired model has changed are told. Everything that it knows is in the
+database, so that it may be killed at any point and started again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NoReturn
+
+from deploy.clock import Clock
+from deploy.config import FleetConfig
+from deploy.errors import ConfigError, DatabaseError
+from deploy.fleet import desired, jobs, reports, requests, samples
+from deploy.fleet.database import FleetDatabase
+from deploy.fleet.ingest import Ingest, subscriptions
+from deploy.link import Delivery, Link
+from deploy.rollout.ports import Channels
+from deploy.rollout.runner import RolloutRunner
+from edge_models.wire import Topics, channel_named, encode_message
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+RECEIVE_S = 0.2
+FORGET_EVERY_S = 3600.0
+_DAY_S = 86400.0
+
+
+class Controller:
+    """The controller of one model slot of one fleet.
+
+    Args:
+        config: fleet.yaml.
+        database: The fleet database.
+        channels: The registry's channels.
+        link: A persistent connection with ``subscriptions(topics)``.
+        clock: Tells the time.
+
+    Raises:
+        ConfigError: The configuration names no model.
+    """
+
+    def __init__(
+        self, config: FleetConfig, database: FleetDatabase, channels: Channels, link: Link, clock: Clock
+    ) -> None:
+        if config.model is None:
+            raise ConfigError("model: found nothing, expected the name of the model slot, such as digits")
+        self._model = config.model
+        self._config = config
+        self._database = database
+        self._link = link
+        self._clock = clock
+        self._topics = Topics(config.mqtt.base)
+        self.ingest = Ingest(database, self._topics, clock)
+        self._runner = RolloutRunner(database, channels, clock)
+        self._pending: list[Delivery] = []
+        self._sent: dict[str, int] = {}
+        self._connections = 0
+        self._next_tick_s = 0.0
+        self._next_forget_s = 0.0
+
+    def run(self) -> NoReturn:
+        """Work until an exception, such as the one that a signal raises, ends it."""
+        while True:
+            self.step()
+
+    def step(self) -> None:
+        """Take in what has come, and tick when it is time; waits a little for messages."""
+        try:
+            self._pending = self._pending or self._link.receive(RECEIVE_S)
+            self.ingest.apply(self._pending)
+            self._link.acknowledge(self._pending)
+            self._pending = []
+            if self._clock.monotonic_s() >= self._next_tick_s:
+                self._next_tick_s = self._clock.monotonic_s() + TICK_S
+                self.tick()
+        except DatabaseError as exc:  # full disk, restarted server: what has come stays pending and is tried again
+            log.error("%s; trying again", exc)  # noqa: TRY400 - our own errors say it all
+            self._clock.sleep(TICK_S)
+
+    def tick(self) -> None:
+        """Move everything on that does not wait for a message."""
+        now_s = self._clock.unix_s()
+        with self._database.write() as session:
+            requests.gather(session, self._model, self._config.retrain, now_s)
+            jobs.end_with_rollouts(session, now_s)
+        self._runner.tick()
+        self._publish_desired()
+        self._forget(now_s)
+
+    def _publish_desired(self) -> None:
+        """Tell devices what is new, and everything again to a broker that may have forgotten it."""
+        if not self._link.is_connected:
+            return
+        if self._connections != self._link.connections:
+            self._connections = self._link.connections
+            self._sent.clear()
+        channel = channel_named("desired")
+        with self._database.read() as session:
+            for device, rev in desired.revisions(session).items():
+                if self._sent.get(device) != rev:
+                    payload = encode_message(desired.message(session, device))
+                    topic = self._topics.desired(device)
+                    self._link.publish(topic, payload, qos=channel.qos, retain=channel.retain)
+                    self._sent[device] = rev
+
+    def _forget(self, now_s: float) -> None:
+        if self._clock.monotonic_s() < self._next_forget_s:
+            return
+        self._next_forget_s = self._clock.monotonic_s() + FORGET_EVERY_S
+        before_s = now_s - self._config.keep_days * _DAY_S
+        with self._database.write() as session:
+            reports.forget_before(session, before_s)
+            samples.forget_unlabelled_before(session, before_s)
+
+
+def controller_link(config: FleetConfig, clock: Clock) -> Link:
+    """The controller's connection: the broker keeps events and samples while it is away."""
+    return Link(config.mqtt, subscriptions(Topics(config.mqtt.base)), persistent=True, clock=clock)
