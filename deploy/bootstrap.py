@@ -159,7 +159,7 @@ def is_complete(environment: Environment) -> bool:
         and environment.extras <= set(stamp.get("extras", ()))
         and os.access(environment.python, os.X_OK)
         and not (environment.venv / BUILDING).exists()
-        # `uv run` and `uv sync` take out of a .venv what they were not asked for.
+        # `uv sync` takes out of a .venv what it was not asked for.
         and not any(missing_modules(environment.extras, [str(packages)]))
     )
 
