@@ -179,8 +179,9 @@ def _package(name: str) -> types.ModuleType:
 
 def _install_lazy(name: str) -> types.ModuleType:
     parent, _, leaf = name.rpartition(".")
-    if parent != "river":
-        _package(parent)
+    for needed in (parent, STATS):  # detectors import river.stats by themselves, and would load all of it
+        if needed not in ("river", name):
+            _package(needed)
     spec = importlib.util.find_spec(name)  # does not run the package itself, only what is above it
     if spec is None or spec.origin is None or not spec.submodule_search_locations:
         raise PackageLayoutError(f"{name} is not a package with an __init__.py")

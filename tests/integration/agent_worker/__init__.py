@@ -1,0 +1,1 @@
+"""The inference worker as a process, and River as it is installed."""
