@@ -41,7 +41,9 @@ def writes(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _is_write(call: ast.Call, called: str) -> bool:
-    method = called.rpartition(".")[2]
+    receiver, _, method = called.rpartition(".")
+    if receiver.rpartition(".")[2].lstrip("_") == "storage":  # a variable or attribute of that name is a Storage
+        return False
     if called in FUNCTIONS or called.startswith(tuple(f"{module}." for module in MODULES)):
         return True
     if isinstance(call.func, ast.Attribute) and method in METHODS:
@@ -121,6 +123,7 @@ def test_writes_are_found(source: str) -> None:
         "open('f', 'rb')",
         "path.open()",
         "path.open('rb')",
+        "self._storage.rename(a, b)",
         "text.replace('a', 'b')",
         "when.replace(tzinfo=utc)",
         "import dataclasses\ndataclasses.replace(it, a=1)",
