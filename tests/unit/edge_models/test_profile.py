@@ -1,0 +1,183 @@
+"""Reference profiles: quantiles, bins with ties, and what a stored profile may not be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from edge_models.errors import ArchiveError
+from edge_models.npz import read_npz, write_npz
+from edge_models.profile import BINS, Profile, build_profile
+
+VALUES = arrays.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 40), st.integers(1, 4)),
+    elements=st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1.0, 0.99609375]),
+)
+
+
+def profile_of(values: NDArray[Any], predicted: NDArray[Any] | None = None, classes: int = 0) -> Profile:
+    return build_profile([f"s{j}" for j in range(values.shape[1])], values, predicted, classes)
+
+
+def normal(n: int = 1000, k: int = 3) -> NDArray[np.float64]:
+    return np.random.default_rng(0).normal(size=(n, k))
+
+
+@given(VALUES)
+def test_edges_never_fall_and_the_reference_is_counted_whole(values: NDArray[np.float64]) -> None:
+    profile = profile_of(values)
+
+    assert (np.diff(profile.edges, axis=1) >= 0).all()
+    assert (profile.reference.sum(axis=1) == len(values)).all()
+    assert profile.n_ref == len(values)
+
+
+@given(VALUES)
+def test_a_stored_profile_is_read_back_with_the_same_identity(values: NDArray[np.float64]) -> None:
+    profile = profile_of(values, np.zeros(len(values), int), 3)
+
+    read = Profile.from_npz(profile.to_npz())
+
+    assert read.id == profile.id
+    assert len(read.id) == 16
+    assert read.signals == profile.signals
+    assert read.to_npz() == profile.to_npz()
+
+
+@given(VALUES, st.data())
+def test_bins_rise_with_the_value(values: NDArray[np.float64], data: st.DataObject) -> None:
+    profile = profile_of(values)
+    a, b = sorted((data.draw(st.floats(-2e6, 2e6)), data.draw(st.floats(-2e6, 2e6))))
+
+    low, high = (profile.bins(np.full(values.shape[1], value)) for value in (a, b))
+
+    assert (low <= high).all()
+    assert low.min() >= 0
+    assert high.max() < BINS
+
+
+def test_bins_of_a_smooth_signal_share_the_reference_evenly() -> None:
+    profile = profile_of(normal(3200))
+
+    assert profile.reference.min() >= 95
+    assert profile.reference.max() <= 105
+
+
+def test_bins_of_one_frame_and_of_many_are_the_same() -> None:
+    values = normal(50)
+    profile = profile_of(values)
+
+    together = profile.bins(values)
+
+    assert together.shape == (50, 3)
+    np.testing.assert_array_equal(np.stack([profile.bins(row) for row in values]), together)
+
+
+def test_values_beyond_the_reference_fall_into_the_outer_bins() -> None:
+    profile = profile_of(normal())
+
+    assert profile.bins(np.full(3, -1e30)).tolist() == [0, 0, 0]
+    assert profile.bins(np.array([1e30, np.inf, 99.0])).tolist() == [31, 31, 31]
+
+
+def test_a_signal_that_was_constant_tells_less_same_and_more_apart() -> None:
+    profile = profile_of(np.full((100, 1), 0.5))
+
+    assert [int(profile.bins(np.array([value]))[0]) for value in (0.4, 0.5, 0.6)] == [0, 16, 31]
+    assert profile.reference[0, 16] == 100
+
+
+@pytest.mark.parametrize(("saturated", "share"), [("top", 0.6), ("bottom", 0.6), ("top", 0.2), ("bottom", 0.2)])
+def test_a_saturated_signal_tells_its_limit_from_both_sides(saturated: str, share: float) -> None:
+    free = np.random.default_rng(0).uniform(0.1, 0.9, 1000)
+    limit = 1.0 if saturated == "top" else 0.0
+    values = np.where(np.arange(1000) < share * 1000, limit, free)[:, None]
+    profile = profile_of(values)
+
+    below, at, above = (int(profile.bins(np.array([limit + delta]))[0]) for delta in (-0.05, 0.0, 0.05))
+
+    assert below < at < above
+    assert profile.reference[0, at] == pytest.approx(share * 1000, abs=1)
+
+
+def test_the_last_digits_of_a_float32_do_not_move_a_tied_value() -> None:
+    profile = profile_of(np.full((100, 1), 0.1))
+
+    for wobble in (-1e-8, 0.0, 1e-8):
+        assert profile.bins(np.array([np.float32(0.1) + wobble]))[0] == 16
+
+
+def test_class_shares_mean_and_std_are_those_of_the_reference() -> None:
+    values = normal(100)
+    profile = profile_of(values, np.arange(100) % 4, 5)
+
+    np.testing.assert_allclose(profile.class_prior, [0.25, 0.25, 0.25, 0.25, 0])
+    np.testing.assert_allclose(profile.mean, values.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(profile.std, values.std(axis=0), rtol=1e-5)
+
+
+def test_a_model_without_classes_has_an_empty_prior() -> None:
+    assert Profile.from_npz(profile_of(normal()).to_npz()).class_prior.size == 0
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((0, 2)), np.zeros(2), np.zeros((3, 5)), np.array([[1.0, np.nan]]), np.array([[1.0, np.inf]])]
+)
+def test_values_that_are_no_reference_are_a_callers_mistake(values: NDArray[np.float64]) -> None:
+    with pytest.raises(ValueError, match="finite numbers"):
+        build_profile(["a", "b"], values, None, 0)
+
+
+def test_a_profile_of_twelve_signals_stays_small() -> None:
+    assert len(profile_of(normal(2000, 12), np.arange(2000) % 10, 10).to_npz()) < 10_000
+
+
+def stored(**changes: NDArray[Any]) -> bytes:
+    arrays_by_name = read_npz(profile_of(normal(), np.zeros(1000, int), 2).to_npz(), max_bytes=1 << 20)
+    return write_npz(arrays_by_name | changes)
+
+
+def text(*names: str) -> NDArray[np.uint8]:
+    return np.frombuffer("\n".join(names).encode(), np.uint8)
+
+
+EDGES = np.tile(np.arange(33, dtype=np.float32), (3, 1))
+WRONG: dict[str, dict[str, NDArray[Any]]] = {
+    "falling edges": {"edges": EDGES[:, ::-1].copy()},
+    "an edge that is NaN": {"edges": np.where(EDGES == 5, np.nan, EDGES).astype(np.float32)},
+    "an infinite edge": {"edges": np.where(EDGES == 32, np.inf, EDGES).astype(np.float32)},
+    "too few edges": {"edges": EDGES[:, :32].copy()},
+    "edges in float64": {"edges": EDGES.astype(np.float64)},
+    "fewer signals than edges": {"signals": text("a", "b")},
+    "two signals of one name": {"signals": text("a", "b", "a")},
+    "a signal without a name": {"signals": text("a", "", "c")},
+    "names that are not ASCII": {"signals": np.array([255, 254], np.uint8)},
+    "counts that do not sum": {"reference": np.zeros((3, 32), np.uint32)},
+    "counts of another width": {"reference": np.zeros((3, 31), np.uint32)},
+    "a mean that is NaN": {"mean": np.full(3, np.nan, np.float32)},
+    "a std of another length": {"std": np.zeros(4, np.float32)},
+    "a negative class share": {"class_prior": np.array([-0.5, 1.5], np.float32)},
+    "no reference frames": {"n_ref": np.array(0)},
+    "a list as number of frames": {"n_ref": np.array([1000, 1000])},
+    "an array more": {"surprise": np.zeros(3)},
+    "a newer extractor": {"extractor": np.array(99)},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG.keys())
+def test_a_stored_profile_that_cannot_be_computed_with_is_refused(changes: dict[str, NDArray[Any]]) -> None:
+    with pytest.raises(ArchiveError):
+        Profile.from_npz(stored(**changes))
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"\x00" * 100])
+def test_bytes_that_are_no_profile_are_refused(data: bytes) -> None:
+    with pytest.raises(ArchiveError):
+        Profile.from_npz(data)
