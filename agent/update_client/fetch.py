@@ -114,24 +114,21 @@ class BundleFetcher:
         names = file_names(manifest, artifact)
         self._total_bytes = total_bytes(manifest, artifact)
         final = self._storage.path(f"{BUNDLES_DIR}/{identity}")
+        staging = final.with_name(final.name + PART_SUFFIX)
         self._report.manifest(artifact, self._total_bytes)
-        with contextlib.suppress(BundleError):
-            open_bundle(final, expected_id=identity, files=names)
+        if _is_whole(final, identity, names):
+            self._storage.remove(staging)
             self._report.progress(self._total_bytes, self._total_bytes)
-            self._finish(final, identity, artifact)
-            return final
-        staging = self._storage.make_dir(final.with_name(final.name + PART_SUFFIX))
-        self._stage_manifest(staging, data)
-        for name in names:
-            self._stage_file(staging, name, manifest.files[name])
-        self._put_in_place(staging, final, names)
-        self._finish(final, identity, artifact)
-        return final
-
-    def _finish(self, final: Path, identity: str, artifact: str) -> None:
+        else:
+            self._storage.make_dir(staging)
+            self._stage_manifest(staging, data)
+            for name in names:
+                self._stage_file(staging, name, manifest.files[name])
+            self._put_in_place(staging, final, names)
         received = self._blobs.received_bytes
         reused = max(0, self._total_bytes - received)
         self._report.done(bundle=identity, artifact=artifact, directory=final, downloaded=received, reused=reused)
+        return final
 
     def _stage_manifest(self, staging: Path, data: bytes) -> None:
         path = staging / MANIFEST_NAME
@@ -194,6 +191,14 @@ class BundleFetcher:
 
     def _grown(self, size_bytes: int) -> None:
         self._report.progress(self._complete_bytes + size_bytes, self._total_bytes)
+
+
+def _is_whole(directory: Path, identity: str, names: Sequence[str]) -> bool:
+    try:
+        open_bundle(directory, expected_id=identity, files=names)
+    except BundleError:
+        return False
+    return True
 
 
 def _is_right(path: Path, entry: FileEntry) -> bool:
