@@ -327,4 +327,5 @@ def _shown(value: object) -> str:
 
 
 def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+    shown = name if name.isprintable() and len(name) <= _SHOWN else _shown(name)
+    return f"{where}.{shown}" if where else shown

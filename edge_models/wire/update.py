@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from edge_models.fields import described
 from edge_models.manifest import MODEL_NAME, BundleId
-from edge_models.wire.telemetry import MAX_SIGNALS, MAX_SKETCH_CHARS
+from edge_models.wire.telemetry import MAX_SIGNALS
 from edge_models.wire.values import (
     CODE,
     MAX_INT,
@@ -30,6 +30,7 @@ from edge_models.wire.values import (
     version_field,
 )
 
+MAX_EVIDENCE_CHARS = 4096  # half of a request's 8 KiB; a sketch of 12 signals over many windows has some 1,600
 HTTP_URL = r"https?://[^\s/]+\S*"
 
 
@@ -152,7 +153,7 @@ class Evidence:
     """What the device saw: enough to look for a corruption of the training data that would look the same."""
 
     profile: str = described("First 16 hex digits of the sha256 of the profile compared with.", pattern=PROFILE_ID)
-    sketch: str = text_field("Histograms of the drifted input, zlib + base64.", max_length=MAX_SKETCH_CHARS)
+    sketch: str = text_field("Histograms of the drifted input, zlib + base64.", max_length=MAX_EVIDENCE_CHARS)
     n: int = count_field("Frames in the sketch.")
     effects: dict[str, float] = described(
         "Distance of each signal from the profile.", default_factory=dict, max_length=MAX_SIGNALS, ge=0, le=1

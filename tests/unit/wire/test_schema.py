@@ -71,7 +71,7 @@ def test_every_property_is_described(kind: type) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_right_payloads_are_accepted_and_valid(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     payload = data.draw(payloads(kind).filter(lambda value: fits(kind, value)))
@@ -83,7 +83,7 @@ def test_right_payloads_are_accepted_and_valid(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_decoder_and_schema_agree_on_nearly_right_payloads(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     payload = data.draw(nearly_right(kind).filter(lambda value: fits(kind, value)))
@@ -94,7 +94,7 @@ def test_decoder_and_schema_agree_on_nearly_right_payloads(data: st.DataObject) 
 
 
 @given(data=st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_what_is_sent_is_valid_and_comes_back_equal(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     payload = data.draw(payloads(kind).filter(lambda value: fits(kind, value)))
