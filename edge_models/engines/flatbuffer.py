@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 
-_MAX_ITEMS = 1_000_000  # tables and indices; large networks have some ten thousand. Bounds a crafted file's time
+_MAX_ITEMS = 200_000  # tables and indices; large networks have some ten thousand. Bounds a crafted file's time
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edge_models.errors import RuntimeMissingError, UnsupportedArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from edge_models.bundle import Bundle
     from edge_models.engines.port import Engine
@@ -23,18 +23,22 @@ TFLITE_RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 
 
 def available_runtimes() -> dict[str, str]:
-    """Version of each installed runtime by distribution name, from package metadata alone.
+    """Version of each installed and usable runtime by distribution name, from package metadata alone."""
+    names = (*TFLITE_RUNTIMES, "numpy")
+    return usable_runtimes({name: version for name in names if (version := _version(name)) is not None})
 
-    tflite-runtime is left out beside numpy 2: it declares no upper bound and imports, but cannot construct an
-    interpreter there. The proof by construction is made when an engine is opened.
+
+def usable_runtimes(installed: Mapping[str, str]) -> dict[str, str]:
+    """The runtimes among ``installed`` distributions that can work, with their versions, the preferred one first.
+
+    Both need numpy. tflite-runtime does not count beside numpy 2: it declares no upper bound and imports, but cannot
+    construct an interpreter there. The proof by construction is made when an engine is opened.
     """
-    versions = {name: version for name in TFLITE_RUNTIMES if (version := _version(name)) is not None}
-    numpy = _version("numpy")
-    if numpy is None or int((re.match(r"\d+", numpy) or ["2"])[0]) >= 2:
-        versions.pop("tflite-runtime", None)
-    if numpy is None:
-        versions.clear()
-    return versions
+    major = re.match(r"\d+", installed.get("numpy", ""))
+    if major is None:
+        return {}
+    works = {"ai-edge-litert": True, "tflite-runtime": int(major[0]) < 2}
+    return {name: installed[name] for name in TFLITE_RUNTIMES if name in installed and works[name]}
 
 
 def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], preferred: str | None = None) -> str:

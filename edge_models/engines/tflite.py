@@ -49,7 +49,9 @@ class TfliteTensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Runtime:
+class Runtime:
+    """A module that constructs interpreters, and how to call it in reports."""
+
     label: str
     module: Any  # ai_edge_litert.interpreter or tflite_runtime.interpreter: no types in either
 
@@ -76,7 +78,7 @@ class TfliteModel:
             UnsupportedArtifactError: Damaged, or refused by the runtime.
         """
         check_tflite(data)
-        runtime = _runtime()
+        runtime = find_runtime()
         self.runtime = runtime.label
         try:
             self._interpreter: Any = _interpreter(runtime.module, data, num_threads, delegates=delegates)
@@ -150,14 +152,18 @@ class TfliteEngine:
 
 
 @functools.cache
-def _runtime() -> _Runtime:
-    """The first runtime that constructs an interpreter, tried once in a process."""
+def find_runtime() -> Runtime:
+    """The first runtime that constructs an interpreter, tried once in a process.
+
+    Raises:
+        RuntimeMissingError: None does; the message says why for each.
+    """
     failures = []
     for distribution in TFLITE_RUNTIMES:
         try:
             module = importlib.import_module(f"{distribution.replace('-', '_')}.interpreter")
             module.Interpreter(model_content=_PROBE, num_threads=1).allocate_tensors()
-            return _Runtime(label=f"{distribution} {metadata.version(distribution)}", module=module)
+            return Runtime(label=f"{distribution} {metadata.version(distribution)}", module=module)
         except ModuleNotFoundError:
             failures.append(f"{distribution} is not installed")
         except (*_REFUSALS, ImportError, AttributeError) as exc:
