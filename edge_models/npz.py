@@ -32,7 +32,7 @@ _MAX_MEMBERS = 1000
 _HEADER = re.compile(
     r"\{'descr': '([^']{1,20})', 'fortran_order': (False|True), 'shape': \(((?:[0-9]{1,18}, ?)*[0-9]{0,18})\), \} *\n?"
 )
-_DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"})
+DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"})
 _UNREADABLE = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
@@ -69,7 +69,7 @@ def write_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
         for name in sorted(arrays):
             member = io.BytesIO()
             array = np.asarray(arrays[name], order="C")
-            if array.dtype.str not in _DTYPES:
+            if array.dtype.str not in DTYPES:
                 raise ValueError(f"array {name} has dtype {array.dtype}, expected plain little-endian numbers")
             np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED)
@@ -156,7 +156,7 @@ def _header(stream: IO[bytes], where: str) -> tuple[ArrayHeader, int]:
     if match is None:
         raise ArchiveError(f"{where} has header {text[:60]!r}, expected a plain array as numpy writes it")
     descr, order, axes = match.groups()
-    if descr not in _DTYPES:
+    if descr not in DTYPES:
         raise ArchiveError(f"{where} has dtype {descr!r}, expected plain little-endian numbers")
     shape = tuple(int(axis) for axis in axes.replace(",", " ").split())
     return ArrayHeader(shape=shape, dtype=np.dtype(descr), fortran_order=order == "True"), len(start) + size

@@ -34,7 +34,7 @@ MAX_CLASSES = 10_000
 PROFILE_ID_DIGITS = 16
 
 _TOLERANCE = 1e-6  # of the largest edge: runtimes and CPUs differ in the last digits of a float32
-_ARRAYS = ("class_prior", "edges", "extractor", "mean", "n_ref", "reference", "signals", "std")
+ARRAYS = ("class_prior", "edges", "extractor", "mean", "n_ref", "reference", "signals", "std")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +98,7 @@ class Profile:
         Raises:
             ArchiveError: Not a profile, made by a newer extractor, or with edges that fall or are not finite.
         """
-        arrays = read_npz(data, max_bytes=MAX_PROFILE_BYTES, names=_ARRAYS)
+        arrays = read_npz(data, max_bytes=MAX_PROFILE_BYTES, names=ARRAYS)
         try:
             profile = cls(
                 signals=tuple(arrays["signals"].tobytes().decode("ascii").split("\n")),
