@@ -17,8 +17,10 @@ from agent.worker.drift.scale import Scale
 
 WARM_UP_FRAMES = 100  # half of the smallest useful window: what a stream does before is its start, not a change
 ERROR_SIGNAL = "error"  # 1 for a prediction that feedback called wrong, else 0: what binary detectors take
+_TAKES_HITS = ("fhddm",)  # alarms when its mean falls, so 1 must be a hit, whatever River's docstring says
 _SIGNIFICANCE = {"adwin": "delta", "kswin": "alpha"}  # parameters that are probabilities of a false alarm
-_DEFAULT_SIGNIFICANCE = {"adwin": 0.002, "kswin": 0.005}  # River's own defaults
+_DEFAULT_TAKES_HITS = ("fhddm",)  # alarms when its mean falls, so 1 must be a hit, whatever River's docstring says
+_SIGNIFICANCE = {"adwin": 0.002, "kswin": 0.005}  # River's own defaults
 
 
 class PerSignal:
@@ -48,6 +50,7 @@ class PerSignal:
         self._scale = scale
         self._warm_up = warm_up
         self._parameters = _shared_budget(name, dict(parameters or {}), len(signals))
+        self._takes_hits = name in _TAKES_HITS
         self._signals = tuple(signals)
         self._detectors: dict[str, ChangeDetector] = {}
         self._seen: dict[str, int] = {}
@@ -63,7 +66,7 @@ class PerSignal:
             scaled = value if self._scale is None else self._scale(signal, value)
             if scaled is None:
                 continue
-            river.update(scaled)
+            river.update(1.0 - scaled if self._takes_hits else scaled)
             self._seen[signal] += 1
             if river.drift_detected and self._seen[signal] > self._warm_up:
                 alarms.append(Alarm(position=position, signal=signal, detector=self.name, value=value))

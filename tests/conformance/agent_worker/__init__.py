@@ -1,0 +1,1 @@
+"""Rules that every source and every drift detector keeps."""
