@@ -58,6 +58,13 @@ def all_jobs(session: Session) -> list[Job]:
     return list(session.scalars(select(Job).order_by(Job.created_at, Job.id)))
 
 
+def without_blind(session: Session, model: str, worker: str) -> Job | None:
+    """The newest published job of ``worker`` that has not been compared with a blind build."""
+    chosen = select(Job).where(Job.model == model, Job.worker == worker, Job.bundle.is_not(None))
+    newest = session.scalars(chosen.order_by(Job.created_at.desc(), Job.id.desc()).limit(1)).first()
+    return None if newest is None or newest.figures.get("blind_done") else newest
+
+
 def note_step(session: Session, identity: str, step: str, now_s: float) -> None:
     """Say for people what a job is at."""
     job = get_job(session, identity)

@@ -1,0 +1,68 @@
+"""Which delivered samples train a bundle, and which judge it.
+
+The split goes by the sample's id, so that a sample that has once judged never trains, in this job or a later one. A
+device that delivers more than others does not count for more than ``device_cap`` samples; the newest ones count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deploy.fleet.arrays import stacked
+from deploy.fleet.models import Sample
+from edge_models.npz import write_npz
+
+_BUCKETS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Samples for training and samples held back."""
+
+    train: tuple[Sample, ...]
+    held: tuple[Sample, ...]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that the bundle learns from."""
+        return tuple(sorted({sample.device for sample in self.train}))
+
+
+def is_held(sample: str, fraction: float) -> bool:
+    """Whether a sample only judges; a pure function of its id.
+
+    >>> [is_held(f"pi-1:1-{n}", 0.3) for n in range(6)]
+    [False, True, False, True, True, False]
+    """
+    bucket = int.from_bytes(hashlib.sha256(sample.encode()).digest()[:8], "big") % _BUCKETS
+    return bucket < fraction * _BUCKETS
+
+
+def split(samples: Sequence[Sample], *, fraction: float, device_cap: int) -> Split:
+    """Divide labelled samples, the newest ``device_cap`` of each device."""
+    newest: dict[str, list[Sample]] = {}
+    for sample in sorted(samples, key=lambda one: (one.received_at, one.id), reverse=True):
+        of_device = newest.setdefault(sample.device, [])
+        if len(of_device) < device_cap:
+            of_device.append(sample)
+    chosen = sorted((sample for some in newest.values() for sample in some), key=lambda one: one.id)
+    return Split(
+        train=tuple(sample for sample in chosen if not is_held(sample.id, fraction)),
+        held=tuple(sample for sample in chosen if is_held(sample.id, fraction)),
+    )
+
+
+def training_npz(samples: Sequence[Sample]) -> bytes:
+    """S.npz for the converter: x as the source delivers it, y, and the device of each sample."""
+    x, y = stacked(samples)
+    return write_npz({"x": x, "y": y, "device": np.array([sample.device for sample in samples])})
+
+
+def held_npz(samples: Sequence[Sample]) -> bytes:
+    """H.npz for ``driftline-convert evaluate``."""
+    x, y = stacked(samples)
+    return write_npz({"x": x, "y": y})

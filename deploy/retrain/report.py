@@ -1,0 +1,54 @@
+"""What the converter's own report says about a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.retrain.judge import PREFERRED_ARTIFACT
+from edge_models.bundle import open_manifest
+from edge_models.errors import BundleError, FieldError
+from edge_models.fields import decode_json, described
+from edge_models.manifest import Manifest
+
+REPORT_NAME = "report.json"
+MAX_REPORT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldTest:
+    """Accuracy on the recipe's test split."""
+
+    n: int | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    n_test: int | None = described("Size of the test split.", default=None, ge=0)
+    int8_accuracy: float | None = described("Accuracy of the int8 artifact on it.", default=None, ge=0, le=1)
+
+
+def judged_artifact(manifest: Manifest) -> str:
+    """The artifact whose figures decide: the int8 one, which most devices run, or else the first."""
+    return PREFERRED_ARTIFACT if PREFERRED_ARTIFACT in manifest.artifacts else next(iter(manifest.artifacts))
+
+
+def old_test(directory: Path) -> OldTest:
+    """What report.json of a bundle says, or else the artifact's acceptance figures.
+
+    Raises:
+        BundleError: It is no bundle, or its report is not what the manifest signs.
+    """
+    bundle = open_manifest(directory)
+    artifact = bundle.manifest.artifacts[judged_artifact(bundle.manifest)]
+    fallback = OldTest(n=None, accuracy=artifact.acceptance.get("accuracy"))
+    if REPORT_NAME not in bundle.manifest.files:
+        return fallback
+    try:
+        report = decode_json(_Report, bundle.read(REPORT_NAME), max_bytes=MAX_REPORT_BYTES)
+    except FieldError as exc:
+        raise BundleError(f"{directory / REPORT_NAME}: {exc}") from exc
+    if report.int8_accuracy is None:
+        return OldTest(n=report.n_test, accuracy=fallback.accuracy)
+    return OldTest(n=report.n_test, accuracy=report.int8_accuracy)
