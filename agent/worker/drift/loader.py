@@ -90,6 +90,15 @@ def detector_names() -> tuple[str, ...]:
     return tuple(sorted(_spelled(name) for name in _classes()))
 
 
+def canonical_name(name: str) -> str:
+    """The spelling of ``detector_names`` for any usual one, such as ``adwin`` for ``ADWIN``.
+
+    Raises:
+        DetectorError: River has no such detector.
+    """
+    return _spelled(_find(name)[1])
+
+
 def is_binary(name: str) -> bool:
     """Whether the detector takes errors (true or false) and so needs labels.
 
@@ -111,10 +120,11 @@ def detector(name: str, **parameters: object) -> ChangeDetector:
 
     Examples:
         >>> adwin = detector("adwin", delta=0.002)
-        >>> for value in [0.0] * 200 + [1.0] * 56:
+        >>> for position, value in enumerate([0.0] * 200 + [1.0] * 100):
         ...     _ = adwin.update(value)
-        >>> adwin.drift_detected
-        True
+        ...     if adwin.drift_detected:
+        ...         print(position)
+        223
     """
     package, spelling = _find(name)
     try:

@@ -11,16 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.worker.drift.loader import ChangeDetector, detector
+from agent.worker.drift.loader import ChangeDetector, canonical_name, detector
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.scale import Scale
 
 WARM_UP_FRAMES = 100  # half of the smallest useful window: what a stream does before is its start, not a change
 ERROR_SIGNAL = "error"  # 1 for a prediction that feedback called wrong, else 0: what binary detectors take
 _TAKES_HITS = ("fhddm",)  # alarms when its mean falls, so 1 must be a hit, whatever River's docstring says
+_DRAWS_AT_RANDOM = ("kswin",)  # without a seed two runs over the same frames would differ
 _SIGNIFICANCE = {"adwin": "delta", "kswin": "alpha"}  # parameters that are probabilities of a false alarm
-_DEFAULT_TAKES_HITS = ("fhddm",)  # alarms when its mean falls, so 1 must be a hit, whatever River's docstring says
-_SIGNIFICANCE = {"adwin": 0.002, "kswin": 0.005}  # River's own defaults
+_DEFAULT_SIGNIFICANCE = {"adwin": 0.002, "kswin": 0.005}  # River's own defaults
 
 
 class PerSignal:
@@ -49,8 +49,11 @@ class PerSignal:
         self.name = name
         self._scale = scale
         self._warm_up = warm_up
-        self._parameters = _shared_budget(name, dict(parameters or {}), len(signals))
-        self._takes_hits = name in _TAKES_HITS
+        kind = canonical_name(name)
+        self._parameters = _shared_budget(kind, dict(parameters or {}), len(signals))
+        if kind in _DRAWS_AT_RANDOM:
+            self._parameters.setdefault("seed", 0)
+        self._takes_hits = kind in _TAKES_HITS
         self._signals = tuple(signals)
         self._detectors: dict[str, ChangeDetector] = {}
         self._seen: dict[str, int] = {}

@@ -72,8 +72,9 @@ def test_the_probability_of_a_false_alarm_is_shared_between_signals(name: str, p
     assert _shared_budget(name, {parameter: 0.002}, signals=4) == {parameter: 0.0005}
 
 
-def test_a_detector_gets_its_share_of_rivers_default_when_nothing_is_said() -> None:
-    bank = PerSignal("adwin", signals=("a", "b", "c", "d"), scale=None)
+@pytest.mark.parametrize("spelling", ["adwin", "ADWIN"])
+def test_a_detector_gets_its_share_of_rivers_default_when_nothing_is_said(spelling: str) -> None:
+    bank = PerSignal(spelling, signals=("a", "b", "c", "d"), scale=None)
 
     assert {getattr(river, "delta", None) for river in bank._detectors.values()} == {0.0005}
 
