@@ -78,6 +78,8 @@ class Loop:
                 selector.register(self._link, selectors.EVENT_READ)
                 while not (self._stopping or self._link.closed):
                     self._turn(selector)
+            if self._stopping:
+                self._beat(self._clock.monotonic_s())  # so that the next worker goes on at this very frame
         except Exception as exc:  # noqa: BLE001 - the one place where everything is caught: it is reported, then the process ends
             self._report(exc)
             return 1

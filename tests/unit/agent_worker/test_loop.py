@@ -31,6 +31,16 @@ class TickingClock:
         return None
 
 
+class StoppedClock:
+    """Time stands still, so that no beat is due but the first."""
+
+    def monotonic_s(self) -> float:
+        return 1.0
+
+    def utc_s(self) -> float | None:
+        return None
+
+
 class FakeRole:
     """Takes ``frames_wanted`` frames and then has the supervisor say stop; or raises what it is told."""
 
@@ -91,6 +101,16 @@ def test_it_runs_frames_beats_and_stops_when_told(pair: tuple[socket.socket, soc
     assert role.messages == [ResetDrift()]
     beats = [message for message in answers(other) if isinstance(message, Heartbeat)]
     assert [(beat.position, beat.seq) for beat in beats][-1] == (10, 3)
+
+
+def test_the_last_beat_tells_the_next_worker_where_to_go_on(pair: tuple[socket.socket, socket.socket]) -> None:
+    mine, other = pair
+    role = FakeRole(other, frames_wanted=1)
+    other.sendall(encode_frame(CONFIGURE))
+
+    Loop(link=SupervisorLink(mine), open_role=lambda configure, link: role, clock=StoppedClock()).run()
+
+    assert answers(other)[-1] == Heartbeat(position=role.position, seq=role.frames)
 
 
 def test_it_ends_when_the_supervisor_is_gone(pair: tuple[socket.socket, socket.socket]) -> None:
