@@ -101,7 +101,5 @@ class TellWorker:
     message: ipc.ToWorker
 
 
-Action = (
-    StoreUpdate | PointTo | StoreRequest | StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow
-    | StopTrial | RunActive | KeepBundles | Publish | PublishState | TellWorker
-)  # fmt: skip
+Work = StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow | StopTrial | RunActive
+Action = StoreUpdate | PointTo | StoreRequest | KeepBundles | Publish | PublishState | TellWorker | Work

@@ -35,6 +35,7 @@ class Voice:
     started_s: float
     _events: int = field(default=0)
     _stats: int = field(default=0)
+    _states: int = field(default=0)
 
     def ts(self, now: Now, *, ago_s: float = 0.0) -> Timestamp | None:
         """The time for people, or None while it is not known."""
@@ -43,6 +44,11 @@ class Voice:
     def up(self, now: Now) -> float:
         """Seconds since the start, in milliseconds."""
         return max(0.0, round(now.monotonic_s - self.started_s, 3))
+
+    def next_state(self) -> int:
+        """Sequence number of the next ``state``."""
+        self._states += 1
+        return self._states
 
     def event(
         self,

@@ -85,13 +85,8 @@ class UpdateMachine:
         match event:
             case ev.Tick():
                 self._on_tick(now_s)
-            case ev.TargetChosen(target=target):
-                self._on_target(target, now_s)
-            case ev.TargetWithdrawn():
-                if is_legal(self.state, Move.WITHDRAWN):
-                    self._states.go(Move.WITHDRAWN, now_s)
-            case ev.RollbackAsked(rev=rev):
-                self._on_rollback(rev, now_s)
+            case ev.TargetChosen() | ev.TargetWithdrawn() | ev.RollbackAsked():
+                self._on_wish(event, now_s)
             case ev.FetchProgress() | ev.FetchDone() | ev.FetchFailed():
                 self._on_fetch(event, now_s)
             case ev.TargetVerified() | ev.TargetBad():
@@ -128,6 +123,17 @@ class UpdateMachine:
                 self._fault("not_ready", "the worker did not load the model in time", now_s)
             case State.ROLLING_BACK:
                 states.go(Move.RESTORED, now_s)
+            case _:
+                pass
+
+    def _on_wish(self, event: ev.TargetChosen | ev.TargetWithdrawn | ev.RollbackAsked, now_s: float) -> None:
+        match event:
+            case ev.TargetChosen(target=target):
+                self._on_target(target, now_s)
+            case ev.TargetWithdrawn() if is_legal(self.state, Move.WITHDRAWN):
+                self._states.go(Move.WITHDRAWN, now_s)
+            case ev.RollbackAsked(rev=rev):
+                self._on_rollback(rev, now_s)
             case _:
                 pass
 

@@ -1,0 +1,106 @@
+"""driftline-agent: runs a model on this device, watches for drift, and keeps the model up to date.
+
+    driftline-agent run -c agent.yaml       until SIGTERM or Ctrl-C
+    driftline-agent check -c agent.yaml     is the configuration right?
+    driftline-agent replay BUNDLE FRAMES.npz   the whole pipeline over recorded frames, without a broker
+
+Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, 2 bad input (one line on stderr says what),
+130 Ctrl-C during check or replay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.clock import SystemClock
+from agent.config import load_config
+from agent.errors import AgentError
+from edge_models.errors import EdgeModelsError
+
+PROGRAM = "driftline-agent"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` names; the exit code."""
+    arguments = _parser().parse_args(argv)
+    level = logging.DEBUG if arguments.verbose else logging.INFO
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        return _run(arguments)
+    except (AgentError, EdgeModelsError) as exc:
+        print(f"{PROGRAM}: error: {' '.join(str(exc).split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "run":
+            return _run_daemon(arguments.config)
+        case "check":
+            return _check(arguments.config, as_json=arguments.json)
+        case _:
+            from agent.worker.replay_command import run
+
+            print(run(arguments))
+            return 0
+
+
+def _run_daemon(path: Path) -> int:
+    from agent.runner import build
+
+    return build(load_config(path), clock=SystemClock(), rng=random.SystemRandom()).run()
+
+
+def _check(path: Path, *, as_json: bool) -> int:
+    from agent.preflight import preflight
+
+    try:
+        config = load_config(path)
+        problems = [f"{path}: {problem}" for problem in preflight(config)]
+    except AgentError as exc:
+        problems = [str(exc)]
+    if as_json:
+        print(json.dumps({"ok": not problems, "file": str(path), "errors": problems}))
+    elif not problems:
+        print(f"{path}: ok")
+    if not as_json:
+        for problem in problems:
+            print(f"{PROGRAM}: error: {' '.join(problem.split())}", file=sys.stderr)
+    return EXIT_BAD_INPUT if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details, too")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run until SIGTERM or Ctrl-C")
+    run.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
+    check = commands.add_parser("check", help="say whether a configuration is right")
+    check.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
+    check.add_argument("--json", action="store_true", help="print one JSON document: ok, file, errors")
+    _add_replay(commands.add_parser("replay", help="run recorded frames through the whole pipeline"))
+    return parser
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    from agent.worker.replay_command import add_arguments  # loads no numpy
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_arguments(parser)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

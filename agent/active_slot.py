@@ -1,0 +1,241 @@
+"""The active worker: started, watched, restarted when it dies, and told to stop when another model takes its place.
+
+A worker that says nothing is killed: it has to load its model in time and to beat afterwards. The position in the
+source is kept here, so the next worker goes on where the last one was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent import ipc
+from agent.config import AgentConfig
+from agent.core import events as ev
+from agent.core.backoff import Backoff
+from agent.core.records import ActiveRecord
+from agent.errors import ChildError, IpcError
+from agent.process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+START_S = 60.0  # to load the model; a Pi Zero takes most of it for Python and numpy
+SILENCE_S = 15.0  # between two words; a beat is due every second, between two frames
+RATE_WINDOW_S = 10.0  # over which the rate is taken
+STOP_S = 1.0  # to finish the frame in hand
+_NOT_THE_MODEL = ("source", "config")
+
+Shadow = Callable[[ipc.ShadowFrame, bytes], None]
+Spawn = Callable[[ipc.Configure], WorkerProcess]
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """What ``state`` tells about the worker."""
+
+    frames: int = 0
+    restarts: int = 0
+    refused: int = 0
+    window: ipc.Window | None = None
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def ran(self, frames: int, now_s: float) -> None:
+        """So many more frames."""
+        self.frames += frames
+        self._marks.append((now_s, self.frames))
+        while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
+            self._marks.popleft()
+
+    def rate_hz(self, now_s: float) -> float:
+        """Frames in a second, lately; 0 once the last word is old."""
+        if len(self._marks) < 2 or self._marks[-1][0] < now_s - RATE_WINDOW_S:
+            return 0.0
+        (from_s, before), (to_s, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (to_s - from_s) if to_s > from_s else 0.0
+
+
+class ActiveSlot:
+    """Keeps one worker running.
+
+    Args:
+        config: Of the agent.
+        bundle_dir: Where a bundle lies.
+        boot: Number of this start.
+        spawn: Starts a worker process.
+        shadow: Takes copies of frames for a candidate.
+    """
+
+    def __init__(
+        self, config: AgentConfig, *, bundle_dir: Callable[[str], Path], boot: int, spawn: Spawn, shadow: Shadow
+    ) -> None:
+        self.process: WorkerProcess | None = None
+        self.figures = Figures()
+        self._config = config
+        self._bundle_dir = bundle_dir
+        self._boot = boot
+        self._spawn = spawn
+        self._shadow = shadow
+        self._backoff = Backoff()
+        self._wanted: ActiveRecord | None = None
+        self._position = 0
+        self._seq = 0
+        self._started_s = 0.0
+        self._word_s = 0.0
+        self._ready = False
+        self._stop_by_s: float | None = None
+        self._start_at_s: float | None = None
+        self._failed: ipc.Failed | None = None
+
+    def run(self, active: ActiveRecord | None, now_s: float) -> list[ev.Event]:
+        """Let this model run, in the place of what runs now; None lets none run."""
+        if self._wanted is None or active is None or self._wanted.bundle != active.bundle:
+            self._backoff.reset()
+        self._wanted = active
+        self._start_at_s = None
+        if self.process is None:
+            return self._start(now_s)
+        if self._stop_by_s is None:
+            self._stop_by_s = now_s + STOP_S
+            self.process.send(ipc.Stop())
+        return []
+
+    def tell(self, message: ipc.ToWorker, body: bytes = b"") -> None:
+        """Send to the worker, if it runs and stays."""
+        if self.process is not None and self._stop_by_s is None:
+            self.process.send(message, body)
+
+    def on_readable(self, now_s: float) -> list[ev.Event]:
+        """Read what the worker says, or that it has died."""
+        process = self.process
+        if process is None:
+            return []
+        try:
+            frames, is_open = process.receive()
+        except IpcError as exc:
+            return self._died(f"sent no message: {exc}", now_s)
+        events: list[ev.Event] = []
+        for message, body in frames:
+            self._word_s = now_s
+            self._note(message, body)
+            event = _event(message, body, process.bundle)
+            events += [] if event is None else [event]
+        return events if is_open else [*events, *self._died("ended", now_s)]
+
+    def tick(self, now_s: float) -> list[ev.Event]:
+        """Kill what is silent or does not stop, and start what is due."""
+        if self.process is None:
+            due = self._start_at_s is not None and now_s >= self._start_at_s
+            return self._start(now_s) if due else []
+        if self._stop_by_s is not None:
+            return self._died("had to be killed to stop", now_s) if now_s >= self._stop_by_s else []
+        if now_s - self._word_s > (SILENCE_S if self._ready else START_S):
+            return self._died(f"said nothing for {now_s - self._word_s:.0f} s and was killed", now_s)
+        return []
+
+    def next_deadline_s(self) -> float | None:
+        """When ``tick`` is needed at the latest."""
+        if self.process is None:
+            return self._start_at_s
+        if self._stop_by_s is not None:
+            return self._stop_by_s
+        return self._word_s + (SILENCE_S if self._ready else START_S)
+
+    def close(self) -> None:
+        """End the worker at once."""
+        self._wanted = self._start_at_s = None
+        if self.process is not None:
+            self.process.end()
+            self.process = None
+
+    def _start(self, now_s: float) -> list[ev.Event]:
+        active, self._start_at_s, self._stop_by_s = self._wanted, None, None
+        if active is None:
+            return []
+        self._ready, self._failed, self._seq = False, None, 0
+        self._started_s = self._word_s = now_s
+        try:
+            self.process = self._spawn(self._configure(active))
+        except ChildError as exc:
+            return self._fell(active.bundle, str(exc), now_s)
+        log.info("worker started bundle=%s pid=%d position=%d", active.bundle[:12], self.process.pid, self._position)
+        return [ev.WorkerStarted()]
+
+    def _configure(self, active: ActiveRecord) -> ipc.Configure:
+        return ipc.Configure(
+            role="active",
+            bundle_dir=str(self._bundle_dir(active.bundle)),
+            bundle=active.bundle,
+            artifact=active.artifact,
+            source=self._config.source,
+            drift=self._config.drift,
+            samples=self._config.samples,
+            predictions_hz=self._config.report.predictions_hz,
+            position=self._position,
+            boot=self._boot,
+        )
+
+    def _died(self, how: str, now_s: float) -> list[ev.Event]:
+        process = self.process
+        if process is None:
+            return []
+        self.process = None
+        end = process.end()
+        if self._stop_by_s is not None:  # as it was told
+            return self._start(now_s)
+        failed = self._failed
+        reason = f"{how} ({end})" if failed is None else f"{failed.code}: {failed.message}"
+        return self._fell(process.bundle, reason, now_s)
+
+    def _fell(self, bundle: str, reason: str, now_s: float) -> list[ev.Event]:
+        self.figures.restarts += 1
+        wait_s = self._backoff.after(ran_s=now_s - self._started_s)
+        self._start_at_s = now_s + wait_s
+        log.warning("worker died bundle=%s reason=%s restart_in_s=%.1f", bundle[:12], reason, wait_s)
+        blames = self._failed is None or self._failed.code not in _NOT_THE_MODEL
+        return [ev.WorkerDied(bundle=bundle, reason=reason[:300], blames_model=blames)]
+
+    def _note(self, message: ipc.Message, body: bytes) -> None:
+        figures = self.figures
+        match message:
+            case ipc.Ready(runtime=runtime, rss_kb=rss_kb):
+                self._ready = True
+                log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
+            case ipc.Heartbeat(position=position, seq=seq):
+                figures.ran(max(0, seq - self._seq), self._word_s)
+                self._position, self._seq = max(self._position, position), seq
+            case ipc.Window(refused=refused):
+                figures.window = message
+                figures.refused += refused
+            case ipc.SourceEnded(position=position):
+                self._position = max(self._position, position)
+            case ipc.Failed():
+                self._failed = message
+            case ipc.ShadowFrame():
+                self._shadow(message, body)
+            case _:
+                pass
+
+
+def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
+    event: ev.Event | None = None
+    match message:
+        case ipc.Ready():
+            event = ev.WorkerReady(bundle=bundle)
+        case ipc.Heartbeat(seq=seq):
+            event = ev.WorkerRan(bundle=bundle, frames=seq)
+        case ipc.Alarm():
+            event = ev.WorkerAlarm(alarm=message)
+        case ipc.Window():
+            event = ev.WorkerWindow(window=message)
+        case ipc.PredictionOut():
+            event = ev.WorkerPrediction(prediction=message)
+        case ipc.SampleOut():
+            event = ev.WorkerSample(sample=message, body=body)
+        case ipc.SourceEnded(position=position):
+            event = ev.SourceEnded(position=position)
+        case _:
+            pass
+    return event

@@ -1,0 +1,218 @@
+"""Carries out what the core decides: the only place that knows all adapters.
+
+Commands are carried out in order. When a state or the pointer cannot be made durable, the work that would follow it is
+not begun and the core hears of it; only a way back to the last good model goes on without.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from agent.active_slot import ActiveSlot
+from agent.candidate_slot import CandidateSlot
+from agent.config import AgentConfig
+from agent.core import commands as do
+from agent.core import events as ev
+from agent.core.core import Core
+from agent.core.records import Now
+from agent.core.update_table import State
+from agent.delivery import Delivery
+from agent.errors import StorageError
+from agent.health import HealthProbe
+from agent.inbound import Inbound
+from agent.ipc import ShadowOn
+from agent.jobs import Jobs
+from agent.outbox import Outbox
+from agent.state_dir import StateDir
+from edge_models.errors import FieldError
+from edge_models.wire.channels import channel_named
+from edge_models.wire.discovery import device_discovery, encode_discovery
+from edge_models.wire.telemetry import Meta, Status
+from edge_models.wire.telemetry import State as StateMessage
+from edge_models.wire.topics import Topics, discovery_topic
+
+log = logging.getLogger(__name__)
+
+SAMPLES_USED = "samples_used"
+SAMPLES_DAY = "samples_day"
+DAY_S = 86400
+_WAY_BACK = frozenset({State.IDLE, State.ROLLING_BACK, State.ROLLED_BACK, State.REJECTED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """All adapters together.
+
+    Attributes:
+        config: Of the agent.
+        about: What the device is, but for the time.
+        core: For what is reported.
+        state_dir: Records and bundles.
+        jobs: Short-lived children.
+        active: The active worker.
+        candidate: The candidate.
+        delivery: To the broker.
+        inbound: From the broker.
+        outbox: Behind delivery.
+        health: Of the machine.
+    """
+
+    config: AgentConfig
+    about: Meta
+    core: Core
+    state_dir: StateDir
+    jobs: Jobs
+    active: ActiveSlot
+    candidate: CandidateSlot
+    delivery: Delivery
+    inbound: Inbound
+    outbox: Outbox
+    health: HealthProbe
+
+    def carry_out(self, actions: Iterable[do.Action], now: Now) -> list[ev.Event]:
+        """Do these; what happened at once comes back as events."""
+        events: list[ev.Event] = []
+        for action in actions:
+            try:
+                events += self._do(action, now)
+            except StorageError as exc:
+                log.error("storage failed action=%s reason=%s", type(action).__name__, exc)  # noqa: TRY400 - the reason says it
+                durable = isinstance(action, (do.StoreUpdate, do.PointTo))
+                if durable and self.core.machine.state not in _WAY_BACK:
+                    return [*events, ev.StorageFailed(message=str(exc)[:300])]
+        return events
+
+    def greet(self, now: Now) -> None:
+        """What a broker has to know of this device after every connect."""
+        topics = Topics(self.config.mqtt.base)
+        meta = replace(self.about, ts=self.core.voice.ts(now), up=self.core.voice.up(now))
+        self.delivery.publish(do.Publish(kind="meta", message=meta), now)
+        self._status(Status.ONLINE, topics, now)
+        self.discover(now)
+
+    def discover(self, now: Now) -> None:
+        """Tell Home Assistant."""
+        if not self.config.homeassistant.enabled:
+            return
+        topics = Topics(self.config.mqtt.base)
+        try:
+            payload = encode_discovery(
+                device_discovery(topics, self.about, state_interval_s=self.config.report.state_s)
+            )
+        except FieldError as exc:
+            log.warning("discovery not sent reason=%s", exc)
+            return
+        topic = discovery_topic(self.config.id, prefix=self.config.homeassistant.prefix)
+        self.delivery.send(topic, payload, channel_named("discovery"), now)
+
+    def say_goodbye(self, now: Now) -> None:
+        """Publish that this device goes away on purpose."""
+        self._status(Status.OFFLINE, Topics(self.config.mqtt.base), now)
+
+    def close(self) -> None:
+        """End all children and free everything but the link."""
+        self.jobs.close()
+        self.candidate.stop()
+        self.active.close()
+        self.outbox.close()
+
+    def publish_state(self, now: Now, seq: int) -> None:
+        """Measure the machine and tell."""
+        figures, window = self.active.figures, self.active.figures.window
+        workers = [slot.process.pid for slot in (self.active, self.candidate) if slot.process is not None]
+        jobs = [process.pid for process in self.jobs.processes.values()]
+        health = self.health.measure([*workers, *jobs], now.monotonic_s)
+        running = self.core.active
+        message = StateMessage(
+            ts=self.core.voice.ts(now),
+            up=self.core.voice.up(now),
+            boot=self.core.voice.boot,
+            seq=seq,
+            bundle=None if running is None else running.bundle,
+            artifact=None if running is None else running.artifact,
+            n=figures.frames,
+            rate_hz=round(figures.rate_hz(now.monotonic_s), 3),
+            errors=figures.refused,
+            p50_us=None if window is None else window.p50_us,
+            p95_us=None if window is None else window.p95_us,
+            cpu_percent=health.cpu_percent,
+            cpu_temperature_c=health.cpu_temperature_c,
+            memory_mb=health.memory_mb,
+            disk_free_mb=health.disk_free_mb,
+            throttled=health.throttled,
+            clock_synced=now.utc_s is not None,
+            outbox_messages=self.outbox.messages,
+            outbox_bytes=self.outbox.bytes,
+            outbox_oldest_s=self.outbox.oldest_s(now.utc_s),
+            outbox_dropped=self.outbox.dropped,
+            messages_refused=sum(self.inbound.refused.values()),
+            worker_restarts=figures.restarts,
+            drift=self.core.episode.policy.state,
+        )
+        self.delivery.publish(do.Publish(kind="state", message=message), now)
+
+    def _status(self, status: Status, topics: Topics, now: Now) -> None:
+        self.delivery.send(topics.status(self.config.id), status.value.encode(), channel_named("status"), now)
+
+    def _do(self, action: do.Action, now: Now) -> list[ev.Event]:
+        match action:
+            case do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.KeepBundles():
+                self._store(action)
+                return []
+            case do.Publish() | do.PublishState() | do.TellWorker():
+                self._say(action, now)
+                return []
+            case _:
+                return self._work(action, now.monotonic_s)
+
+    def _store(self, action: do.StoreUpdate | do.PointTo | do.StoreRequest | do.KeepBundles) -> None:
+        match action:
+            case do.StoreUpdate(record=record):
+                log.info("update state=%s attempt=%d", record.phase.value, record.attempt)
+                self.state_dir.write_update(record)
+            case do.PointTo(active=active):
+                log.info("active bundle=%s", None if active is None else active.bundle[:12])
+                self.state_dir.write_active(active)
+            case do.StoreRequest(record=request):
+                self.state_dir.write_request(request)
+            case do.KeepBundles(keep=keep):
+                self.state_dir.keep_bundles(keep)
+
+    def _say(self, action: do.Publish | do.PublishState | do.TellWorker, now: Now) -> None:
+        match action:
+            case do.Publish(kind=kind):
+                self.delivery.publish(action, now)
+                if kind == "sample":
+                    self._count_sample(now)
+            case do.PublishState():
+                self.publish_state(now, self.core.voice.next_state())
+            case do.TellWorker(message=message):
+                self.active.tell(message)
+
+    def _work(self, action: do.Work, now_s: float) -> list[ev.Event]:
+        events: list[ev.Event] = []
+        match action:
+            case do.StartCheck():
+                events = self.jobs.check(now_s)
+            case do.StartFetch(target=target):
+                events = self.jobs.fetch(target, now_s)
+            case do.StartVerify(target=target):
+                events = self.jobs.verify(target, now_s)
+            case do.StartCandidate(bundle=bundle, artifact=artifact):
+                events = self.candidate.start(bundle, artifact, now_s)
+            case do.StartShadow(rate_hz=rate_hz):
+                self.active.tell(ShadowOn(on=True, rate_hz=rate_hz))
+            case do.StopTrial():
+                self.jobs.stop_trial()
+                self.candidate.stop()
+                self.active.tell(ShadowOn(on=False))
+            case do.RunActive():
+                events = self.active.run(self.core.active, now_s)
+        return events
+
+    def _count_sample(self, now: Now) -> None:
+        self.outbox.set_counter(SAMPLES_USED, self.core.episode.budget.used)
+        if now.utc_s is not None:
+            self.outbox.set_counter(SAMPLES_DAY, int(now.utc_s // DAY_S))

@@ -1,0 +1,296 @@
+"""The connection to the broker: paho in one place, and what paho leaves to its user.
+
+paho's thread only puts what happened into a queue and wakes the loop; everything else runs in the loop's thread. paho
+never looks at the limits in the CONNACK, so they are handed on to ``Delivery``, which keeps to them. MQTT 5 is tried
+first; a broker that hangs up three times before CONNACK, or says that it does not know the version, gets 3.1.1, and
+then MQTT 5 again, because a broker that is starting hangs up too. A connection without a word for three times the
+keep-alive while an answer is due is replaced with its thread (paho issues 891 and 692: both can hang unnoticed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.config import MqttConfig
+from agent.credentials import password, tls_context
+from edge_models.wire.channels import WILL_DELAY_S
+
+log = logging.getLogger(__name__)
+
+RECEIVE_MAXIMUM = 20  # messages on their way; mosquitto's own default
+SESSION_EXPIRY_S = 86400  # the broker keeps commands and feedback for a device that is away
+CLOSES_BEFORE_FALLBACK = 3
+UNSUPPORTED_PROTOCOL_VERSION = 132  # MQTT 5 section 3.2.2.2
+MAX_WAITING = 1000  # messages between paho's thread and the loop
+MAX_WAITING_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Up:
+    """The broker accepted us."""
+
+    receive_maximum: int
+    max_packet_bytes: int | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Down:
+    """The connection is gone, or was never made."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Somebody published something that we subscribed to."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acked:
+    """The broker answered a message of QoS 1."""
+
+    mid: int
+    refused: str | None = None
+
+
+LinkEvent = Up | Down | Message | Acked
+
+
+class Will(NamedTuple):
+    """What the broker says for us when we vanish."""
+
+    topic: str
+    payload: bytes
+
+
+class _Entry(NamedTuple):
+    client: object
+    event: LinkEvent
+    failure: int | None = None  # CONNACK reason code
+
+
+class MqttLink:
+    """A connection that mends itself.
+
+    Args:
+        config: Of the broker.
+        device: Client id.
+        subscriptions: Topic filters, all with QoS 1.
+        will: Last will, retained.
+
+    Raises:
+        LinkError: Certificates or password cannot be read, or the certificate is another device's.
+    """
+
+    def __init__(self, config: MqttConfig, device: str, subscriptions: Sequence[str], will: Will) -> None:
+        self._config = config
+        self._device = device
+        self._subscriptions = [(topic, 1) for topic in subscriptions]
+        self._will = will
+        self._tls = tls_context(config, device)
+        self._password = password(config.password_file)
+        self._protocol = paho.MQTTv311 if config.protocol == "3.1.1" else paho.MQTTv5
+        self._closes = 0
+        self._client: paho.Client | None = None
+        self._entries: deque[_Entry] = deque()
+        self._waiting_bytes = 0
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.settimeout(0.0)
+        self._wake_out.settimeout(0.0)
+        self.is_up = False
+        self.overflowed = 0
+        self.generation = 0
+
+    def fileno(self) -> int:
+        """Becomes readable when ``drain`` has something."""
+        return self._wake_out.fileno()
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        client = self._new_client()
+        client.connect_async(self._config.host, self._config.port, self._config.keepalive_s, **self._session())
+        client.loop_start()
+        self._client = client
+
+    def restart(self) -> None:
+        """Replace the connection and its thread; what was on its way has to be sent again."""
+        self._drop_client()
+        self.generation += 1
+        self.start()
+
+    def stop(self) -> None:
+        """Say goodbye; harmless when already stopped."""
+        client = self._drop_client()
+        if client is not None:
+            client.loop_stop()
+
+    def close(self) -> None:
+        """Free the descriptors."""
+        self.stop()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: float | None) -> int | None:
+        """Hand over a message; its mid, or None when there is no connection."""
+        if self._client is None or not self.is_up:
+            return None
+        properties = None
+        if self._protocol == paho.MQTTv5 and expiry_s is not None:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = max(1, round(expiry_s))
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+        sent = info.rc in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN)  # paho keeps what it could not send yet
+        return info.mid if sent else None
+
+    def drain(self) -> list[LinkEvent]:
+        """What happened since the last call, in order."""
+        with contextlib.suppress(BlockingIOError):
+            while self._wake_out.recv(4096):
+                pass
+        events: list[LinkEvent] = []
+        while self._entries:
+            entry = self._entries.popleft()
+            if isinstance(entry.event, Message):
+                self._waiting_bytes -= len(entry.event.payload)
+            if entry.client is self._client:  # else: a late word of a connection that was replaced
+                events.append(entry.event)
+                self._follow(entry)
+        return events
+
+    def _follow(self, entry: _Entry) -> None:
+        match entry.event:
+            case Up():
+                self.is_up, self._closes = True, 0
+            case Down() if entry.failure == UNSUPPORTED_PROTOCOL_VERSION:
+                self._other_protocol()
+            case Down() if entry.failure is not None and not self.is_up:
+                self._closes += 1
+                if self._closes >= CLOSES_BEFORE_FALLBACK:
+                    self._other_protocol()
+            case Down():
+                self.is_up = False
+            case _:
+                pass
+
+    def _other_protocol(self) -> None:
+        self._closes = 0
+        if self._config.protocol != "auto":
+            return
+        self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
+        log.info("protocol changed host=%s version=%s", self._config.host, self._version())
+        self.restart()
+
+    def _drop_client(self) -> paho.Client | None:
+        client, self._client = self._client, None
+        self.is_up = False
+        if client is not None:
+            with contextlib.suppress(OSError, ValueError):
+                client.disconnect()
+        return client
+
+    def _version(self) -> str:
+        return "5" if self._protocol == paho.MQTTv5 else "3.1.1"
+
+    def _session(self) -> dict[str, Any]:
+        if self._protocol != paho.MQTTv5:
+            return {}
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = self._config.max_packet_bytes
+        return {"clean_start": False, "properties": properties}
+
+    def _new_client(self) -> paho.Client:
+        options: dict[str, Any] = {} if self._protocol == paho.MQTTv5 else {"clean_session": False}
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._device, protocol=self._protocol, **options)
+        client.suppress_exceptions = True  # a raising callback would end paho's thread without a word
+        client.max_inflight_messages_set(RECEIVE_MAXIMUM)
+        client.reconnect_delay_set(min_delay=1, max_delay=30)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        if self._config.username is not None:
+            client.username_pw_set(self._config.username, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        properties = None
+        if self._protocol == paho.MQTTv5:
+            properties = _properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = WILL_DELAY_S
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=properties)
+        return client
+
+    # Called by paho's thread: these only enqueue.
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        _data: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        given: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._put(client, Down(reason=f"refused: {reason}"), failure=reason.value)
+            return
+        client.subscribe(self._subscriptions)
+        event = Up(
+            receive_maximum=min(getattr(given, "ReceiveMaximum", RECEIVE_MAXIMUM), RECEIVE_MAXIMUM),
+            max_packet_bytes=getattr(given, "MaximumPacketSize", None),
+            version=self._version(),
+        )
+        self._put(client, event)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        _data: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _given: Properties | None,
+    ) -> None:
+        self._put(client, Down(reason=str(reason)), failure=0)
+
+    def _on_connect_fail(self, client: paho.Client, _data: object) -> None:
+        self._put(client, Down(reason="no connection"))
+
+    def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        if len(self._entries) >= MAX_WAITING or self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
+            self.overflowed += 1
+            return
+        self._waiting_bytes += len(payload)
+        self._put(client, Message(topic=message.topic, payload=payload, retained=bool(message.retain)))
+
+    def _on_publish(
+        self, client: paho.Client, _data: object, mid: int, reason: ReasonCode, _given: Properties | None
+    ) -> None:
+        self._put(client, Acked(mid=mid, refused=str(reason) if reason.is_failure else None))
+
+    def _put(self, client: paho.Client, event: LinkEvent, *, failure: int | None = None) -> None:
+        self._entries.append(_Entry(client, event, failure))
+        with contextlib.suppress(OSError):  # full: the loop will wake anyway; closed: nobody listens any more
+            self._wake_in.send(b"\0")
+
+
+def _properties(packet_type: int) -> Properties:
+    return Properties(packet_type)  # type: ignore[no-untyped-call]

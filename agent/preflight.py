@@ -1,0 +1,68 @@
+"""``driftline-agent check``: everything that would go wrong at start or soon after, found before it does.
+
+Slower than the start itself on purpose: it loads River to look at the detectors, which the supervisor never does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.config import AgentConfig, CsvSource, ReplaySource
+from agent.credentials import password, tls_context
+from agent.errors import AgentError, ConfigError
+from agent.runner import first_bundle
+from edge_models.engines.registry import available_runtimes
+
+MAX_ROOT_BYTES = 512 * 1024
+
+
+def preflight(config: AgentConfig) -> list[str]:
+    """What is wrong beyond the form of the configuration, one sentence each; empty when nothing is."""
+    return list(_problems(config))
+
+
+def _problems(config: AgentConfig) -> Iterator[str]:
+    runtimes = available_runtimes()
+    if not runtimes:
+        yield "no runtime is installed, expected ai-edge-litert or tflite-runtime; install one of them"
+    elif config.bundle is not None:
+        try:
+            first_bundle(config, Path(config.bundle), runtimes)
+        except ConfigError as exc:
+            yield str(exc)
+    try:
+        tls_context(config.mqtt, config.id)
+        password(config.mqtt.password_file)
+    except AgentError as exc:
+        yield str(exc)
+    if config.update is not None:
+        yield from _root_problems(Path(config.update.root))
+    if isinstance(config.source, (ReplaySource, CsvSource)) and not Path(config.source.path).exists():
+        yield f"source.path: {config.source.path} does not exist, expected recorded frames or rows"
+    yield from _detector_problems(config)
+
+
+def _root_problems(path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb") as stream:
+            document = json.loads(stream.read(MAX_ROOT_BYTES))
+    except (OSError, ValueError) as exc:
+        yield f"update.root: {path}: {exc}; expected the registry's root.json"
+        return
+    signed = document.get("signed") if isinstance(document, dict) else None
+    if not isinstance(signed, dict) or signed.get("_type") != "root":
+        yield f"update.root: {path} is no root metadata; expected the registry's root.json"
+
+
+def _detector_problems(config: AgentConfig) -> Iterator[str]:
+    from agent.worker.drift.registry import Watched, build_detectors
+
+    watched = Watched(signals=("confidence",), edges={})
+    for item in config.drift.detectors:
+        known = {key: value for key, value in item.items() if key != "signals"}  # names depend on the bundle
+        try:
+            build_detectors([known], watched)
+        except AgentError as exc:
+            yield str(exc)

@@ -1,0 +1,176 @@
+"""Puts the agent together: reads the state directory, installs the first bundle, and hands everything its parts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import random
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from agent.active_slot import ActiveSlot
+from agent.candidate_slot import CandidateSlot
+from agent.config import AgentConfig
+from agent.core.core import Core
+from agent.core.episode import SampleBudget, begin_episode
+from agent.core.records import ActiveRecord, Now
+from agent.core.recovery import Recovery, recover
+from agent.core.reports import Voice
+from agent.delivery import Delivery
+from agent.errors import ConfigError
+from agent.hands import DAY_S, SAMPLES_DAY, SAMPLES_USED, Hands
+from agent.health import HealthProbe, hardware, operating_system
+from agent.inbound import Inbound
+from agent.jobs import Jobs
+from agent.mqtt_link import MqttLink, Will
+from agent.outbox import Outbox
+from agent.ports import Clock
+from agent.process import WorkerProcess
+from agent.state_dir import StateDir
+from agent.storage import Storage
+from agent.supervisor import Supervisor
+from edge_models.bundle import Bundle, open_bundle
+from edge_models.engines.registry import available_runtimes, choose_artifact
+from edge_models.errors import BundleError, EngineError
+from edge_models.manifest import short
+from edge_models.wire.telemetry import Meta, Status
+from edge_models.wire.topics import Topics
+from edge_models.wire.values import DeviceId
+
+log = logging.getLogger(__name__)
+
+WORKER_MODULE = "agent.worker"
+
+
+def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_module: str = WORKER_MODULE) -> Supervisor:
+    """The supervisor with all its parts, ready to run.
+
+    Args:
+        config: As ``load_config`` gave it.
+        clock: Both kinds of time.
+        rng: For ids and jitter.
+        worker_module: What runs a model; tests bring their own.
+
+    Raises:
+        ConfigError: The first bundle cannot be used.
+        LinkError: Certificates or password cannot be used.
+        StorageError: The state directory cannot be used.
+    """
+    now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
+    topics = Topics(config.mqtt.base)
+    inbound = Inbound(config)
+    will = Will(topics.status(config.id), Status.OFFLINE.value.encode())
+    link = MqttLink(config.mqtt, config.id, inbound.subscriptions, will)
+    state_dir = StateDir(Storage(Path(config.state_dir)))
+    runtimes = available_runtimes()
+    recovery = _recovered(config, state_dir, runtimes)
+    outbox = Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)
+    voice = Voice(device=config.id, boot=state_dir.next_boot(), started_s=now.monotonic_s)
+    episode = begin_episode(
+        config,
+        voice,
+        state_dir.read_request(),
+        now,
+        new_id=lambda: f"{config.id}-{rng.getrandbits(48):012x}",
+        budget=_budget(config, outbox, now),
+        capabilities=_capabilities(config, runtimes),
+    )
+    core = Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
+    spawn = partial(WorkerProcess, module=worker_module)
+    candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
+    active = ActiveSlot(
+        config,
+        bundle_dir=state_dir.bundle_dir,
+        boot=voice.boot,
+        spawn=spawn,
+        shadow=candidate.compare,
+    )
+    floor_s = state_dir.read_time_floor_s()
+    hands = Hands(
+        config=config,
+        about=_about(config, runtimes),
+        core=core,
+        state_dir=state_dir,
+        jobs=Jobs(config, state_dir, runtimes=runtimes, floor_s=lambda: max(floor_s, clock.utc_s() or 0.0)),
+        active=active,
+        candidate=candidate,
+        delivery=Delivery(link, outbox, config.mqtt, config.id, state_s=config.report.state_s),
+        inbound=inbound,
+        outbox=outbox,
+        health=HealthProbe(state_dir.root),
+    )
+    return Supervisor(hands=hands, link=link, clock=clock, rng=rng, time_floor_s=floor_s)
+
+
+def first_bundle(config: AgentConfig, path: Path, runtimes: dict[str, str]) -> tuple[Bundle, str]:
+    """The bundle that ``bundle:`` names, with every byte checked, and its artifact for this device.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    try:
+        bundle = open_bundle(path)
+        artifact = choose_artifact(bundle.manifest, runtimes, config.artifact)
+    except (BundleError, EngineError) as exc:
+        raise ConfigError(f"bundle: {exc}") from exc
+    if bundle.manifest.model != config.model:
+        raise ConfigError(f"bundle: {path} is of model {bundle.manifest.model}, expected {config.model} as in model:")
+    return bundle, artifact
+
+
+def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str]) -> Recovery:
+    recovery = recover(state_dir.read_update(), state_dir.read_active(), state_dir.present())
+    for note in recovery.notes:
+        log.warning("recovered note=%s", note)
+    if recovery.active is not None or config.bundle is None:
+        return recovery
+    bundle, artifact = first_bundle(config, Path(config.bundle), runtimes)
+    state_dir.install(bundle, artifact)
+    active = ActiveRecord(
+        bundle=bundle.id, artifact=artifact, version=bundle.manifest.version, serial=bundle.manifest.serial
+    )
+    state_dir.write_active(active)
+    log.info("first bundle installed bundle=%s artifact=%s", short(bundle.id), artifact)
+    return replace(recovery, active=active)
+
+
+def _budget(config: AgentConfig, outbox: Outbox, now: Now) -> SampleBudget:
+    used = outbox.counter(SAMPLES_USED)
+    if now.utc_s is not None and outbox.counter(SAMPLES_DAY) != int(now.utc_s // DAY_S):
+        used = 0
+    return SampleBudget(per_day=config.samples.budget_per_day, used=used, day_started_s=now.monotonic_s)
+
+
+def _capabilities(config: AgentConfig, runtimes: dict[str, str]) -> dict[str, str]:
+    wanted = {} if config.artifact is None else {"artifact": config.artifact}
+    return {"arch": platform.machine(), **runtimes, **wanted}
+
+
+def _about(config: AgentConfig, runtimes: dict[str, str]) -> Meta:
+    return Meta(
+        ts=None,
+        up=0.0,
+        id=DeviceId(config.id),
+        agent=version(),
+        model=config.model,
+        channel=config.channel,
+        hardware=hardware(),
+        arch=platform.machine(),
+        os=operating_system(),
+        python=platform.python_version(),
+        runtimes=runtimes,
+        capabilities=_capabilities(config, runtimes),
+        labels=config.labels,
+        groups=config.groups,
+        max_packet_bytes=config.mqtt.max_packet_bytes,
+    )
+
+
+def version() -> str:
+    """Version of the installed agent."""
+    try:
+        return importlib.metadata.version("driftline")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,168 @@
+"""The state directory: records, bundles and counters, on top of ``Storage``.
+
+    active.json  update.json  request.json  time_floor.json  boot  outbox.sqlite  tuf/
+    bundles/ID/       a whole bundle: manifest.json and the files of one artifact
+    bundles/ID.part/  one that is being fetched or copied
+
+A record that cannot be read is put aside (``.bad``) and counts as missing: a damaged file must not keep the device
+from starting.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from agent.core.records import (
+    ACTIVE_FILE,
+    BUNDLES_DIR,
+    MAX_RECORD_BYTES,
+    PART_SUFFIX,
+    REQUEST_FILE,
+    UPDATE_FILE,
+    ActiveRecord,
+    RequestRecord,
+    UpdateRecord,
+)
+from agent.errors import StorageError
+from agent.storage import Storage
+from edge_models.bundle import Bundle, open_manifest
+from edge_models.errors import FieldError
+from edge_models.fields import canonical_json, decode_json, described
+from edge_models.manifest import MANIFEST_NAME, SHA256
+
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+BOOT_FILE = "boot"
+TIME_FLOOR_FILE = "time_floor.json"
+OUTBOX_FILE = "outbox.sqlite"
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeFloor:
+    """time_floor.json: the latest time of which this device was sure."""
+
+    utc_s: float = described("POSIX seconds.", ge=0)
+
+
+class StateDir:
+    """Reads and writes what must survive a restart.
+
+    Args:
+        storage: On the state directory.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    @property
+    def root(self) -> Path:
+        """Where it lies."""
+        return self.storage.root
+
+    def read_update(self) -> UpdateRecord | None:
+        """update.json, or None."""
+        return self._read(UPDATE_FILE, UpdateRecord)
+
+    def read_active(self) -> ActiveRecord | None:
+        """active.json, or None."""
+        return self._read(ACTIVE_FILE, ActiveRecord)
+
+    def read_request(self) -> RequestRecord | None:
+        """request.json, or None."""
+        return self._read(REQUEST_FILE, RequestRecord)
+
+    def write_update(self, record: UpdateRecord) -> None:
+        """Make update.json durable."""
+        self.storage.write_atomic(UPDATE_FILE, canonical_json(record))
+
+    def write_request(self, record: RequestRecord) -> None:
+        """Make request.json durable."""
+        self.storage.write_atomic(REQUEST_FILE, canonical_json(record))
+
+    def write_active(self, active: ActiveRecord | None) -> None:
+        """Make active.json durable, or remove it."""
+        if active is None:
+            self.storage.remove(ACTIVE_FILE)
+        else:
+            self.storage.write_atomic(ACTIVE_FILE, canonical_json(active))
+
+    def next_boot(self) -> int:
+        """Count this start; with (boot, seq) a reader sees gaps and duplicates."""
+        try:
+            boot = int(self.storage.read(BOOT_FILE, max_bytes=20) or b"0") + 1
+        except (ValueError, StorageError):
+            boot = 1
+        self.storage.write_atomic(BOOT_FILE, b"%d\n" % boot)
+        return boot
+
+    def read_time_floor_s(self) -> float:
+        """The latest time that this device was sure of; 0 for none."""
+        floor = self._read(TIME_FLOOR_FILE, TimeFloor)
+        return 0.0 if floor is None else floor.utc_s
+
+    def write_time_floor_s(self, utc_s: float) -> None:
+        """Raise it."""
+        self.storage.write_atomic(TIME_FLOOR_FILE, canonical_json(TimeFloor(utc_s=utc_s)))
+
+    def bundle_dir(self, bundle: str) -> Path:
+        """Where a whole bundle lies, or would."""
+        return self.root / BUNDLES_DIR / bundle
+
+    def present(self) -> frozenset[str]:
+        """Ids of the bundles that are whole: they get their name only when they are."""
+        return frozenset(
+            name for name in self._bundle_names() if re.fullmatch(SHA256, name) and self._manifest(name).is_file()
+        )
+
+    def keep_bundles(self, keep: Iterable[str]) -> None:
+        """Remove every other bundle, whole or not."""
+        kept = set(keep)
+        for name in self._bundle_names():
+            if name.removesuffix(PART_SUFFIX) not in kept:
+                self.storage.remove(Path(BUNDLES_DIR) / name)
+
+    def install(self, bundle: Bundle, artifact: str) -> None:
+        """Copy manifest and one artifact's files of a checked bundle from elsewhere."""
+        whole = self.bundle_dir(bundle.id)
+        if bundle.id in self.present():
+            return
+        part = whole.with_name(whole.name + PART_SUFFIX)
+        self.storage.remove(part)
+        self.storage.make_dir(part)
+        for name in (*bundle.manifest.artifacts[artifact].files, MANIFEST_NAME):
+            source = bundle.directory / name
+            with source.open("rb") as stream, self.storage.open_part(part / name, keep_bytes=0) as copy:
+                while chunk := stream.read(_COPY_BYTES):
+                    copy.append(chunk)
+        self.storage.rename(part, whole)
+
+    def open_bundle(self, bundle: str) -> Bundle:
+        """The manifest of a whole bundle; BundleError when it is none."""
+        return open_manifest(self.bundle_dir(bundle))
+
+    def put_aside(self, name: str, reason: object) -> None:
+        """Rename a damaged file, so that it can be looked at and does no more harm."""
+        log.warning("record damaged file=%s reason=%s", name, reason)
+        self.storage.rename(name, f"{name}.bad")
+
+    def _read(self, name: str, kind: type[R]) -> R | None:
+        try:
+            data = self.storage.read(name, max_bytes=MAX_RECORD_BYTES)
+            return None if data is None else decode_json(kind, data, max_bytes=MAX_RECORD_BYTES)
+        except (FieldError, StorageError) as exc:
+            self.put_aside(name, exc)
+            return None
+
+    def _bundle_names(self) -> list[str]:
+        directory = self.root / BUNDLES_DIR
+        return sorted(entry.name for entry in directory.iterdir()) if directory.is_dir() else []
+
+    def _manifest(self, name: str) -> Path:
+        return self.bundle_dir(name) / MANIFEST_NAME

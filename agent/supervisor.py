@@ -1,0 +1,265 @@
+"""The supervisor's loop: one thread that owns all state, waits for whatever comes first, and never for one thing only.
+
+It waits for the broker (through a wake-up socket that paho's thread writes to), for the workers, for the jobs, for
+signals and for the next deadline. What happened becomes events for the core; what the core answers is carried out by
+``Hands``. This is the one place that survives an unforeseen exception: it is logged and counted, the model that runs
+goes on running, and only if it keeps happening does the program end, for systemd to start it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import select
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from agent.core import events as ev
+from agent.core.records import Now
+from agent.hands import Hands
+from agent.ipc import MAX_BODY_BYTES
+from agent.mqtt_link import Acked, Down, Message, MqttLink, Up
+from agent.ports import Clock
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_S = 5.0  # a bound on being wrong about the next deadline
+GOODBYE_S = 2.0  # for the broker to acknowledge "offline"
+MAX_FAILURES = 10  # unforeseen exceptions in a row
+TIME_FLOOR_PERIOD_S = 3600.0  # between two writes of the time floor
+DISCOVERY_JITTER_S = 3.0  # a whole fleet hears of Home Assistant's start at once
+
+Handler = Callable[[], list[ev.Event]]
+
+
+class Supervisor:
+    """Runs until a signal says stop.
+
+    Args:
+        hands: All adapters.
+        link: To the broker.
+        clock: Both kinds of time.
+        rng: For jitter.
+        time_floor_s: Latest time that this device was sure of, from disk.
+    """
+
+    def __init__(
+        self, *, hands: Hands, link: MqttLink, clock: Clock, rng: random.Random, time_floor_s: float = 0.0
+    ) -> None:
+        self._hands = hands
+        self._link = link
+        self._clock = clock
+        self._rng = rng
+        self._events: deque[ev.Event] = deque()
+        self._stop = False
+        self._failures = 0
+        self._generation = link.generation
+        self._state_at_s = clock.monotonic_s()
+        self._discover_at_s: float | None = None
+        self.time_floor_s = time_floor_s
+
+    def run(self) -> int:
+        """The exit code: 0 when told to stop, 1 after repeated unforeseen failures."""
+        with self._signals() as wake:
+            try:
+                self._begin()
+                while not self._stop and self._failures < MAX_FAILURES:
+                    self._turn(wake)
+            finally:
+                self._end()
+        return 1 if self._failures >= MAX_FAILURES else 0
+
+    def stop(self) -> None:
+        """End after the present turn."""
+        self._stop = True
+
+    def _begin(self) -> None:
+        now = self._now()
+        core = self._hands.core
+        self._events += self._hands.carry_out(core.start(now), now)
+        if self._hands.active.process is None:
+            self._events += self._hands.active.run(core.active, now.monotonic_s)
+        self._link.start()
+
+    def _turn(self, wake: socket.socket) -> None:
+        try:
+            self._wait(wake)
+            self._on_time()
+            self._settle()
+        except Exception:  # the daemon's loop: see the module's docstring
+            self._failures += 1
+            log.exception("unforeseen failure=%d", self._failures)
+        else:
+            self._failures = 0
+
+    def _wait(self, wake: socket.socket) -> None:
+        handlers = self._handlers()
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        for fd, (mask, _) in handlers.items():
+            poll.register(fd, mask)
+        for fd, happened in poll.poll(1000 * self._timeout_s()):
+            if fd == wake.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    wake.recv(4096)
+                continue
+            mask, handler = handlers[fd]
+            if happened & select.POLLOUT:
+                self._flush()
+            if happened & ~select.POLLOUT:
+                self._events += handler()
+
+    def _handlers(self) -> dict[int, tuple[int, Handler]]:
+        hands = self._hands
+        handlers: dict[int, tuple[int, Handler]] = {self._link.fileno(): (select.POLLIN, self._on_link)}
+        for slot in (hands.active, hands.candidate):
+            if slot.process is not None:
+                mask = select.POLLIN | (select.POLLOUT if slot.process.wants_write else 0)
+                handlers[slot.process.fileno()] = (mask, _now_given(slot.on_readable, self._clock))
+        for kind, process in hands.jobs.processes.items():
+            handlers[process.fileno()] = (select.POLLIN, _now_given(partial(hands.jobs.on_readable, kind), self._clock))
+        return handlers
+
+    def _flush(self) -> None:
+        for slot in (self._hands.active, self._hands.candidate):
+            if slot.process is not None:
+                slot.process.flush()
+
+    def _timeout_s(self) -> float:
+        if self._events:
+            return 0.0
+        hands = self._hands
+        times_s = [
+            hands.core.next_deadline_s,
+            hands.active.next_deadline_s(),
+            hands.candidate.next_deadline_s(),
+            hands.jobs.next_deadline_s(),
+            self._state_at_s,
+            self._discover_at_s,
+        ]
+        soonest_s = min(time_s for time_s in times_s if time_s is not None)
+        return min(max(soonest_s - self._clock.monotonic_s(), 0.0), LONGEST_WAIT_S)
+
+    def _on_time(self) -> None:
+        now, hands = self._now(), self._hands
+        self._events += hands.active.tick(now.monotonic_s)
+        self._events += hands.candidate.tick(now.monotonic_s)
+        self._events += hands.jobs.tick(now.monotonic_s)
+        deadline_s = hands.core.next_deadline_s
+        if deadline_s is not None and now.monotonic_s >= deadline_s:
+            self._events.append(ev.Tick())
+        if now.monotonic_s >= self._state_at_s:
+            self._state_at_s = now.monotonic_s + hands.config.report.state_s
+            hands.publish_state(now, hands.core.voice.next_state())
+        if self._discover_at_s is not None and now.monotonic_s >= self._discover_at_s:
+            self._discover_at_s = None
+            hands.discover(now)
+        if hands.delivery.is_stuck(now):
+            log.warning("connection silent, replacing it")
+            hands.delivery.on_down()
+            self._link.restart()
+        self._forget_if_replaced()
+        self._raise_time_floor(now)
+
+    def _settle(self) -> None:
+        """Let the core see everything, and do what it says, until nothing is left."""
+        while self._events:
+            now = self._now()
+            event = self._events.popleft()
+            self._events += self._hands.carry_out(self._hands.core.handle(event, now), now)
+
+    def _on_link(self) -> list[ev.Event]:
+        events: list[ev.Event] = []
+        for happened in self._link.drain():
+            self._forget_if_replaced()
+            now = self._now()
+            match happened:
+                case Up():
+                    self._on_up(happened, now)
+                case Down(reason=reason):
+                    log.info("broker down reason=%s", reason)
+                    self._hands.delivery.on_down()
+                case Acked(mid=mid, refused=refused):
+                    self._hands.delivery.on_acked(mid, refused, now)
+                case Message():
+                    events += self._on_message(happened, now)
+        self._forget_if_replaced()
+        return events
+
+    def _on_up(self, up: Up, now: Now) -> None:
+        log.info("broker up version=%s receive_maximum=%d", up.version, up.receive_maximum)
+        hands = self._hands
+        hands.greet(now)
+        self._events += hands.carry_out(hands.core.handle(ev.Connected(), now), now)
+        hands.delivery.on_up(receive_maximum=up.receive_maximum, max_packet_bytes=up.max_packet_bytes, now=now)
+
+    def _on_message(self, message: Message, now: Now) -> list[ev.Event]:
+        inbound = self._hands.inbound
+        if inbound.is_birth(message):
+            self._discover_at_s = now.monotonic_s + self._rng.uniform(0.0, DISCOVERY_JITTER_S)
+            return []
+        frame = inbound.frame(message)
+        if frame is not None:
+            if len(message.payload) <= MAX_BODY_BYTES:
+                self._hands.active.tell(frame, message.payload)
+            return []
+        event = inbound.event(message, now)
+        return [] if event is None else [event]
+
+    def _forget_if_replaced(self) -> None:
+        if self._generation != self._link.generation:
+            self._generation = self._link.generation
+            self._hands.delivery.forget()
+
+    def _raise_time_floor(self, now: Now) -> None:
+        if now.utc_s is not None and now.utc_s >= self.time_floor_s + TIME_FLOOR_PERIOD_S:
+            self.time_floor_s = now.utc_s
+            self._hands.state_dir.write_time_floor_s(now.utc_s)
+
+    def _end(self) -> None:
+        log.info("stopping")
+        hands = self._hands
+        until_s = self._clock.monotonic_s() + GOODBYE_S
+        if self._link.is_up:
+            hands.say_goodbye(self._now())
+            while not hands.delivery.is_idle and self._clock.monotonic_s() < until_s:
+                select.select([self._link], [], [], 0.05)
+                for happened in self._link.drain():
+                    if isinstance(happened, Acked):
+                        hands.delivery.on_acked(happened.mid, happened.refused, self._now())
+        hands.close()
+        self._link.close()
+
+    def _now(self) -> Now:
+        return Now(monotonic_s=self._clock.monotonic_s(), utc_s=self._clock.utc_s())
+
+    @contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """SIGTERM and SIGINT say stop, SIGCHLD only wakes; the former handlers come back at the end."""
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0.0)
+        theirs.settimeout(0.0)
+        handlers = {
+            signal.SIGTERM: lambda *_: self.stop(),
+            signal.SIGINT: lambda *_: self.stop(),
+            signal.SIGCHLD: lambda *_: None,
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        fd_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        try:
+            yield ours
+        finally:
+            signal.set_wakeup_fd(fd_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            ours.close()
+            theirs.close()
+
+
+def _now_given(read: Callable[[float], list[ev.Event]], clock: Clock) -> Handler:
+    return lambda: read(clock.monotonic_s())
