@@ -1,0 +1,1 @@
+"""Registry and update client against each other over HTTP."""
