@@ -28,10 +28,10 @@ from agent.ipc import (
     Snapshot,
     SourceEnded,
 )
+from agent.memory import release_unused, resident_kb
 from agent.worker.drift import port
 from agent.worker.errors import SourceError
 from agent.worker.link import SupervisorLink
-from agent.worker.memory import resident_kb
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.samples import Sample, SampleChooser
@@ -84,6 +84,7 @@ class Active:
         self._end_told = False
         self._frames_waiting = False
         self._bad_frames = 0
+        release_unused()
         link.send(Ready(runtime=self._model.engine.runtime, artifact=configure.artifact, rss_kb=resident_kb()))
 
     @property

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from agent.errors import IpcError
 from agent.ipc import Configure, FrameIn, Message, Ready, SelfTest, ShadowVerdict
+from agent.memory import release_unused, resident_kb
 from agent.worker.drift.loader import statistic
 from agent.worker.link import SupervisorLink
-from agent.worker.memory import resident_kb
 from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
 from agent.worker.stream import open_model
@@ -50,6 +50,7 @@ class Candidate:
         self.frames = 0
         self.position = 0
         self.due_s: float | None = None
+        release_unused()
         link.send(Ready(runtime=self._model.engine.runtime, artifact=configure.artifact, rss_kb=resident_kb()))
         link.send(self._self_test(clock_ns))
 
