@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,8 @@ from edge_models.bundle import Bundle, open_bundle
 from edge_models.manifest import MANIFEST_NAME, Manifest, bundle_id
 from tests.unit.registry.bundles import make_bundle
 from tests.unit.update_client.fakes import BASE, Events, FakeTime, Fault, MemoryTransport
+from tests.unit.update_client.memory import memory_directory
 
-SHARED_MEMORY = Path("/dev/shm")
 INT8_FILES = {"manifest.json", "model.tflite", "probe.npz", "profile.npz"}
 
 
@@ -249,12 +248,8 @@ class Killer:
 
 @pytest.fixture
 def memory_path(tmp_path: Path) -> Iterator[Path]:
-    """A directory without a disk behind it where there is one: these tests sync thousands of times."""
-    if not SHARED_MEMORY.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as directory:
-        yield Path(directory)
+    with memory_directory(tmp_path) as directory:
+        yield directory
 
 
 def killed_before_each_operation(

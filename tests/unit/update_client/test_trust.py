@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.errors import StorageError
 from agent.storage import Operation, Storage
 from agent.update_client.errors import (
+    ClientError,
     ContentError,
     ExpiredError,
     NotPublishedError,
@@ -298,3 +301,26 @@ def test_disk_that_cannot_be_written_is_a_storage_error(site: Site) -> None:
 
     with pytest.raises(StorageError, match="metadata cannot be stored"):
         site.look()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_the_network_does_to_a_file_it_is_right_or_one_of_our_errors(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    public = site.registry.public
+    files = [path for path in sorted(public.rglob("*.json")) if "channel" in path.name or "metadata" in str(path)]
+    victim = data.draw(st.sampled_from(files))
+    content = victim.read_bytes()
+    start = data.draw(st.integers(0, len(content)))
+    length = data.draw(st.integers(0, 40))
+    changed = content[:start] + data.draw(st.binary(max_size=40)) + content[start + length :]
+    site.transport.fail(f"/{victim.relative_to(public)}", Fault(content=changed, times=100))
+    site.state = tmp_path_factory.mktemp("state")
+
+    try:
+        assert Channel.from_bytes(site.look()).rev == 1
+    except ClientError:
+        pass
+    finally:
+        site.transport.faults.clear()
