@@ -7,6 +7,7 @@ not begun and the core hears of it; only a way back to the last good model goes 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -123,7 +124,7 @@ class Hands:
         figures, window = self.active.figures, self.active.figures.window
         workers = [slot.process.pid for slot in (self.active, self.candidate) if slot.process is not None]
         jobs = [process.pid for process in self.jobs.processes.values()]
-        health = self.health.measure([*workers, *jobs], now.monotonic_s)
+        health = self.health.measure([os.getpid(), *workers, *jobs], now.monotonic_s)
         running = self.core.active
         message = StateMessage(
             ts=self.core.voice.ts(now),

@@ -21,6 +21,7 @@ from typing import Literal, Self
 from agent.errors import StorageError
 
 TEMPORARY_SUFFIX = ".tmp"
+CACHE_KIB = 256  # of SQLite's pages; its own 2 MB would be a tenth of the supervisor
 _COPY_BYTES = 1 << 20
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}  # FAT, other device, ...
 
@@ -170,6 +171,7 @@ class Storage:
             connection = sqlite3.connect(file, isolation_level=None, timeout=5.0)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         except sqlite3.Error as exc:
             if connection is not None:
                 connection.close()

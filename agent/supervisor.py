@@ -23,6 +23,7 @@ from agent.core import events as ev
 from agent.core.records import Now
 from agent.hands import Hands
 from agent.ipc import MAX_BODY_BYTES
+from agent.memory import release_unused
 from agent.mqtt_link import Acked, Down, Message, MqttLink, Up
 from agent.ports import Clock
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_S = 5.0  # a bound on being wrong about the next deadline
 GOODBYE_S = 2.0  # for the broker to acknowledge "offline"
 MAX_FAILURES = 10  # unforeseen exceptions in a row
+TRIM_FIRST_S = 5.0  # by then workers are started and the broker is connected
+TRIM_PERIOD_S = 600.0
 TIME_FLOOR_PERIOD_S = 3600.0  # between two writes of the time floor
 DISCOVERY_JITTER_S = 3.0  # a whole fleet hears of Home Assistant's start at once
 
@@ -61,6 +64,7 @@ class Supervisor:
         self._generation = link.generation
         self._state_at_s = clock.monotonic_s()
         self._discover_at_s: float | None = None
+        self._trim_at_s = clock.monotonic_s() + TRIM_FIRST_S
         self.time_floor_s = time_floor_s
 
     def run(self) -> int:
@@ -141,6 +145,7 @@ class Supervisor:
             hands.jobs.next_deadline_s(),
             self._state_at_s,
             self._discover_at_s,
+            self._trim_at_s,
         ]
         soonest_s = min(time_s for time_s in times_s if time_s is not None)
         return min(max(soonest_s - self._clock.monotonic_s(), 0.0), LONGEST_WAIT_S)
@@ -153,18 +158,30 @@ class Supervisor:
         deadline_s = hands.core.next_deadline_s
         if deadline_s is not None and now.monotonic_s >= deadline_s:
             self._events.append(ev.Tick())
+        if hands.delivery.is_stuck(now):
+            log.warning("connection silent, replacing it")
+            hands.delivery.on_down()
+            self._link.restart()
+        self._forget_if_replaced()
+        self._report_on_time(now)
+        self._keep_house(now)
+
+    def _report_on_time(self, now: Now) -> None:
+        hands = self._hands
         if now.monotonic_s >= self._state_at_s:
             self._state_at_s = now.monotonic_s + hands.config.report.state_s
             hands.publish_state(now, hands.core.voice.next_state())
         if self._discover_at_s is not None and now.monotonic_s >= self._discover_at_s:
             self._discover_at_s = None
             hands.discover(now)
-        if hands.delivery.is_stuck(now):
-            log.warning("connection silent, replacing it")
-            hands.delivery.on_down()
-            self._link.restart()
-        self._forget_if_replaced()
-        self._raise_time_floor(now)
+
+    def _keep_house(self, now: Now) -> None:
+        if now.utc_s is not None and now.utc_s >= self.time_floor_s + TIME_FLOOR_PERIOD_S:
+            self.time_floor_s = now.utc_s
+            self._hands.state_dir.write_time_floor_s(now.utc_s)
+        if now.monotonic_s >= self._trim_at_s:
+            self._trim_at_s = now.monotonic_s + TRIM_PERIOD_S
+            release_unused()
 
     def _settle(self) -> None:
         """Let the core see everything, and do what it says, until nothing is left."""
@@ -215,11 +232,6 @@ class Supervisor:
         if self._generation != self._link.generation:
             self._generation = self._link.generation
             self._hands.delivery.forget()
-
-    def _raise_time_floor(self, now: Now) -> None:
-        if now.utc_s is not None and now.utc_s >= self.time_floor_s + TIME_FLOOR_PERIOD_S:
-            self.time_floor_s = now.utc_s
-            self._hands.state_dir.write_time_floor_s(now.utc_s)
 
     def _end(self) -> None:
         log.info("stopping")
