@@ -1,0 +1,81 @@
+"""``driftline-convert``: build, inspect, verify and evaluate bundles."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from converter.errors import EXIT_USAGE, ConverterError
+from edge_models.errors import EdgeModelsError
+
+PROGRAM = "driftline-convert"
+COMMANDS = {
+    "build": "train a recipe and convert it to a bundle",
+    "inspect": "show what a bundle is",
+    "verify": "check every byte of a bundle and run its golden inputs",
+    "evaluate": "measure a bundle's artifacts on labelled data",
+}
+EXIT_CODES = "exit codes: 0 done, 1 failed (training, conversion or a gate), 2 wrong usage or input"
+
+
+class Terminated(BaseException):
+    """SIGTERM has arrived; like Ctrl-C it ends the program through its ``finally`` blocks."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and end with exit code 2."""
+        self.exit(EXIT_USAGE, f"{PROGRAM}: error: {message}; see `{self.prog} --help`\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        args = parser(arguments).parse_args(arguments)
+        return int(importlib.import_module(f"converter.commands.{args.command}").run(args))
+    except ConverterError as exc:
+        return _fail(str(exc), exc.exit_code)
+    except EdgeModelsError as exc:
+        return _fail(str(exc), EXIT_USAGE)
+    except OSError as exc:
+        return _fail(str(exc), 1)
+    except KeyboardInterrupt:
+        return 130
+    except Terminated:
+        return 143
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; only the chosen command's module is imported."""
+    top = Parser(prog=PROGRAM, description=__doc__, epilog=EXIT_CODES)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
+        if name == chosen:
+            importlib.import_module(f"converter.commands.{name}").configure(sub)
+    return top
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: error: {' '.join(message.split())}\n")
+    return code
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""From a recipe to a bundle: the one place that knows the order of the steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.artifact import (
+    INT8_ARTIFACT,
+    MODEL_FILE,
+    PROBE_FILE,
+    PROFILE_FILE,
+    Int8Artifact,
+    float_logits,
+    open_int8,
+    probe_npz,
+    profile_npz,
+    sqnr_db,
+)
+from converter.datasets import Dataset, Splits, load_dataset, split
+from converter.datasets.split import stratified
+from converter.errors import RecipeError
+from converter.gates import Figures, check_gates
+from converter.progress import Progress
+from converter.quantize.child import Converted, convert
+from converter.recipe import Recipe
+from converter.report import report_json
+from converter.request import Retraining
+from converter.retraining import retraining_epochs, retraining_schedule
+from converter.training.fit import Curve, fit, predict, seed_everything
+from converter.training.mix import plain_epochs
+from converter.training.networks import build_network
+from edge_models.bundle import Bundle, file_entries, write_bundle
+from edge_models.errors import EdgeModelsError
+from edge_models.manifest import FORMAT_VERSION, InputSpec, Manifest, Provenance
+from edge_models.preprocess import Preprocessor
+from edge_models.tensors import Dtype, TensorSpec
+
+REPORT_FILE = "report.json"
+_COMPARED = 64  # test inputs for Keras against float32 TFLite
+_TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "driftline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOrder:
+    """What to build.
+
+    Attributes:
+        recipe: The recipe with all overrides.
+        output: Directory of the bundle.
+        retraining: What devices saw and delivered; None for a first training.
+        is_blind: Train with the effort of a retraining, but without what devices saw and delivered.
+        parent: The bundle that this one replaces.
+        answers: Requests that it answers.
+        initial: Keras model to start from; None for random weights.
+        kept_model: Where to keep the Keras model; None to drop it.
+        created: RFC 3339 time of the build.
+    """
+
+    recipe: Recipe
+    output: Path
+    retraining: Retraining | None
+    is_blind: bool
+    parent: Bundle | None
+    answers: tuple[str, ...]
+    initial: Path | None
+    kept_model: Path | None
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """Data and preprocessing, before any network exists."""
+
+    data: Dataset
+    parts: Splits
+    spec: InputSpec
+    preprocess: Preprocessor
+
+    def inputs(self, part: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Preprocessed inputs of one part."""
+        return self.preprocess.batch(self.data.x[part])
+
+
+def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = time.monotonic) -> Bundle:
+    """Train, convert, measure, gate and write.
+
+    Raises:
+        ConverterError: Any step failed; nothing has been written then.
+    """
+    watch = _Stopwatch(clock)
+    progress.step("data", 0, 1)
+    prepared = prepare(order.recipe)
+    progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
+    watch.lap("data")
+    model, curve = _trained(order, prepared, progress)
+    watch.lap("train")
+    progress.step("convert", 0, 1)
+    train_y = prepared.data.y[prepared.parts.train]
+    calibration = prepared.parts.train[
+        stratified(train_y, order.recipe.quantize.calibration, order.recipe.training.seed)
+    ]
+    converted = convert(model, prepared.inputs(calibration))
+    progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.int8)} bytes")
+    watch.lap("convert")
+    int8 = open_int8(converted.int8)
+    figures = measure(model, converted, int8, prepared)
+    watch.lap("measure")
+    progress.step("measure", 1, 1, f"float {figures.float_accuracy:.4f}, int8 {figures.int8_accuracy:.4f}")
+    check_gates(figures, order.recipe.gates)
+    files = _files(order.recipe, int8, prepared, figures, curve, watch)
+    manifest = _manifest(order, int8, prepared, figures, files)
+    bundle = write_bundle(order.output, manifest, files)
+    if order.kept_model is not None:
+        order.kept_model.parent.mkdir(parents=True, exist_ok=True)
+        model.save(order.kept_model)
+    return bundle
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Load and divide the data, and check that the preprocessing fits them."""
+    data = load_dataset(
+        recipe.dataset.source, labels=recipe.dataset.labels, limit=recipe.dataset.limit, seed=recipe.training.seed
+    )
+    parts = split(
+        data.y, data.group, profile=recipe.dataset.profile, test=recipe.dataset.test, seed=recipe.training.seed
+    )
+    source = TensorSpec(shape=tuple(data.x.shape[1:]), dtype=_dtype(data.x))
+    spec = InputSpec(kind=recipe.input.kind, source=source, preprocess=recipe.input.preprocess)
+    try:
+        return Prepared(data=data, parts=parts, spec=spec, preprocess=Preprocessor(spec))
+    except EdgeModelsError as exc:
+        raise RecipeError(f"recipe {recipe.name}: {exc}") from exc
+
+
+def measure(model: Any, converted: Converted, int8: Int8Artifact, prepared: Prepared) -> Figures:  # noqa: ANN401
+    """Figures of the test split: float32 and int8 both through the runtime of the device."""
+    inputs, y = prepared.inputs(prepared.parts.test), prepared.data.y[prepared.parts.test]
+    exact = float_logits(converted.float32, inputs)
+    given = int8.answers(inputs)
+    keras_logits = predict(model, inputs[:_COMPARED])
+    return Figures(
+        float_accuracy=float((exact.argmax(axis=1) == y).mean()),
+        int8_accuracy=float((given.predicted == y).mean()),
+        float_bytes=len(converted.float32),
+        int8_bytes=len(converted.int8),
+        float_difference=float(np.abs(keras_logits - exact[:_COMPARED]).max()),
+        agreement=float((exact.argmax(axis=1) == given.predicted).mean()),
+        sqnr_db=sqnr_db(exact, given.logits),
+        n_test=len(y),
+    )
+
+
+def _trained(order: BuildOrder, prepared: Prepared, progress: Progress) -> tuple[Any, Curve]:
+    recipe = order.recipe
+    seed_everything(recipe.training.seed)
+    model = _starting_model(order, prepared)
+    x, y = prepared.data.x[prepared.parts.train], prepared.data.y[prepared.parts.train]
+    validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    schedule = recipe.training
+    epochs = plain_epochs(x, y, recipe.augment, recipe.input.value_range)
+    if order.retraining is not None or order.is_blind:
+        schedule = retraining_schedule(recipe)
+    if order.retraining is not None and not order.is_blind:
+        epochs = retraining_epochs(x, y, order.retraining, recipe, prepared.spec, progress)
+    return model, fit(model, epochs, validation, prepared.preprocess, schedule, progress)
+
+
+def _starting_model(order: BuildOrder, prepared: Prepared) -> Any:  # noqa: ANN401
+    shape, classes = prepared.preprocess.output_shape, len(prepared.data.labels)
+    if order.initial is None:
+        return build_network(order.recipe.network, shape, classes)
+    import keras
+
+    try:
+        model = keras.models.load_model(order.initial, compile=False)
+    except (OSError, ValueError) as exc:
+        raise RecipeError(f"--init {order.initial}: no Keras model ({str(exc).splitlines()[0]})") from exc
+    if tuple(model.input_shape[1:]) != shape or model.output_shape[-1] != classes:
+        raise RecipeError(
+            f"--init {order.initial}: found {model.input_shape[1:]} to {model.output_shape[-1]} classes, "
+            f"expected {shape} to {classes}"
+        )
+    return model
+
+
+def _files(
+    recipe: Recipe, int8: Int8Artifact, prepared: Prepared, figures: Figures, curve: Curve, watch: _Stopwatch
+) -> dict[str, bytes]:
+    inputs, y = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    files = {
+        MODEL_FILE: int8.data,
+        PROFILE_FILE: profile_npz(int8, prepared.spec, inputs, len(prepared.data.labels)),
+        PROBE_FILE: probe_npz(int8, inputs, y),
+    }
+    watch.lap("profile")
+    files[REPORT_FILE] = report_json(recipe, figures, curve, prepared, watch.laps)
+    return files
+
+
+def _manifest(
+    order: BuildOrder, int8: Int8Artifact, prepared: Prepared, figures: Figures, files: dict[str, bytes]
+) -> Manifest:
+    recipe = order.recipe
+    devices = () if order.retraining is None or order.retraining.samples is None else order.retraining.devices
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        model=recipe.model,
+        version=recipe.version,
+        serial=recipe.serial,
+        task=recipe.task,
+        labels=prepared.data.labels,
+        input=prepared.spec,
+        provenance=Provenance(
+            recipe=recipe.name,
+            recipe_sha256=recipe.sha256,
+            data_sha256=prepared.data.sha256,
+            parent=order.parent.id if order.parent else None,
+            answers=order.answers,
+            contributors=devices,
+            created=order.created,
+            tools=_versions(),
+        ),
+        files=file_entries(files),
+        artifacts={INT8_ARTIFACT: int8.measured(figures)},
+    )
+
+
+def _dtype(x: NDArray[Any]) -> Dtype:
+    names: dict[str, Dtype] = {"uint8": "uint8", "int8": "int8", "int16": "int16", "float32": "float32"}
+    if x.dtype.name not in names:
+        raise RecipeError(f"frames of dtype {x.dtype}, expected {', '.join(names)}; convert x when saving it")
+    return names[x.dtype.name]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _TOOLS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class _Stopwatch:
+    """Seconds of each step."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End the step ``name``."""
+        now = self._clock()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now
+
+
+def read_report(bundle: Bundle) -> dict[str, Any]:
+    """report.json of a bundle that this converter built; empty for others."""
+    if REPORT_FILE not in bundle.manifest.files:
+        return {}
+    document: dict[str, Any] = json.loads(bundle.read(REPORT_FILE))
+    return document

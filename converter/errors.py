@@ -1,0 +1,48 @@
+"""What the converter reports to its user.
+
+ConverterError             exit code 1
+|-- InputFileError         a file that the user named is missing or wrong; exit code 2
+|   |-- RecipeError        the recipe
+|   |-- DatasetError       the data, or a split that cannot be made of them
+|   `-- RequestError       evidence, samples or parent bundle of a retraining
+|-- ConversionError        TensorFlow could not convert the model, or its process died
+`-- GateError              the bundle is not good enough to be written
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+class ConverterError(Exception):
+    """Base of all errors that a command ends with; its text is the one line that the user sees."""
+
+    exit_code = EXIT_FAILED
+
+
+class InputFileError(ConverterError):
+    """A file that the user named cannot be used; the text says which and what would be right."""
+
+    exit_code = EXIT_USAGE
+
+
+class RecipeError(InputFileError):
+    """The recipe has an unknown key, a wrong value, or parts that do not fit each other."""
+
+
+class DatasetError(InputFileError):
+    """The data are missing, malformed or too few."""
+
+
+class RequestError(InputFileError):
+    """Evidence, samples or the parent bundle of a retraining cannot be used."""
+
+
+class ConversionError(ConverterError):
+    """TensorFlow refused the model, or its process crashed; changing the architecture may help."""
+
+
+class GateError(ConverterError):
+    """A measured figure misses its gate; the text says which, by how much, and what to try."""

@@ -1,0 +1,42 @@
+"""report.json: the figures of a build, inside its bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converter.gates import Figures
+from converter.recipe import Recipe
+from converter.training.fit import Curve
+
+if TYPE_CHECKING:
+    from converter.build import Prepared
+
+
+def report_json(recipe: Recipe, figures: Figures, curve: Curve, prepared: Prepared, seconds: dict[str, float]) -> bytes:
+    """The report's bytes; every figure says on how many examples it stands."""
+    document = {
+        "model": recipe.model,
+        "version": recipe.version,
+        "recipe": recipe.name,
+        "float_bytes": figures.float_bytes,
+        "int8_bytes": figures.int8_bytes,
+        "float_accuracy": figures.float_accuracy,
+        "int8_accuracy": figures.int8_accuracy,
+        "n_test": figures.n_test,
+        "agreement": figures.agreement,
+        "sqnr_db": round(figures.sqnr_db, 2),
+        "float_difference": figures.float_difference,
+        "examples": {
+            "train": len(prepared.parts.train),
+            "profile": len(prepared.parts.profile),
+            "test": len(prepared.parts.test),
+            "classes": np.bincount(prepared.data.y, minlength=len(prepared.data.labels)).tolist(),
+        },
+        "calibration": min(recipe.quantize.calibration, len(prepared.parts.train)),
+        "curve": {"loss": curve.loss, "accuracy": curve.accuracy},
+        "seconds": seconds,
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"

@@ -1,0 +1,1 @@
+"""Training: networks, the mix of images they learn from, and the loop."""

@@ -1,0 +1,52 @@
+"""Reference networks in Keras 3; TensorFlow is loaded when one is built, not before."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from converter.recipe import CnnRecipe, MlpRecipe
+
+
+def build_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...], classes: int) -> Any:  # noqa: ANN401
+    """An untrained Keras model.
+
+    Args:
+        recipe: Kind and size.
+        input_shape: Of the preprocessed input, without batch axis.
+        classes: Number of logits.
+
+    Returns:
+        A ``keras.Model`` from float32 (batch, *input_shape) to logits (batch, classes).
+    """
+    import keras
+
+    inputs = keras.Input(input_shape, name="x")
+    match recipe:
+        case CnnRecipe():
+            hidden = _convolutions(recipe, inputs)
+        case MlpRecipe():
+            hidden = _dense_layers(recipe, inputs)
+        case _:
+            assert_never(recipe)
+    return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(hidden))
+
+
+def _convolutions(recipe: CnnRecipe, x: Any) -> Any:  # noqa: ANN401
+    from keras import layers
+
+    for filters in recipe.filters:
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)  # folded into the convolution by the conversion
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Dense(recipe.dense, activation="relu")(layers.Flatten()(x))
+    return layers.Dropout(recipe.dropout)(x)
+
+
+def _dense_layers(recipe: MlpRecipe, x: Any) -> Any:  # noqa: ANN401
+    from keras import layers
+
+    x = layers.Flatten()(x)
+    for width in recipe.hidden:
+        x = layers.Dropout(recipe.dropout)(layers.Dense(width, activation="relu")(x))
+    return x
