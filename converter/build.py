@@ -104,10 +104,8 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     model, curve = _trained(order, prepared, progress)
     watch.lap("train")
     progress.step("convert", 0, 1)
-    train_y = prepared.data.y[prepared.parts.train]
-    calibration = prepared.parts.train[
-        stratified(train_y, order.recipe.quantize.calibration, order.recipe.training.seed)
-    ]
+    train = prepared.parts.train
+    calibration = train[stratified(prepared.data.y[train], order.recipe.quantize.calibration, seed=0)]
     converted = convert(model, prepared.inputs(calibration))
     progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.int8)} bytes")
     watch.lap("convert")

@@ -1,7 +1,7 @@
 """The conversion itself: ``python -m converter.quantize FOLDER``, started by ``child`` and by nobody else.
 
-FOLDER holds ``saved_model/`` and ``calibration.npz`` (x, preprocessed float32); ``float.tflite`` and ``int8.tflite`` are
-written beside them. TensorFlow's converter can end its process (a rolled LSTM does), so nothing else lives here.
+FOLDER holds ``saved_model/`` and ``calibration.npz`` (x, preprocessed float32); ``float.tflite`` and ``int8.tflite``
+are written beside them. TensorFlow's converter can end its process (a rolled LSTM does), so nothing else lives here.
 """
 
 from __future__ import annotations

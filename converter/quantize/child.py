@@ -45,9 +45,7 @@ def convert(model: Any, calibration: NDArray[np.float32], *, timeout_s: float = 
     import keras
 
     shape = tuple(model.input_shape[1:])
-    signature = [
-        keras.InputSpec(shape=(1, *shape), dtype="float32", name="x")
-    ]  # batch 1: no reshaping ops in the graph
+    signature = [keras.InputSpec(shape=(1, *shape), dtype="float32", name="x")]  # batch 1: no reshaping
     with tempfile.TemporaryDirectory(prefix="driftline-convert-") as name:
         folder = Path(name)
         model.export(folder / "saved_model", format="tf_saved_model", input_signature=signature, verbose=False)
