@@ -1,7 +1,7 @@
 """Recipes: everything that decides what a model becomes, in one strict YAML file.
 
 An unknown key or a wrong value is an error that names the file, the path of the key and what may stand there. The
-digest of a recipe is taken of its meaning (after ``--set`` and defaults), so two spellings of the same recipe are the same.
+digest of a recipe is taken of its meaning (after ``--set`` and defaults), so two spellings of one recipe are the same.
 """
 
 from __future__ import annotations
