@@ -23,10 +23,9 @@ import yaml
 
 from deploy.broker.embedded import EmbeddedBroker
 from tests.benchmarks.harness import Report, Row, Target, Value
-from tests.factories.bundles import make_bundle
-from tests.factories.frames import digit_frames, write_recording
 
 ROOT = Path(__file__).parents[2]
+BUNDLE, FRAMES = "bundle", "frames.npz"
 SETTLE_S = 10.0
 START_S = 30.0
 SUPERVISOR_MB = 20.0  # DESIGN: the supervisor imports neither numpy nor a runtime
@@ -48,14 +47,14 @@ def run() -> Report:
     """Measure an agent that waits for frames and one that runs them."""
     with tempfile.TemporaryDirectory(prefix="driftline-") as folder, EmbeddedBroker() as broker:
         directory = Path(folder)
-        bundle = make_bundle(directory / "bundle")
-        recording = write_recording(directory / "frames.npz", digit_frames(2000, seed=1)[0])
+        # In a process of its own: numpy and the runtime loaded here would share their pages with the agent's.
+        subprocess.run([sys.executable, "-m", "tests.benchmarks.memory", folder], cwd=ROOT, check=True)
         sources: dict[str, dict[str, object]] = {
             "idle": {"type": "mqtt", "topic": "driftline-benchmark/frames", "encoding": "raw"},
-            "working": {"type": "replay", "path": str(recording), "rate_hz": WORKING_HZ, "loop": True},
+            "working": {"type": "replay", "path": str(directory / FRAMES), "rate_hz": WORKING_HZ, "loop": True},
         }
         measured = {
-            name: _measured(_write_config(directory / name, broker.port, bundle.directory, source))
+            name: _measured(_write_config(directory / name, broker.port, directory / BUNDLE, source))
             for name, source in sources.items()
         }
     rows = [row for name, processes in measured.items() for row in _rows(name, processes)]
@@ -66,6 +65,15 @@ def run() -> Report:
     )
     target = Target(name="supervisor, PSS in MB", value=worst_mb, op="<=", target=SUPERVISOR_MB)
     return Report(rows=rows, targets=(target,), notes=notes)
+
+
+def prepare(directory: Path) -> None:
+    """Write the bundle and the frames that the agent is to run."""
+    from tests.factories.bundles import make_bundle
+    from tests.factories.frames import digit_frames, write_recording
+
+    make_bundle(directory / BUNDLE)
+    write_recording(directory / FRAMES, digit_frames(2000, seed=1)[0])
 
 
 def _write_config(directory: Path, port: int, bundle: Path, source: dict[str, object]) -> Path:
@@ -87,14 +95,15 @@ def _write_config(directory: Path, port: int, bundle: Path, source: dict[str, ob
 def _measured(config: Path) -> dict[str, Memory]:
     with _agent(config) as pid:
         worker = _worker_of(pid)
+        if worker is None:
+            raise RuntimeError(f"no worker within {START_S:.0f} s; the agent said: {_read(_log_of(config))[-500:]}")
         time.sleep(SETTLE_S)
         return {"supervisor": _memory(pid), "worker": _memory(worker)}
 
 
 @contextmanager
 def _agent(config: Path) -> Iterator[int]:
-    log = config.with_suffix(".log")
-    with log.open("wb") as output:
+    with _log_of(config).open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "agent", "run", "-c", str(config)], cwd=ROOT, stdout=output, stderr=output
         )
@@ -109,15 +118,19 @@ def _agent(config: Path) -> Iterator[int]:
             process.wait()
 
 
-def _worker_of(pid: int) -> int:
-    """The supervisor's worker, once it has a runtime loaded."""
+def _log_of(config: Path) -> Path:
+    return config.with_suffix(".log")
+
+
+def _worker_of(pid: int) -> int | None:
+    """The supervisor's worker, once it has a runtime loaded; None if it never has."""
     deadline_s = time.monotonic() + START_S
     while time.monotonic() < deadline_s:
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        for child in _read(Path(f"/proc/{pid}/task/{pid}/children")).split():
             if "_pywrap" in _read(Path(f"/proc/{child}/maps")):
                 return int(child)
         time.sleep(0.1)
-    raise RuntimeError(f"no worker within {START_S:.0f} s; see the agent's log")
+    return None
 
 
 def _memory(pid: int) -> Memory:
@@ -162,3 +175,7 @@ def _read(path: Path) -> str:
         return path.read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]))
