@@ -31,6 +31,7 @@ from agent.ipc import (
     Stop,
     Window,
 )
+from agent.worker.offline import replay
 from edge_models.bundle import Bundle
 from edge_models.sketch import Sketch
 from edge_models.wire.telemetry import SampleReason
@@ -73,6 +74,17 @@ def test_predictions_are_the_models_and_name_their_frame(worker: WorkerProcess, 
     assert [prediction.position for prediction in predictions] == list(range(800))
     right = [prediction.label == labels[prediction.position or 0] for prediction in predictions[:400]]
     assert np.mean(right) > 0.93
+
+
+def test_the_offline_replay_says_what_the_worker_says(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:
+    offline = replay(bundle.directory, drifting, clock_ns=time.perf_counter_ns)
+    worker.send(configure(bundle, source=fast(drifting, rate_hz=500.0), predictions_hz=1000.0))
+
+    worker.wait_for(SourceEnded)
+
+    live = [(alarm.position, alarm.signal, alarm.detector) for alarm in worker.all_of(Alarm)]
+    assert live == [(alarm.position, alarm.signal, alarm.detector) for alarm in offline.alarms]
+    assert [prediction.label for prediction in worker.all_of(PredictionOut)] == offline.predictions
 
 
 def test_predictions_keep_to_their_rate(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:
