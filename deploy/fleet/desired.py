@@ -51,7 +51,7 @@ def tell(
 
 def revisions(session: Session) -> dict[str, int]:
     """The present rev of every device that has been told something."""
-    return dict(session.execute(select(Desired.device, Desired.rev)).tuples().all())
+    return dict(session.execute(select(Desired.device, Desired.rev)).all())
 
 
 def message(session: Session, device: str) -> DesiredMessage:

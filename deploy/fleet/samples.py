@@ -82,7 +82,7 @@ def labelled_counts(session: Session, devices: Iterable[str]) -> dict[str, int]:
         .where(Sample.device.in_(wanted), Sample.label.is_not(None))
         .group_by(Sample.device)
     )
-    return dict.fromkeys(wanted, 0) | dict(session.execute(counted).tuples().all())
+    return dict.fromkeys(wanted, 0) | dict(session.execute(counted).all())
 
 
 def labelled_of(session: Session, model: str) -> list[Sample]:

@@ -6,7 +6,6 @@ The fleet side never imports TensorFlow, and a crash of the converter is an erro
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import selectors
@@ -41,6 +40,14 @@ _LAST_LINES = 5
 class _Evaluated:
     n: int = described("Inputs.", ge=0)
     artifacts: dict[str, dict[str, float | None]] = described("Figures of each artifact.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Progress:
+    stage: str = described("What it is at.")
+    done: int = described("Steps done.")
+    total: int = described("Steps in all.")
+    detail: str = described("What came out.", default="")
 
 
 class ConverterProcess:
@@ -158,15 +165,14 @@ def build_arguments(order: BuildOrder) -> list[str]:
 
 
 def _step(line: str) -> str:
-    """What a progress line says; empty for any other line."""
+    """What a progress line says, such as ``train 3/12 loss 0.21``; empty for any other line."""
     if not line.startswith("{"):
         return ""
     try:
-        value = json.loads(line)
-    except ValueError:
+        found = decode_json(_Progress, line.encode(), max_bytes=MAX_RESULT_BYTES)
+    except FieldError:
         return ""
-    step = value.get("step") if isinstance(value, dict) else None
-    return step[:200] if isinstance(step, str) else ""
+    return f"{found.stage} {found.done}/{found.total} {found.detail}".strip()[:200]
 
 
 def _last_words(said: Sequence[str]) -> str:

@@ -57,9 +57,11 @@ def split(samples: Sequence[Sample], *, fraction: float, device_cap: int) -> Spl
 
 
 def training_npz(samples: Sequence[Sample]) -> bytes:
-    """S.npz for the converter: x as the source delivers it, y, and the device of each sample."""
+    """S.npz for the converter: x as the source delivers it, y, and as group the number of the device."""
     x, y = stacked(samples)
-    return write_npz({"x": x, "y": y, "device": np.array([sample.device for sample in samples])})
+    numbers = {device: number for number, device in enumerate(sorted({sample.device for sample in samples}))}
+    group = np.array([numbers[sample.device] for sample in samples], dtype=np.int64)
+    return write_npz({"x": x, "y": y, "group": group})
 
 
 def held_npz(samples: Sequence[Sample]) -> bytes:

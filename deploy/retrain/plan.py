@@ -81,7 +81,7 @@ def evidence_json(requests: Sequence[Request]) -> bytes:
         if evidence is not None:
             found.append(
                 {
-                    "request": request.id,
+                    "request": request.id[:64],  # for people; the bundle's provenance has it whole
                     "device": request.device,
                     "bundle": request.bundle_held,
                     "artifact": request.document.get("artifact"),

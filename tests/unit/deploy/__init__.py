@@ -1,0 +1,1 @@
+"""The fleet side: command line, broker, fleet database, rollouts, retraining."""
