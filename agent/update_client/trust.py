@@ -53,7 +53,7 @@ from agent.update_client.transport import Transport
 METADATA_DIR = "tuf/metadata"
 _MAX_METADATA_BYTES = 5_000_000
 _CONFIG = UpdaterConfig(
-    max_root_rotations=64,
+    max_root_rotations=256,
     max_delegations=8,
     root_max_length=256_000,
     timestamp_max_length=16_384,

@@ -132,7 +132,7 @@ def _init(args: argparse.Namespace) -> None:
 def _publish(args: argparse.Namespace) -> None:
     registry = _open(args)
     if args.channel is not None:
-        _check_channel_options(args)
+        _check_channel_options(registry, args)
     bundle = registry.publish(args.bundle)
     channel = _set_channel(registry, args, args.channel, bundle) if args.channel is not None else None
     item = registry.find(bundle)
@@ -148,7 +148,7 @@ def _publish(args: argparse.Namespace) -> None:
 def _channel(args: argparse.Namespace) -> None:
     registry = _open(args)
     if args.channel_action == "set":
-        _check_channel_options(args)
+        _check_channel_options(registry, args)
         channels = [_set_channel(registry, args, args.channel, registry.find(args.bundle).id)]
     else:
         channels = [one for one in registry.channels(args.model) if args.channel in (None, one.channel)]
@@ -160,7 +160,11 @@ def _channel(args: argparse.Namespace) -> None:
     say("\n".join(_sentence(channel) for channel in channels) or "no channel is set")
 
 
-def _check_channel_options(args: argparse.Namespace) -> None:
+def _check_channel_options(registry: Registry, args: argparse.Namespace) -> None:
+    """Refuse what would fail after the bundle was published."""
+    for name in (args.base, *args.also):
+        if name is not None:
+            registry.find(name)
     if not re.fullmatch(MODEL_NAME, args.channel):
         raise UsageError(f"channel {args.channel!r}: expected a name like {MODEL_NAME}")
     if not 0 <= args.percent <= 100:

@@ -92,8 +92,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as exc:
-        raise RegistryUsageError(f"cannot listen on {host}:{port}: {exc.strerror}; choose another --port") from exc
+    except (OSError, OverflowError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise RegistryUsageError(f"cannot listen on {host}:{port}: {reason}; choose another --host or --port") from exc
 
 
 def url_of(listener: socket.socket) -> str:

@@ -73,6 +73,10 @@ def test_text_output_names_what_happened(tmp_path: Path, capsys: pytest.CaptureF
         (["channel", "set", "stable", "abc"], "0 published bundles"),
         (["publish", "bundle", "--channel", "stable", "--percent", "101"], "--percent 101"),
         (["publish", "bundle", "--channel", "No Name"], "No Name"),
+        (["publish", "bundle", "--channel", "stable", "--base", "abc"], "bundle abc: 0 published bundles"),
+        (["publish", "bundle", "--channel", "stable", "--min-serial", "9"], "serial of at least 9"),
+        (["publish", "registry/registry.json"], "Not a directory"),
+        (["serve", "--port", "99999"], "cannot listen on 127.0.0.1:99999"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -315,6 +315,15 @@ def test_metadata_edited_on_the_web_server_is_not_signed_anew(registry: Registry
         registry.publish(make_bundle(tmp_path / "bundle").directory)
 
 
+def test_older_list_in_the_place_of_a_newer_one_is_noticed(registry: Registry, tmp_path: Path) -> None:
+    registry.publish(make_bundle(tmp_path / "bundle").directory)
+    metadata = registry.public / "metadata"
+    (metadata / "2.bundles.json").write_bytes((metadata / "1.bundles.json").read_bytes())
+
+    with pytest.raises(RegistryDamagedError, match=r"2\.bundles\.json"):
+        registry.publish(make_bundle(tmp_path / "next", serial=2).directory)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"signed": {"_type": "root"}}', b"\xff" * 100])
 def test_garbage_metadata_is_one_clear_error(registry: Registry, content: bytes) -> None:
     (registry.public / "metadata/timestamp.json").write_bytes(content)
