@@ -58,7 +58,7 @@ class DemoOptions:
     @property
     def stream_frames(self) -> int:
         """Length of each stream: more than a run needs on a slow machine."""
-        return int(self.rate_hz * 600)
+        return int(self.rate_hz * 280)
 
     def plans(self) -> list[DevicePlan]:
         """Who drifts how: a third stays healthy, the rest takes turns; drift begins at another frame on each."""

@@ -115,22 +115,22 @@ def loop_closed(found: Sequence[Check]) -> bool:
     return all(check.met for check in found if check.closes_loop)
 
 
-def to_json(findings: Findings, *, story: str = "") -> str:
+def to_json(findings: Findings, *, ended: str = "") -> str:
     """The report as documented in README.md, with the checks beside it."""
     found = checks(findings)
     document = {"loop_closed": loop_closed(found), **asdict(findings)}
     for device in document["devices"]:
         device["drift"], device["drifted"] = device["drifted"], device["drifted"] is not None
     document["checks"] = [asdict(check) for check in found]
-    if story:
-        document["ended"] = story
+    if ended:
+        document["ended"] = ended
     return json.dumps(document, indent=2) + "\n"
 
 
-def write(path: Path, findings: Findings, *, story: str = "") -> None:
+def write(path: Path, findings: Findings, *, ended: str = "") -> None:
     """Write the report where ``--report`` says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(to_json(findings, story=story), encoding="utf-8")
+    path.write_text(to_json(findings, ended=ended), encoding="utf-8")
 
 
 def device_table(findings: Findings) -> Table:

@@ -137,7 +137,7 @@ class Stage:
             "mqtt": {"host": "127.0.0.1", "port": self.mqtt_port, "protocol": "5"},
             "update": {
                 "url": f"http://127.0.0.1:{self.registry_port}",
-                "root": str(self.folder / "root.json"),
+                "root": str(self.folder / "registry" / "root.json"),
                 "poll_s": 30,
                 "shadow": {"frames": 60, "deadline_s": 15, "rate_hz": 20},
                 "provisional": {"frames": 50, "deadline_s": 15},
@@ -173,3 +173,8 @@ def _free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [int(one.getsockname()[1]) for one in sockets]
+
+
+def stage_folder(report: Path) -> Path:
+    """Where a run keeps its files: beside the report."""
+    return report.absolute().parent / "demo-run"

@@ -165,7 +165,7 @@ def accuracy(device: Watched, *, old: str, new: str | None, taught: set[int]) ->
         if (start is None or at >= start) and int(device.stream.source[at]) not in taught
     }
     shares = {
-        name: sum(label == truth[at] for at, label in frames.items()) / len(frames) if frames else None
+        name: sum(label == int(truth[at]) for at, label in frames.items()) / len(frames) if frames else None
         for name, frames in phases.items()
     }
     counts = {name: len(frames) for name, frames in phases.items()}
