@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
 import platform
@@ -15,7 +16,7 @@ from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
 from agent.core.core import Core
 from agent.core.episode import SampleBudget, begin_episode
-from agent.core.records import ActiveRecord, Now
+from agent.core.records import ActiveRecord, Now, RequestRecord
 from agent.core.recovery import Recovery, recover
 from agent.core.reports import Voice
 from agent.delivery import Delivery
@@ -58,35 +59,28 @@ def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_modul
         LinkError: Certificates or password cannot be used.
         StorageError: The state directory cannot be used.
     """
+    with contextlib.ExitStack() as opened:
+        supervisor = _assembled(config, clock, rng, worker_module, opened)
+        opened.pop_all()  # the supervisor closes them from here on
+    return supervisor
+
+
+def _assembled(
+    config: AgentConfig, clock: Clock, rng: random.Random, worker_module: str, opened: contextlib.ExitStack
+) -> Supervisor:
     now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
-    topics = Topics(config.mqtt.base)
     inbound = Inbound(config)
-    will = Will(topics.status(config.id), Status.OFFLINE.value.encode())
-    link = MqttLink(config.mqtt, config.id, inbound.subscriptions, will)
+    will = Will(Topics(config.mqtt.base).status(config.id), Status.OFFLINE.value.encode())
+    link = opened.enter_context(contextlib.closing(MqttLink(config.mqtt, config.id, inbound.subscriptions, will)))
     state_dir = StateDir(Storage(Path(config.state_dir)))
     runtimes = available_runtimes()
     recovery = _recovered(config, state_dir, runtimes)
-    outbox = Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)
+    outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(), started_s=now.monotonic_s)
-    episode = begin_episode(
-        config,
-        voice,
-        state_dir.read_request(),
-        now,
-        new_id=lambda: f"{config.id}-{rng.getrandbits(48):012x}",
-        budget=_budget(config, outbox, now),
-        capabilities=_capabilities(config, runtimes),
-    )
-    core = Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
+    core = _core(config, recovery, voice, outbox, state_dir.read_request(), runtimes, rng, now)
     spawn = partial(WorkerProcess, module=worker_module)
     candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
-    active = ActiveSlot(
-        config,
-        bundle_dir=state_dir.bundle_dir,
-        boot=voice.boot,
-        spawn=spawn,
-        shadow=candidate.compare,
-    )
+    active = ActiveSlot(config, bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn, shadow=candidate.compare)
     floor_s = state_dir.read_time_floor_s()
     hands = Hands(
         config=config,
@@ -102,6 +96,28 @@ def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_modul
         health=HealthProbe(state_dir.root),
     )
     return Supervisor(hands=hands, link=link, clock=clock, rng=rng, time_floor_s=floor_s)
+
+
+def _core(
+    config: AgentConfig,
+    recovery: Recovery,
+    voice: Voice,
+    outbox: Outbox,
+    request: RequestRecord | None,
+    runtimes: dict[str, str],
+    rng: random.Random,
+    now: Now,
+) -> Core:
+    episode = begin_episode(
+        config,
+        voice,
+        request,
+        now,
+        new_id=lambda: f"{config.id}-{rng.getrandbits(48):012x}",
+        budget=_budget(config, outbox, now),
+        capabilities=_capabilities(config, runtimes),
+    )
+    return Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
 
 
 def first_bundle(config: AgentConfig, path: Path, runtimes: dict[str, str]) -> tuple[Bundle, str]:
@@ -121,9 +137,12 @@ def first_bundle(config: AgentConfig, path: Path, runtimes: dict[str, str]) -> t
 
 
 def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str]) -> Recovery:
-    recovery = recover(state_dir.read_update(), state_dir.read_active(), state_dir.present())
+    pointer = state_dir.read_active()
+    recovery = recover(state_dir.read_update(), pointer, state_dir.present())
     for note in recovery.notes:
         log.warning("recovered note=%s", note)
+    if recovery.active != pointer:
+        state_dir.write_active(recovery.active)
     if recovery.active is not None or config.bundle is None:
         return recovery
     bundle, artifact = first_bundle(config, Path(config.bundle), runtimes)

@@ -1,0 +1,1 @@
+"""The supervisor's parts, each alone: no processes, no network, no waiting."""

@@ -1,0 +1,113 @@
+"""agent.yaml: strict, and every message says where, what, and what instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.__main__ import main
+from agent.config import CsvSource, MqttSource, ReplaySource, load_config
+from agent.errors import ConfigError
+
+MINIMAL = "id: pi7-cam\nmodel: digits\nstate_dir: state\n"
+
+
+def load(tmp_path: Path, text: str) -> object:
+    path = tmp_path / "agent.yaml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_defaults_are_enough_for_a_device_that_only_runs_its_model(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(MINIMAL)
+
+    config = load_config(path)
+
+    assert (config.mqtt.host, config.mqtt.port, config.mqtt.base, config.channel) == (
+        "localhost", 1883, "driftline", "stable",
+    )  # fmt: skip
+    assert not config.samples.enabled  # nothing leaves the device unless its owner says so
+    assert config.update is None
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(
+        MINIMAL
+        + "bundle: first\nupdate: {url: 'http://fleet:8080', root: root.json}\nsource: {type: replay, path: x.npz}\n"
+        + "mqtt: {password_file: secret, tls: {ca: ca.pem, cert: /etc/cert.pem, key: key.pem}}\n"
+    )
+
+    config = load_config(path)
+
+    assert config.state_dir == str(tmp_path / "state")
+    assert config.bundle == str(tmp_path / "first")
+    assert config.update is not None
+    assert config.update.root == str(tmp_path / "root.json")
+    assert isinstance(config.source, ReplaySource)
+    assert config.source.path == str(tmp_path / "x.npz")
+    assert config.mqtt.tls is not None
+    assert (config.mqtt.tls.ca, config.mqtt.tls.cert) == (str(tmp_path / "ca.pem"), "/etc/cert.pem")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("{type: mqtt, topic: cam/frames}", MqttSource), ("{type: csv, path: rows.csv, columns: [a, b]}", CsvSource)],
+)
+def test_sources_are_told_apart_by_their_type(tmp_path: Path, source: str, kind: type) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(f"{MINIMAL}source: {source}\n")
+
+    assert isinstance(load_config(path).source, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MINIMAL + "mqtt: {hots: pi.local}\n", "mqtt.hots: found an unknown key, expected one of host, port"),
+        (MINIMAL + "mqtt: {port: 70000}\n", "mqtt.port: found 70000, expected an integer from 1 to 65535"),
+        (MINIMAL + "mqtt: {protocol: 4}\n", "mqtt.protocol: found 4, expected one of auto, 5, 5, 3.1.1"),
+        (MINIMAL + "mqtt: {tls: {ca: a, cert: b}}\n", "cert and key together"),
+        (MINIMAL.replace("pi7-cam", "Pi 7"), "id: found 'Pi 7', expected a string like"),
+        (MINIMAL.replace("pi7-cam", "all"), "an id other than group, all"),
+        ("id: pi7-cam\nmodel: digits\n", "state_dir: found nothing, expected Directory"),
+        (MINIMAL + "source: {type: camera}\n", "source.type: found 'camera', expected one of replay, mqtt, csv"),
+        (MINIMAL + "drift: {detectors: [{delta: 0.1}]}\n", "a name (a string) in every item of detectors"),
+        (MINIMAL + "update: {url: 'ftp://x', root: r}\n", "update.url: found 'ftp://x'"),
+        ("", "found null, expected a mapping"),
+        ("id: [", "not YAML"),
+        ("\x00", "not YAML"),
+        ("x" * 300_000, "more than 262144 bytes"),
+    ],
+)
+def test_wrong_configuration_is_refused_with_a_message_that_helps(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+
+    assert said in str(caught.value)
+    assert str(tmp_path / "agent.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_missing_file_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code = main([command, "-c", str(tmp_path / "none.yaml")])
+
+    errors = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert len(errors) == 1
+    assert errors[0].startswith("driftline-agent: error: ")
+    assert "none.yaml" in errors[0]
+
+
+def test_first_bundle_that_is_none_ends_the_start_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(MINIMAL + "bundle: nowhere\n")
+
+    assert main(["run", "-c", str(path)]) == 2
+    assert "manifest.json" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""What comes from the broker, and what of it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.config import MqttSource
+from agent.core import events as ev
+from agent.inbound import MAX_PER_SECOND, Inbound
+from agent.mqtt_link import Message
+from edge_models.wire.topics import CommandVerb
+from tests.unit.agent.world import CONFIG, bundle, moment
+
+CONFIGURED = replace(CONFIG, groups=("south",))
+DESIRED = b'{"rev":3,"bundle":"%s"}' % bundle("b").encode()
+
+
+@pytest.fixture
+def inbound() -> Inbound:
+    return Inbound(CONFIGURED)
+
+
+def message(kind: str, payload: bytes, *, retained: bool = False, owner: str = "pi-1") -> Message:
+    return Message(topic=f"driftline/{owner}/{kind}", payload=payload, retained=retained)
+
+
+def test_hint_is_read(inbound: Inbound) -> None:
+    event = inbound.event(message("desired", DESIRED, retained=True), moment())
+
+    assert isinstance(event, ev.DesiredSeen)
+    assert event.desired is not None
+    assert event.desired.rev == 3
+
+
+def test_empty_hint_takes_it_back(inbound: Inbound) -> None:
+    assert inbound.event(message("desired", b""), moment()) == ev.DesiredSeen(desired=None)
+
+
+def test_hint_to_a_group_names_the_group(inbound: Inbound) -> None:
+    event = inbound.event(message("desired", DESIRED, owner="group/south"), moment())
+
+    assert isinstance(event, ev.GroupDesiredSeen)
+    assert event.group == "south"
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b'{"id":"c1","args":{"on":false}}'])
+def test_command_is_read_with_or_without_a_body(inbound: Inbound, payload: bytes) -> None:
+    event = inbound.event(message("cmd/hold", payload), moment())
+
+    assert isinstance(event, ev.CommandSeen)
+    assert event.verb is CommandVerb.HOLD
+
+
+def test_retained_command_is_refused(inbound: Inbound) -> None:
+    event = inbound.event(message("cmd/rollback", b"{}", retained=True), moment())
+
+    assert isinstance(event, ev.MessageRefused)
+    assert "retained" in event.reason
+
+
+def test_oversize_command_is_refused(inbound: Inbound) -> None:
+    event = inbound.event(message("cmd/check", b'{"id":"' + b"x" * 9000 + b'"}'), moment())
+
+    assert isinstance(event, ev.MessageRefused)
+    assert "9009 bytes" in event.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("desired", b"{"), ("desired", b"\xff\xfe"), ("desired", b'{"rev":1}'), ("desired", b'{"rev":-1,"bundle":"x"}'),
+     ("feedback", b"[]"), ("cmd/check", b"[1]"), ("cmd/dance", b"{}"), ("desired", b"[" * 2000), ("state", b"{}")],
+)  # fmt: skip
+def test_wrong_message_is_refused(inbound: Inbound, kind: str, payload: bytes) -> None:
+    assert isinstance(inbound.event(message(kind, payload), moment()), ev.MessageRefused)
+    assert sum(inbound.refused.values()) == 1
+
+
+def test_only_the_first_wrong_message_of_a_kind_is_reported(inbound: Inbound) -> None:
+    events = [inbound.event(message("desired", b"{"), moment(at)) for at in range(5)]
+
+    assert [event is not None for event in events] == [True, False, False, False, False]
+    assert inbound.refused["desired"] == 5
+
+
+def test_flood_is_cut_off(inbound: Inbound) -> None:
+    events = [inbound.event(message("cmd/check", b"{}"), moment()) for _ in range(MAX_PER_SECOND + 10)]
+
+    assert sum(isinstance(event, ev.CommandSeen) for event in events) == MAX_PER_SECOND
+
+
+def test_frames_of_the_source_go_to_the_worker_untouched() -> None:
+    inbound = Inbound(replace(CONFIG, source=MqttSource(topic="cam/1", encoding="raw")))
+    frame = Message(topic="cam/1", payload=b"\x00\x01", retained=False)
+
+    first, second = inbound.frame(frame), inbound.frame(frame)
+
+    assert first is not None
+    assert second is not None
+    assert (first.position, second.position, first.encoding) == (0, 1, "raw")
+    assert "cam/1" in inbound.subscriptions
+
+
+def test_retained_frame_is_old_news() -> None:
+    inbound = Inbound(replace(CONFIG, source=MqttSource(topic="cam/1")))
+
+    assert inbound.frame(Message(topic="cam/1", payload=b"[1]", retained=True)) is None
+    assert inbound.event(Message(topic="cam/1", payload=b"[1]", retained=True), moment()) is None
+
+
+def test_birth_of_home_assistant_is_recognised(inbound: Inbound) -> None:
+    assert inbound.is_birth(Message(topic="homeassistant/status", payload=b"online", retained=False))
+    assert not inbound.is_birth(Message(topic="homeassistant/status", payload=b"offline", retained=False))
+    assert inbound.event(Message(topic="homeassistant/status", payload=b"offline", retained=False), moment()) is None
+
+
+def test_subscriptions_are_for_this_device_only(inbound: Inbound) -> None:
+    assert inbound.subscriptions == [
+        "driftline/pi-1/desired", "driftline/pi-1/feedback", "driftline/pi-1/cmd/+", "driftline/group/south/desired",
+        "homeassistant/status",
+    ]  # fmt: skip

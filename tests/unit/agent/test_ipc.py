@@ -1,0 +1,70 @@
+"""Frames between supervisor and worker."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import ipc
+from agent.config import CsvSource, MqttSource, ReplaySource
+from agent.errors import IpcError
+
+TEXT = st.text(max_size=20)
+COUNT = st.integers(0, 2**40)
+NUMBER = st.floats(0, 1e6)
+SHAPE = st.tuples(st.integers(1, 64), st.integers(1, 64))
+MESSAGES = st.one_of(
+    st.builds(
+        ipc.Configure, role=st.sampled_from(["active", "candidate"]), bundle_dir=TEXT, bundle=TEXT, artifact=TEXT,
+        source=st.sampled_from([None, ReplaySource(path="x"), MqttSource(topic="t"), CsvSource(path="y")]),
+        position=COUNT, boot=COUNT,
+    ),
+    st.builds(ipc.FrameIn, origin=st.sampled_from(["mqtt", "shadow"]), dtype=st.just("uint8"), shape=SHAPE),
+    st.builds(ipc.Window, start=COUNT, position=COUNT, n=COUNT, seconds=NUMBER, rate_hz=NUMBER, p50_us=NUMBER,
+              p95_us=NUMBER, classes=st.dictionaries(TEXT, COUNT, max_size=3),
+              effects=st.dictionaries(TEXT, NUMBER, max_size=3)),
+    st.builds(ipc.Alarm, position=COUNT, signal=TEXT, detector=TEXT, value=NUMBER),
+    st.builds(ipc.ShadowVerdict, n=COUNT, agree=COUNT, nan=COUNT, p95_us=NUMBER),
+    st.builds(ipc.Failed, code=st.sampled_from(["bundle", "source"]), message=TEXT),
+    st.just(ipc.Stop()),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(MESSAGES, st.binary(max_size=100)), max_size=4), st.integers(1, 64))
+def test_frames_survive_any_cutting_of_the_stream(frames: list[tuple[ipc.Message, bytes]], piece: int) -> None:
+    stream = b"".join(ipc.encode_frame(message, body) for message, body in frames)
+    reader = ipc.FrameReader()
+
+    found = [frame for at in range(0, len(stream), piece) for frame in reader.feed(stream[at : at + piece])]
+
+    assert found == frames
+
+
+@pytest.mark.parametrize(
+    ("header_bytes", "body_bytes"),
+    [(0, 0), (ipc.MAX_HEADER_BYTES + 1, 0), (10, ipc.MAX_BODY_BYTES + 1), (2**32 - 1, 2**32 - 1)],
+)
+def test_length_over_its_bound_is_refused_before_anything_is_kept(header_bytes: int, body_bytes: int) -> None:
+    with pytest.raises(IpcError, match="expected at most"):
+        ipc.FrameReader().feed(struct.pack(">II", header_bytes, body_bytes))
+
+
+@pytest.mark.parametrize("header", [b"{}", b"[]", b"\xff", b'{"type":"reboot"}', b'{"type":"alarm"}', b"[" * 1000])
+def test_header_that_is_no_message_is_refused(header: bytes) -> None:
+    with pytest.raises(IpcError, match="header of a frame"):
+        ipc.FrameReader().feed(struct.pack(">II", len(header), 0) + header)
+
+
+def test_unknown_fields_are_ignored_so_that_versions_may_differ() -> None:
+    header = json.dumps({"type": "stop", "since": "later"}).encode()
+
+    assert ipc.FrameReader().feed(struct.pack(">II", len(header), 0) + header) == [(ipc.Stop(), b"")]
+
+
+def test_body_that_is_too_large_is_not_sent() -> None:
+    with pytest.raises(IpcError):
+        ipc.encode_frame(ipc.Stop(), bytes(ipc.MAX_BODY_BYTES + 1))

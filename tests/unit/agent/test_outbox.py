@@ -1,0 +1,155 @@
+"""Messages that wait on disk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.outbox import MAX_REFUSALS, Lane, Outbox
+from agent.storage import Storage
+
+UTC_S = 1_800_000_000.0
+
+
+Open = Callable[[int], Outbox]
+
+
+@pytest.fixture
+def open_outbox(tmp_path: Path) -> Iterator[Open]:
+    with contextlib.ExitStack() as opened:
+
+        def open_(max_bytes: int) -> Outbox:
+            return opened.enter_context(contextlib.closing(Outbox(Storage(tmp_path), max_bytes=max_bytes)))
+
+        yield open_
+
+
+def put(
+    outbox: Outbox, name: str, lane: Lane = Lane.EVENT, *, expiry_s: float | None = None, utc_s: float | None = UTC_S
+) -> bool:
+    return outbox.put(lane=lane, kind="event", topic=name, body=b"x" * 90, expiry_s=expiry_s, utc_s=utc_s)
+
+
+def topics(outbox: Outbox, utc_s: float | None = UTC_S) -> list[str]:
+    found: list[str] = []
+    skip: list[int] = []
+    while (row := outbox.next(utc_s, skip=skip)) is not None:
+        found.append(row.topic)
+        skip.append(row.id)
+    return found
+
+
+def test_urgent_lanes_go_first_and_old_ones_before_new_ones(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "stats-1", Lane.STATS)
+    put(outbox, "event-1", Lane.EVENT)
+    put(outbox, "reply-1", Lane.REPLY)
+    put(outbox, "event-2", Lane.EVENT)
+
+    assert topics(outbox) == ["reply-1", "event-1", "event-2", "stats-1"]
+
+
+def test_messages_survive_a_restart_until_they_are_delivered(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "one")
+    put(outbox, "two")
+    first = outbox.next(UTC_S)
+    assert first is not None
+    outbox.delivered(first.id)
+    outbox.close()
+
+    reopened = open_outbox(10_000)
+
+    assert topics(reopened) == ["two"]
+    assert (reopened.messages, reopened.bytes) == (1, 93)
+
+
+def test_full_outbox_drops_the_oldest_telemetry_first(open_outbox: Open) -> None:
+    outbox = open_outbox(400)
+    put(outbox, "stat1", Lane.STATS)
+    put(outbox, "even1", Lane.EVENT)
+    put(outbox, "stat2", Lane.STATS)
+    put(outbox, "samp1", Lane.SAMPLE)
+
+    assert put(outbox, "even2", Lane.EVENT)
+    assert put(outbox, "even3", Lane.EVENT)
+
+    assert topics(outbox) == ["even1", "even2", "even3", "stat2"]
+    assert outbox.dropped == 2
+
+
+def test_telemetry_never_pushes_out_events(open_outbox: Open) -> None:
+    outbox = open_outbox(200)
+    put(outbox, "even1")
+    put(outbox, "even2")
+
+    assert not put(outbox, "stats", Lane.STATS)
+    assert topics(outbox) == ["even1", "even2"]
+
+
+def test_bytes_are_bounded_whatever_comes(open_outbox: Open) -> None:
+    outbox = open_outbox(1000)
+
+    for number in range(100):
+        put(outbox, f"m{number}", Lane(number % 4))
+
+    assert outbox.bytes <= 1000
+    assert outbox.messages == len(topics(outbox))
+
+
+def test_expired_messages_are_dropped(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "short", expiry_s=60.0)
+    put(outbox, "long", expiry_s=6000.0)
+
+    assert topics(outbox, UTC_S + 61) == ["long"]
+    assert outbox.dropped == 1
+
+
+def test_rest_of_the_expiry_travels_with_the_message(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "event", expiry_s=600.0)
+
+    row = outbox.next(UTC_S + 100)
+
+    assert row is not None
+    assert row.expiry_s == pytest.approx(500.0)
+
+
+def test_message_of_unknown_time_ages_from_when_the_time_is_known(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "event", expiry_s=60.0, utc_s=None)
+
+    assert topics(outbox, None) == ["event"]
+    assert topics(outbox, UTC_S) == ["event"]
+    assert topics(outbox, UTC_S + 61) == []
+
+
+def test_message_that_the_broker_keeps_refusing_is_given_up(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "event")
+    row = outbox.next(UTC_S)
+    assert row is not None
+
+    assert [outbox.refused(row.id) for _ in range(MAX_REFUSALS)] == [False] * (MAX_REFUSALS - 1) + [True]
+    assert outbox.messages == 0
+
+
+def test_counters_survive_a_restart(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    outbox.set_counter("samples", 7)
+    outbox.close()
+
+    assert open_outbox(10_000).counter("samples") == 7
+
+
+def test_damaged_database_is_put_aside(open_outbox: Open, tmp_path: Path) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(b"this is no database at all, but long enough" * 200)
+
+    outbox = open_outbox(10_000)
+
+    assert put(outbox, "event")
+    assert (tmp_path / "outbox.sqlite.bad").exists()

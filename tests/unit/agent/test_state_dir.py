@@ -1,0 +1,92 @@
+"""Records and bundles in the state directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.core.records import RequestRecord, UpdateRecord
+from agent.core.update_table import State
+from agent.state_dir import StateDir
+from agent.storage import Storage
+from edge_models.wire.telemetry import DriftState
+from edge_models.wire.update import Desired, LastResult, UpdateError
+from tests.unit.agent.world import bundle, running, target
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> StateDir:
+    return StateDir(Storage(tmp_path))
+
+
+def whole(state_dir: StateDir, letter: str) -> Path:
+    directory = state_dir.bundle_dir(bundle(letter))
+    directory.mkdir(parents=True)
+    (directory / "manifest.json").write_text("{}")
+    return directory
+
+
+def test_records_come_back_as_they_were(state_dir: StateDir) -> None:
+    update = UpdateRecord(
+        phase=State.SHADOW, target=target("b"), attempt=2, held=True, own_desired=Desired(rev=3, bundle=bundle("b")),
+        error=UpdateError(code="network", message="no answer"), metadata={"root": 1},
+        last_result=LastResult(bundle=bundle("a"), outcome=State.COMMITTED),
+    ).with_bad(target("c"))  # fmt: skip
+    active = running("a", previous="b", provisional=True)
+    request = RequestRecord(state=DriftState.REQUESTED, cooldown_until_s=5.0, baseline={"mean": 0.1})
+
+    state_dir.write_update(update)
+    state_dir.write_active(active)
+    state_dir.write_request(request)
+
+    assert (state_dir.read_update(), state_dir.read_active(), state_dir.read_request()) == (update, active, request)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"phase":"dancing"}', b"\x00" * 100, b"x" * 300_000])
+def test_damaged_record_is_put_aside_and_counts_as_missing(state_dir: StateDir, content: bytes) -> None:
+    (state_dir.root / "update.json").write_bytes(content)
+
+    assert state_dir.read_update() is None
+    assert (state_dir.root / "update.json.bad").read_bytes() == content
+    assert not (state_dir.root / "update.json").exists()
+
+
+def test_starts_are_counted(state_dir: StateDir) -> None:
+    assert [state_dir.next_boot(), state_dir.next_boot()] == [1, 2]
+
+    (state_dir.root / "boot").write_text("many")
+    assert state_dir.next_boot() == 1
+
+
+def test_only_whole_bundles_are_present(state_dir: StateDir) -> None:
+    whole(state_dir, "a")
+    state_dir.bundle_dir(bundle("b")).mkdir()
+    state_dir.bundle_dir(bundle("c") + ".part").mkdir()
+
+    assert state_dir.present() == {bundle("a")}
+
+
+def test_cleaning_keeps_what_it_is_told_and_its_partial_download(state_dir: StateDir) -> None:
+    kept, gone = whole(state_dir, "a"), whole(state_dir, "b")
+    part = state_dir.bundle_dir(bundle("a") + ".part")
+    part.mkdir()
+
+    state_dir.keep_bundles({bundle("a")})
+
+    assert kept.exists()
+    assert part.exists()
+    assert not gone.exists()
+
+
+def test_time_floor_is_remembered(state_dir: StateDir) -> None:
+    assert state_dir.read_time_floor_s() == 0.0
+    state_dir.write_time_floor_s(1.8e9)
+    assert state_dir.read_time_floor_s() == 1.8e9
+
+
+def test_pointer_can_be_taken_away(state_dir: StateDir) -> None:
+    state_dir.write_active(running("a"))
+    state_dir.write_active(None)
+
+    assert state_dir.read_active() is None

@@ -1,0 +1,132 @@
+"""Durable writes: what is left after a power cut is the old state or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from agent.errors import StorageError
+from agent.storage import Operation, Storage
+
+
+class PowerCutError(Exception):
+    """Not an error of ours, so nothing handles it, as nothing handles a power cut."""
+
+
+class Disk:
+    """Cuts the power before the step of a given number."""
+
+    def __init__(self, cut_at: int | None = None) -> None:
+        self.steps: list[Operation] = []
+        self._cut_at = cut_at
+
+    def __call__(self, operation: Operation) -> None:
+        if self._cut_at is not None and len(self.steps) == self._cut_at:
+            raise PowerCutError
+        self.steps.append(operation)
+
+
+def recorded(root: Path) -> tuple[Storage, Disk]:
+    disk = Disk()
+    return Storage(root, observer=disk), disk
+
+
+def test_content_is_synced_before_it_gets_its_name(tmp_path: Path) -> None:
+    storage, disk = recorded(tmp_path)
+
+    storage.write_atomic("active.json", b"new")
+
+    assert [(step.step, step.path.name) for step in disk.steps] == [
+        ("create", "active.json.tmp"), ("write", "active.json.tmp"), ("fsync", "active.json.tmp"),
+        ("rename", "active.json.tmp"), ("fsync_dir", tmp_path.name),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut_at", range(6))
+def test_power_cut_during_a_write_leaves_old_or_new_content(tmp_path: Path, cut_at: int) -> None:
+    Storage(tmp_path).write_atomic("active.json", b"old")
+
+    with contextlib.suppress(PowerCutError):
+        Storage(tmp_path, observer=Disk(cut_at)).write_atomic("active.json", b"newer")
+
+    assert (tmp_path / "active.json").read_bytes() in (b"old", b"newer")
+    Storage(tmp_path).write_atomic("active.json", b"last")  # what is left does not disturb the next write
+    assert (tmp_path / "active.json").read_bytes() == b"last"
+
+
+def test_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with storage.open_part("blob") as part:
+        part.append(b"abc")
+
+    with storage.open_part("blob") as part:
+        assert part.size_bytes == 3
+        part.append(b"def")
+    with storage.open_part("blob", keep_bytes=4) as part:
+        part.append(b"!")
+
+    assert (tmp_path / "blob").read_bytes() == b"abcd!"
+
+
+def test_rename_between_directories_syncs_both(tmp_path: Path) -> None:
+    storage, disk = recorded(tmp_path)
+    storage.make_dir("a")
+    storage.make_dir("b")
+    storage.write_atomic("a/file", b"x")
+    disk.steps.clear()
+
+    storage.rename("a/file", "b/file")
+
+    assert [step.path.name for step in disk.steps if step.step == "fsync_dir"] == ["b", "a"]
+
+
+def test_link_shares_the_content(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write_atomic("one", b"blob")
+
+    storage.link("one", "two")
+
+    assert (tmp_path / "two").samefile(tmp_path / "one")
+
+
+def test_missing_file_reads_as_none_and_a_long_one_is_refused(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write_atomic("file", b"12345")
+
+    assert storage.read("other", max_bytes=10) is None
+    assert storage.read("file", max_bytes=5) == b"12345"
+    with pytest.raises(StorageError, match="more than 4 bytes"):
+        storage.read("file", max_bytes=4)
+
+
+def test_path_outside_the_root_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "state")
+
+    with pytest.raises(ValueError, match="outside"):
+        storage.write_atomic("../elsewhere", b"")
+
+
+def test_removing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
+    storage, disk = recorded(tmp_path)
+
+    storage.remove("nothing")
+
+    assert disk.steps == []
+
+
+def test_foreign_errors_are_ours_and_say_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(StorageError, match=str(tmp_path / "file")):
+        Storage(tmp_path / "file")
+    with pytest.raises(StorageError, match="cannot be renamed"):
+        Storage(tmp_path).rename("absent", "other")
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "box").write_bytes(b"certainly not SQLite, and long enough to be looked at" * 100)
+
+    with pytest.raises(StorageError, match="cannot be opened"):
+        Storage(tmp_path).database("box")
