@@ -36,6 +36,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _NEVER = "no-store"
 _MAX_CONNECTIONS = 512
 _GRACE_S = 2
+_MAX_PORT = 65535
 
 
 def application(public: Path) -> Starlette:
@@ -89,12 +90,15 @@ def serve(directory: Path, host: str, port: int, *, ready: Callable[[str], None]
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; connections wait in it until a server takes them."""
+    if not 0 <= port <= _MAX_PORT:
+        raise RegistryUsageError(f"--port: found {port}, expected 0 to {_MAX_PORT}")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise RegistryUsageError(f"cannot listen on {host}:{port}: {reason}; choose another --host or --port") from exc
+    except OSError as exc:
+        raise RegistryUsageError(
+            f"cannot listen on {host}:{port}: {exc.strerror}; choose another --host or --port"
+        ) from exc
 
 
 def url_of(listener: socket.socket) -> str:

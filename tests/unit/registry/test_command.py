@@ -76,7 +76,7 @@ def test_text_output_names_what_happened(tmp_path: Path, capsys: pytest.CaptureF
         (["publish", "bundle", "--channel", "stable", "--base", "abc"], "bundle abc: 0 published bundles"),
         (["publish", "bundle", "--channel", "stable", "--min-serial", "9"], "serial of at least 9"),
         (["publish", "registry/registry.json"], "Not a directory"),
-        (["serve", "--port", "99999"], "cannot listen on 127.0.0.1:99999"),
+        (["serve", "--port", "99999"], "--port: found 99999, expected 0 to 65535"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
