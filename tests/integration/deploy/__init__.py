@@ -1,0 +1,1 @@
+"""The fleet side against real brokers, real processes and a real registry."""
