@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -122,3 +123,4 @@ class Device(RuleBasedStateMachine):
 
 
 TestDevice = Device.TestCase
+TestDevice.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
