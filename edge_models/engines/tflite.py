@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from edge_models.engines.flatbuffer import check_tflite
+from edge_models.engines.native_log import without_notes
 from edge_models.engines.registry import TFLITE_RUNTIMES
 from edge_models.errors import InputError, RuntimeMissingError, UnsupportedArtifactError
 from edge_models.tensors import DTYPE_BYTES, DTYPE_RANGE, Dtype, QuantParams, TensorSpec
@@ -162,7 +163,8 @@ def find_runtime() -> Runtime:
     for distribution in TFLITE_RUNTIMES:
         try:
             module = importlib.import_module(f"{distribution.replace('-', '_')}.interpreter")
-            module.Interpreter(model_content=_PROBE, num_threads=1).allocate_tensors()
+            with without_notes():  # each runtime says once in a process that it has made its delegate
+                module.Interpreter(model_content=_PROBE, num_threads=1).allocate_tensors()
             return Runtime(label=f"{distribution} {metadata.version(distribution)}", module=module)
         except ModuleNotFoundError:
             failures.append(f"{distribution} is not installed")

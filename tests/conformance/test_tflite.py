@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +30,20 @@ def test_the_adapter_uses_an_installed_runtime_and_says_which() -> None:
 
     assert available_runtimes()[name] == version
     assert metadata.version(name) == version
+
+
+def test_loading_a_model_says_nothing_on_stderr() -> None:
+    code = (
+        "import pathlib, sys; from edge_models.engines.tflite import TfliteModel;"
+        "[TfliteModel(pathlib.Path(path).read_bytes()) for path in sys.argv[1:]]"
+    )
+    models = [str(ASSETS / "digits-float.tflite"), str(ASSETS / "digits-int8.tflite")]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *models], cwd=ASSETS.parents[1], capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_plain_kernels_give_the_golden_answers_exactly() -> None:
