@@ -23,8 +23,8 @@ from agent.core.request_policy import (
     StateChanged,
     WindowFacts,
 )
-from edge_models.wire.telemetry import MAX_SKETCH_CHARS, DriftReport, DriftState, EventType, Severity
-from edge_models.wire.update import Evidence, ModelRequest
+from edge_models.wire.telemetry import DriftReport, DriftState, EventType, Severity
+from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest
 from edge_models.wire.values import Timestamp
 
 DAY_S = 86400.0
@@ -115,8 +115,11 @@ class Episode:
         self._window, self._position = window, window.position
         effects = window.effects if window.profile else {}
         facts = WindowFacts(start=window.start, position=window.position, n=window.n, effects=effects)
+        was_learning = self.policy.is_learning
         outputs = self.policy.on_window(facts, _policy_time_s(now))
         actions = self._carry_out(outputs, now, active)
+        if was_learning and not self.policy.is_learning:  # this device's normal is known now: keep it
+            actions.append(do.StoreRequest(record=self._record(now)))
         if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
             actions += self.report(now, active)
         if self.config.report.stats:
@@ -236,8 +239,8 @@ class Episode:
         window = self._window
         if window is None or not window.profile:
             return None
-        merged = 0 < len(window.evidence) <= MAX_SKETCH_CHARS
-        single = "" if len(window.sketch) > MAX_SKETCH_CHARS else window.sketch
+        merged = 0 < len(window.evidence) <= MAX_EVIDENCE_CHARS
+        single = "" if len(window.sketch) > MAX_EVIDENCE_CHARS else window.sketch
         return Evidence(
             profile=window.profile,
             sketch=window.evidence if merged else single,
@@ -255,6 +258,7 @@ class Episode:
             request=self.request,
             cooldown_until_s=until_s if until_s is not None and now.utc_s is not None else None,
             baseline=policy.baseline,
+            is_learning=policy.is_learning,
         )
 
 
@@ -274,7 +278,7 @@ def begin_episode(
     known = record if record is not None else RequestRecord()
     policy.cooldown_until_s = known.cooldown_until_s if now.utc_s is not None else None
     policy.baseline = dict(known.baseline)
-    policy.restore(known.state, None if known.request is None else known.request.id)
+    policy.restore(known.state, None if known.request is None else known.request.id, is_learning=known.is_learning)
     return Episode(
         config=config,
         voice=voice,

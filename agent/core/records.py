@@ -104,7 +104,8 @@ class RequestRecord:
     state: DriftState = described("State of the episode.", default=DriftState.OK)
     request: ModelRequest | None = described("The open request, exactly as it is published.", default=None)
     cooldown_until_s: float | None = described("POSIX time before which no request is made.", default=None)
-    baseline: dict[str, float] = described("Effects that cmd/rebaseline declared normal.", default_factory=dict)
+    baseline: dict[str, float] = described("Effects that are normal on this device.", default_factory=dict)
+    is_learning: bool = described("Whether the next windows are to be the baseline.", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,10 @@
     -> RECOVERED         two windows in a row below half the threshold
     RECOVERED -> OK      CALM more windows below the threshold
 
+A bundle that answers the device's own request was made for the input that this device has now, while its profile still
+speaks of the original data. So after such a commit the first two windows are taken as this device's normal, as
+``cmd/rebaseline`` does by hand: a cured device does not ask again, and a further change still counts.
+
 A window is over the threshold when the largest distance of a signal from the profile is. The distance is the
 Kolmogorov-Smirnov statistic on the profile's 32 bins, and the threshold for k signals and n frames is
 
@@ -103,6 +107,7 @@ PolicyOutput = StateChanged | OpenRequest | CloseRequest
 class _Episode:
     state: DriftState = DriftState.OK
     request: str | None = None
+    is_answered: bool = False  # a bundle that answers the request is being installed
     after: int = -1  # only windows whose first frame comes later count
     over: int = 0
     calm: int = 0
@@ -144,10 +149,16 @@ class RequestPolicy:
         """Id of the open request."""
         return self._episode.request
 
-    def restore(self, state: DriftState, request: str | None) -> None:
+    @property
+    def is_learning(self) -> bool:
+        """Whether the next windows are taken as this device's normal."""
+        return self._learning is not None
+
+    def restore(self, state: DriftState, request: str | None, *, is_learning: bool = False) -> None:
         """Take up an episode after a restart; one that had not led to a request starts anew."""
+        self._learning = [] if is_learning else None
         if state is DriftState.REQUESTED:
-            self._episode = _Episode(state=state, request=request)
+            self._episode = _Episode(state=state, request=request, is_answered=request is None)
 
     def on_alarm(self, *, position: int, signal: str, detector: str) -> list[PolicyOutput]:
         """A detector saw a change at a frame."""
@@ -175,7 +186,7 @@ class RequestPolicy:
     def on_commit(self, position: int) -> list[PolicyOutput]:
         """Another bundle was committed: the episode is over, and its reference with it."""
         self.baseline = {}
-        self._learning = None
+        self._learning = [] if self._episode.is_answered else None
         return self._end(DriftState.OK, position, "committed")
 
     def on_answer(self, request: str) -> list[PolicyOutput]:
@@ -183,12 +194,14 @@ class RequestPolicy:
         if self._episode.request != request:
             return []
         self._episode.request = None
+        self._episode.is_answered = True
         return [CloseRequest(id=request, why="answered")]
 
     def on_answer_failed(self) -> None:
         """The answer was no good here: another request may follow, after the cool-down."""
         if self._episode.state is DriftState.REQUESTED and self._episode.request is None:
             self._episode.state = DriftState.CONFIRMED
+            self._episode.is_answered = False
 
     def dismiss(self, position: int) -> list[PolicyOutput]:
         """The operator wants no model for this."""

@@ -205,6 +205,43 @@ def test_rebaseline_makes_the_present_input_the_reference() -> None:
     assert requests(episode.windows(0.8, 0.8))
 
 
+def test_cured_device_takes_its_present_input_as_normal() -> None:
+    episode = Episode(cooldown_s=0.0)
+    episode.alarm()
+    episode.windows(0.5, 0.5)
+    episode.policy.on_answer("q1")
+    episode.policy.on_commit(999)
+
+    assert episode.policy.is_learning
+    assert episode.windows(*[0.5] * 12) == []
+    assert episode.policy.state is DriftState.OK
+    episode.alarm()
+    assert requests(episode.windows(0.9, 0.9))
+
+
+def test_commit_that_answers_nothing_keeps_the_profile_as_reference() -> None:
+    episode = Episode(cooldown_s=0.0)
+    episode.policy.on_commit(0)
+
+    assert not episode.policy.is_learning
+    assert requests(episode.windows(*[0.5] * 6))
+
+
+def test_learning_goes_on_after_a_restart() -> None:
+    episode = Episode(cooldown_s=0.0)
+    episode.policy.restore(DriftState.OK, None, is_learning=True)
+
+    assert episode.windows(*[0.5] * 12) == []
+
+
+def test_restart_between_answer_and_commit_does_not_forget_the_answer() -> None:
+    episode = Episode(cooldown_s=0.0)
+    episode.policy.restore(DriftState.REQUESTED, None)
+    episode.policy.on_commit(0)
+
+    assert episode.policy.is_learning
+
+
 def test_open_request_survives_a_restart() -> None:
     episode = Episode()
     episode.policy.restore(DriftState.REQUESTED, "q-old")
