@@ -40,7 +40,7 @@ class Teller:
 
     def note(self, text: str) -> None:
         """One thing that happened, with the second at which it did."""
-        self._console.print(f"  {self.elapsed_s:5.0f} s  {text}", highlight=False)
+        self._console.print(f"  {self.elapsed_s:5.0f} s  {text}", highlight=False, soft_wrap=True)
 
     def progress(self, text: str) -> None:
         """What is going on; replaces the line before on a terminal."""
@@ -48,7 +48,7 @@ class Teller:
             self._status.update(text)
         elif self._clock() - self._plain_at >= PLAIN_EVERY_S:
             self._plain_at = self._clock()
-            self._console.print(f"  {self.elapsed_s:5.0f} s  ... {text}", highlight=False)
+            self._console.print(f"  {self.elapsed_s:5.0f} s  ... {text}", highlight=False, soft_wrap=True)
 
     @property
     def elapsed_s(self) -> float:
