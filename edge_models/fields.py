@@ -24,63 +24,35 @@ import enum
 import functools
 import json
 import math
-import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING
 from typing import Any, Literal, TypeVar, cast
 
+from edge_models.described import Described, described, description
 from edge_models.errors import FieldError
 from edge_models.json_text import parse_json
+from edge_models.scalars import SCALARS, check_length, decode_str, expect, join, one_of, shown
+
+__all__ = [
+    "Described",
+    "JsonValue",
+    "Unknown",
+    "canonical_json",
+    "decode",
+    "decode_json",
+    "described",
+    "description",
+    "encode",
+    "hints",
+    "plain",
+    "union_tag",
+]
 
 T = TypeVar("T")
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 Unknown = Literal["ignore", "refuse"]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can escape one alone; nothing can then store or send it
-_SHOWN = 60  # characters of a wrong value that an error message repeats
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """What a field's metadata says beyond its type: one sentence, and bounds that the decoder enforces."""
-
-    doc: str
-    ge: float | None = None
-    le: float | None = None
-    pattern: str | None = None
-    max_length: int | None = None
-
-
-def described(
-    doc: str,
-    *,
-    default: Any = MISSING,
-    default_factory: Any = MISSING,
-    ge: float | None = None,
-    le: float | None = None,
-    pattern: str | None = None,
-    max_length: int | None = None,
-) -> Any:
-    """Declare a dataclass field with its one-sentence doc and its bounds.
-
-    Args:
-        doc: What the field says, with its unit where its name has none.
-        default: Value when the document leaves the field out; without it the field is required.
-        default_factory: As for ``dataclasses.field``.
-        ge: Smallest allowed number.
-        le: Largest allowed number.
-        pattern: Regular expression that a string must match as a whole.
-        max_length: Largest number of characters or items.
-    """
-    meta = Described(doc=doc, ge=ge, le=le, pattern=pattern, max_length=max_length)
-    return dataclasses.field(default=default, default_factory=default_factory, metadata={"described": meta})
-
-
-def description(field: dataclasses.Field[Any]) -> Described:
-    """The field's metadata; an empty one where the field was declared plainly."""
-    return cast("Described", field.metadata.get("described", Described(doc="")))
 
 
 def decode(kind: type[T], value: object, *, where: str = "", unknown: Unknown = "ignore") -> T:
@@ -151,41 +123,41 @@ def _decode(kind: Any, value: object, where: str, unknown: Unknown, meta: Descri
     if origin in (typing.Union, types.UnionType):
         return _decode_union(kind, value, where, unknown, meta)
     if origin is Literal:
-        return _one_of(value, typing.get_args(kind), where)
+        return one_of(value, typing.get_args(kind), where)
     if origin is tuple:
         return _decode_tuple(kind, value, where, unknown, meta)
     if origin in (dict, Mapping):
         item_kind = typing.get_args(kind)[1]
-        items = _expect(value, dict, where, "a mapping")
-        _check_length(items, meta, where, "keys")
+        items = expect(value, dict, where, "a mapping")
+        check_length(items, meta, where, "keys")
         inner = dataclasses.replace(meta, max_length=None)
         return {
-            _decode_str(key, where, Described(doc="")): _decode(item_kind, item, _join(where, str(key)), unknown, inner)
+            decode_str(key, where, Described(doc="")): _decode(item_kind, item, join(where, str(key)), unknown, inner)
             for key, item in items.items()
         }
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return kind(_one_of(value, [member.value for member in kind], where))
-    scalar = _SCALARS.get(kind)
+        return kind(one_of(value, [member.value for member in kind], where))
+    scalar = SCALARS.get(kind)
     if scalar is None:
         raise TypeError(f"{kind!r} cannot be decoded")
     return scalar(value, where, meta)
 
 
 def _decode_dataclass(kind: type, value: object, where: str, unknown: Unknown) -> object:
-    given = _expect(value, dict, where, f"a mapping with {', '.join(hints(kind))}")
+    given = expect(value, dict, where, f"a mapping with {', '.join(hints(kind))}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     surplus = [key for key in given if key not in fields]
     if surplus and unknown == "refuse":
-        raise FieldError(_join(where, str(surplus[0])), "an unknown key", f"one of {', '.join(fields)}")
+        raise FieldError(join(where, str(surplus[0])), "an unknown key", f"one of {', '.join(fields)}")
     missing = [
         name
         for name, field in fields.items()
         if name not in given and field.default is MISSING and field.default_factory is MISSING
     ]
     if missing:
-        raise FieldError(_join(where, missing[0]), "nothing", description(fields[missing[0]]).doc or "a value")
+        raise FieldError(join(where, missing[0]), "nothing", description(fields[missing[0]]).doc or "a value")
     arguments = {
-        name: _decode(hints(kind)[name], given[name], _join(where, name), unknown, description(fields[name]))
+        name: _decode(hints(kind)[name], given[name], join(where, name), unknown, description(fields[name]))
         for name in fields
         if name in given
     }
@@ -204,14 +176,14 @@ def _decode_union(kind: Any, value: object, where: str, unknown: Unknown, meta: 
     if all(dataclasses.is_dataclass(member) for member in members):
         tag = union_tag(members)
         by_name = {typing.get_args(hints(member)[tag])[0]: member for member in members}
-        given = _expect(value, dict, where, f"a mapping with {tag}: {' | '.join(by_name)}")
-        return _decode(by_name[_one_of(given.get(tag), list(by_name), _join(where, tag))], value, where, unknown, meta)
+        given = expect(value, dict, where, f"a mapping with {tag}: {' | '.join(by_name)}")
+        return _decode(by_name[one_of(given.get(tag), list(by_name), join(where, tag))], value, where, unknown, meta)
     for member in members:
         try:
             return _decode(member, value, where, unknown, meta)
         except FieldError:
             continue
-    raise FieldError(where, _shown(value), " or ".join(getattr(member, "__name__", str(member)) for member in members))
+    raise FieldError(where, shown(value), " or ".join(getattr(member, "__name__", str(member)) for member in members))
 
 
 def union_tag(members: list[Any]) -> str:
@@ -225,8 +197,8 @@ def union_tag(members: list[Any]) -> str:
 
 
 def _decode_tuple(kind: Any, value: object, where: str, unknown: Unknown, meta: Described) -> tuple[object, ...]:
-    items = _expect(value, list, where, "a list")
-    _check_length(items, meta, where, "items")
+    items = expect(value, list, where, "a list")
+    check_length(items, meta, where, "items")
     kinds = typing.get_args(kind)
     if kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(items)
@@ -237,95 +209,3 @@ def _decode_tuple(kind: Any, value: object, where: str, unknown: Unknown, meta: 
         _decode(item_kind, item, f"{where}[{i}]", unknown, inner)
         for i, (item_kind, item) in enumerate(zip(kinds, items, strict=True))
     )
-
-
-def _decode_int(value: object, where: str, meta: Described) -> int:
-    # JSON has one kind of number: 3.0 is an integer (JSON Schema 2020-12 Validation, section 6.1.1).
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole or not _inside(cast("float", value), meta):
-        raise FieldError(where, _shown(value), "an integer" + _bounds(meta))
-    return int(cast("float", value))
-
-
-def _decode_float(value: object, where: str, meta: Described) -> float:
-    number = math.nan
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf  # an integer of more than 308 digits
-    if not math.isfinite(number) or not _inside(number, meta):
-        raise FieldError(where, _shown(value), "a finite number" + _bounds(meta))
-    return number
-
-
-def _decode_bool(value: object, where: str, meta: Described) -> bool:  # noqa: ARG001 - one signature for all scalars
-    return cast("bool", _expect(value, bool, where, "true or false"))
-
-
-def _decode_str(value: object, where: str, meta: Described) -> str:
-    text: str = _expect(value, str, where, "a string")
-    if not text.isascii() and _SURROGATE.search(text):
-        raise FieldError(where, _shown(text), "Unicode text without halves of surrogate pairs")
-    _check_length(text, meta, where, "characters")
-    if meta.pattern is not None and not re.fullmatch(meta.pattern, text):
-        raise FieldError(where, _shown(text), f"a string like {meta.pattern}")
-    return text
-
-
-def _decode_any(value: object, where: str, meta: Described) -> object:  # noqa: ARG001 - one signature for all scalars
-    return value
-
-
-_SCALARS: dict[Any, Callable[[object, str, Described], object]] = {
-    int: _decode_int,
-    float: _decode_float,
-    bool: _decode_bool,
-    str: _decode_str,
-    object: _decode_any,
-}
-
-
-def _expect(value: object, kind: type[Any], where: str, expected: str) -> Any:
-    if not isinstance(value, kind):
-        raise FieldError(where, _shown(value), expected)
-    return value
-
-
-def _one_of(value: object, allowed: Any, where: str) -> Any:
-    for item in allowed:
-        if value == item and isinstance(value, bool) is isinstance(item, bool):  # in Python True == 1
-            return item
-    raise FieldError(where, _shown(value), "one of " + ", ".join(str(item) for item in allowed))
-
-
-def _check_length(value: Any, meta: Described, where: str, unit: str) -> None:
-    if meta.max_length is not None and len(value) > meta.max_length:
-        raise FieldError(where, f"{len(value)} {unit}", f"at most {meta.max_length} {unit}")
-
-
-def _inside(value: float, meta: Described) -> bool:
-    return (meta.ge is None or value >= meta.ge) and (meta.le is None or value <= meta.le)
-
-
-def _bounds(meta: Described) -> str:
-    low, high = (None if bound is None else f"{bound:g}" for bound in (meta.ge, meta.le))
-    match (low, high):
-        case (None, None):
-            return ""
-        case (_, None):
-            return f" of at least {low}"
-        case (None, _):
-            return f" of at most {high}"
-        case _:
-            return f" from {low} to {high}"
-
-
-def _shown(value: object) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _join(where: str, name: str) -> str:
-    shown = name if name.isprintable() and len(name) <= _SHOWN else _shown(name)
-    return f"{where}.{shown}" if where else shown
