@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 RECEIVE_S = 0.2
+MAX_FAILURES = 10  # ticks in a row that end in a mistake of ours
 FORGET_EVERY_S = 3600.0
 _DAY_S = 86400.0
 
@@ -59,13 +60,20 @@ class Controller:
         self._pending: list[Delivery] = []
         self._sent: dict[str, int] = {}
         self._connections = 0
+        self._failures = 0
         self._next_tick_s = 0.0
         self._next_forget_s = 0.0
 
     def run(self) -> NoReturn:
-        """Work until an exception, such as the one that a signal raises, ends it."""
+        """Work until a signal raises an exception, or ticks fail so often that a restart may be what helps."""
         while True:
-            self.step()
+            try:
+                self.step()
+            except Exception:
+                self._failures += 1
+                log.exception("tick failed count=%d", self._failures)
+                if self._failures >= MAX_FAILURES:
+                    raise
 
     def step(self) -> None:
         """Take in what has come, and tick when it is time; waits a little for messages."""
@@ -77,6 +85,7 @@ class Controller:
             if self._clock.monotonic_s() >= self._next_tick_s:
                 self._next_tick_s = self._clock.monotonic_s() + TICK_S
                 self.tick()
+                self._failures = 0
         except DatabaseError as exc:  # full disk, restarted server: what has come stays pending and is tried again
             log.error("%s; trying again", exc)  # noqa: TRY400 - our own errors say it all
             self._clock.sleep(TICK_S)

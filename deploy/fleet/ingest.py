@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from deploy.clock import Clock
@@ -81,6 +81,12 @@ class Ingest:
                 RECORDERS[kind](session, device, message, now_s)
             self.accepted[kind] += 1
         except (FieldError, ValueError, DataError, IntegrityError) as exc:
+            self._refuse(owner, kind, exc)
+        except SQLAlchemyError:
+            raise
+        except Exception as exc:  # a mistake of ours: the message that has found it must not stop the fleet
+            if (owner, kind) not in self.refused:
+                log.exception("message not understood device=%s kind=%s", owner, kind)
             self._refuse(owner, kind, exc)
 
     def _refuse(self, owner: str, kind: str, exc: Exception) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from deploy.fleet.database import FleetDatabase
-from deploy.fleet.ingest import Ingest, subscriptions
+from deploy.fleet.ingest import RECORDERS, Ingest, subscriptions
 from deploy.fleet.models import Device, DriftChange, Event, Request, Sample
 from deploy.fleet.reports import all_devices, forget_before
 from deploy.fleet.samples import forget_unlabelled_before
@@ -149,6 +149,21 @@ def test_a_wrong_message_is_logged_once_for_each_device_and_kind(
 
     assert len(caplog.records) == 4
     assert "device=pi-1 kind=meta" in caplog.text
+
+
+def test_a_mistake_of_ours_in_one_message_does_not_cost_the_others(
+    database: FleetDatabase, ingest: Ingest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setitem(RECORDERS, "event", mistaken)
+
+    ingest.apply([messages.meta("pi-1"), messages.event("pi-1", 1), messages.event("pi-1", 2), messages.status("pi-1")])
+
+    assert ingest.refused == {("pi-1", "event"): 2}
+    assert device(database, "pi-1").status == "online"
+    assert caplog.text.count("Traceback") == 1
 
 
 def test_an_id_of_another_device_is_refused(database: FleetDatabase, ingest: Ingest) -> None:
