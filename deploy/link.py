@@ -88,6 +88,7 @@ class Link:
         self._protocol = paho.MQTTv311 if config.protocol == "3.1.1" else paho.MQTTv5
         self._closes = 0
         self._fall_back = False
+        self._is_ready = False
         self._client: paho.Client | None = None
 
     def __enter__(self) -> Self:
@@ -101,8 +102,8 @@ class Link:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker has accepted us and we have not noticed that it went away."""
-        return self._client is not None and self._client.is_connected()
+        """Whether the broker has accepted us and our subscriptions, and we have not noticed that it went away."""
+        return self._client is not None and self._is_ready and self._client.is_connected()
 
     def start(self) -> None:
         """Begin to connect; returns at once.
@@ -128,7 +129,7 @@ class Link:
             client.loop_stop()
 
     def wait_until_connected(self, timeout_s: float) -> None:
-        """Return as soon as the broker has accepted us.
+        """Return as soon as the broker has accepted us and our subscriptions.
 
         Raises:
             LinkError: It has not within ``timeout_s``.
@@ -191,6 +192,7 @@ class Link:
         )
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
@@ -219,6 +221,19 @@ class Link:
         self._closes = 0
         if self._subscriptions:
             client.subscribe(self._subscriptions)
+        else:
+            self._ready()
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, _mid: int, reasons: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        for (topic, _), reason in zip(self._subscriptions, reasons, strict=False):
+            if reason.is_failure:
+                log.error("broker refuses a subscription topic=%s reason=%s; check its access list", topic, reason)
+        self._ready()
+
+    def _ready(self) -> None:
+        self._is_ready = True
         self.connections += 1
         log.info("connected to broker host=%s port=%d", self._config.host, self._config.port)
 
@@ -230,6 +245,7 @@ class Link:
         reason: ReasonCode,
         _p: Properties | None,
     ) -> None:
+        self._is_ready = False
         if reason.is_failure:
             self._closes += 1
             if not self.connections:

@@ -7,12 +7,16 @@ and moves rollouts on that `driftline-fleet rollout start` or a job has ordered.
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from deploy.commands._fleet import add_options, config_of, opened
 from deploy.commands._output import print_json, say
-from deploy.errors import EXIT_OK, Terminated
+from deploy.errors import EXIT_OK, LinkError, Terminated
 
+log = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 10.0
 EXIT_CODES = {0: "ended by Ctrl-C or SIGTERM"}
 
 
@@ -33,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         with opened(config, must_exist=False) as database, controller_link(config, clock) as link:
             controller = Controller(config, database, registry, link, clock)
+            try:
+                link.wait_until_connected(_CONNECT_TIMEOUT_S)
+            except LinkError as exc:  # it is what this program has to live with
+                log.warning("%s; trying again for as long as it takes", exc)
             if args.json:
                 print_json({"event": "ready", "model": config.model, "channel": config.channel})
             else:
