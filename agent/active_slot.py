@@ -205,18 +205,25 @@ class ActiveSlot:
                 log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
             case ipc.Heartbeat(position=position, seq=seq):
                 figures.ran(max(0, seq - self._seq), self._word_s)
-                self._position, self._seq = max(self._position, position), seq
-            case ipc.Window(refused=refused):
+                self._seq = seq
+                self._reach(position)
+            case ipc.Window(position=position, refused=refused):
                 figures.window = message
                 figures.refused += refused
+                self._reach(position + 1)
+            case ipc.PredictionOut(position=int(position)):
+                self._reach(position + 1)
             case ipc.SourceEnded(position=position):
-                self._position = max(self._position, position)
+                self._reach(position)
             case ipc.Failed():
                 self._failed = message
             case ipc.ShadowFrame():
                 self._shadow(message, body)
             case _:
                 pass
+
+    def _reach(self, position: int) -> None:
+        self._position = max(self._position, position)
 
 
 def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:

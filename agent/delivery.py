@@ -90,8 +90,8 @@ class Delivery:
 
     def send(self, topic: str, payload: bytes, channel: MessageChannel, now: Now) -> None:
         """Send bytes the way that their row of the contract says."""
-        if len(payload) + len(topic.encode()) + PACKET_OVERHEAD_BYTES > self._max_packet_bytes:
-            self._refuse(channel.name, f"{len(payload)} bytes, the broker takes packets of {self._max_packet_bytes}")
+        if not self._fits(topic, payload):
+            self._refuse(channel.name, self._too_long(payload))
             return
         if channel.qos == 0:
             expiry_s = 3 * self._state_s if channel.name == "state" else channel.expiry_s
@@ -150,21 +150,37 @@ class Delivery:
     def pump(self, now: Now) -> None:
         """Hand over what fits into the window."""
         while self._open and len(self._on_way) < self._window:
-            if self._unsent:
-                topic = next(iter(self._unsent))
-                if not self._hand_over(topic, self._latest[topic], retain=True, expiry_s=None, row=None, now=now):
-                    return
-                self._unsent.pop(topic, None)
-                continue
-            flying = [sent.row for sent in self._on_way.values() if sent.row is not None]
-            row = self._outbox.next(now.utc_s, skip=flying)
-            if row is None:
+            if not (self._pump_latest(now) if self._unsent else self._pump_outbox(now)):
                 return
-            if len(row.body) + len(row.topic) + PACKET_OVERHEAD_BYTES > self._max_packet_bytes:
-                self._refuse(row.kind, f"{len(row.body)} bytes, the broker takes packets of {self._max_packet_bytes}")
-                self._outbox.delivered(row.id)
-            elif not self._hand_over(row.topic, row.body, retain=False, expiry_s=row.expiry_s, row=row.id, now=now):
-                return
+
+    def _pump_latest(self, now: Now) -> bool:
+        topic = next(iter(self._unsent))
+        payload = self._latest[topic]
+        if not self._fits(topic, payload):
+            del self._unsent[topic]
+            self._refuse(topic, self._too_long(payload))
+            return True
+        if not self._hand_over(topic, payload, retain=True, expiry_s=None, row=None, now=now):
+            return False
+        self._unsent.pop(topic, None)
+        return True
+
+    def _pump_outbox(self, now: Now) -> bool:
+        flying = [sent.row for sent in self._on_way.values() if sent.row is not None]
+        row = self._outbox.next(now.utc_s, skip=flying)
+        if row is None:
+            return False
+        if not self._fits(row.topic, row.body):
+            self._outbox.delivered(row.id)
+            self._refuse(row.kind, self._too_long(row.body))
+            return True
+        return self._hand_over(row.topic, row.body, retain=False, expiry_s=row.expiry_s, row=row.id, now=now)
+
+    def _fits(self, topic: str, payload: bytes) -> bool:
+        return len(payload) + len(topic.encode()) + PACKET_OVERHEAD_BYTES <= self._max_packet_bytes
+
+    def _too_long(self, payload: bytes) -> str:
+        return f"{len(payload)} bytes, expected packets of at most {self._max_packet_bytes}"
 
     def _hand_over(
         self, topic: str, payload: bytes, *, retain: bool, expiry_s: float | None, row: int | None, now: Now

@@ -139,6 +139,9 @@ class Core:
                 | ev.MessageRefused()
             ):  # fmt: skip
                 return self._on_link_word(event, now)
+            case ev.WorkerDied(reason=reason):
+                died = self.voice.event(now, EventType.WORKER_RESTARTED, reason, severity=Severity.WARNING)
+                return [died, *self.update(event, now)]
             case _:
                 return self.update(event, now)
 

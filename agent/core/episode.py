@@ -231,7 +231,7 @@ class Episode:
             position=output.position,
             signal=output.signal,
             evidence=self._evidence(output),
-            capabilities=self.capabilities,
+            capabilities=dict(sorted(self.capabilities.items())),
             samples_on_offer=self.budget.left(now.monotonic_s) if self.config.samples.enabled else 0,
         )
 
@@ -245,7 +245,7 @@ class Episode:
             profile=window.profile,
             sketch=window.evidence if merged else single,
             n=window.evidence_n if merged else window.n,
-            effects=clipped_effects(window.effects),
+            effects=dict(sorted(clipped_effects(window.effects).items())),  # as stored, so resent unchanged
             since=self._since.suspected,
             severity=output.severity,
         )

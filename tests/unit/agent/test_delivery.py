@@ -133,6 +133,15 @@ def test_message_larger_than_the_broker_takes_is_never_sent(post: Post) -> None:
     assert len(post.broker.sent) == 1
 
 
+def test_retained_message_larger_than_the_broker_takes_is_never_sent(post: Post) -> None:
+    post.entity("x" * 200)  # said before the broker told its limit
+
+    post.connect(max_packet_bytes=200)
+
+    assert post.broker.sent == []
+    assert post.delivery.is_idle
+
+
 def test_message_that_breaks_the_contract_is_not_sent(post: Post) -> None:
     post.connect()
 
