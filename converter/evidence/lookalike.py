@@ -1,0 +1,156 @@
+"""What makes training pictures look like those of one device: a camera setting, and where that is not enough a map.
+
+``find_lookalike`` is the whole way from a device's samples and sketch to that; how it is used is in ``training.mix``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.corruptions import BOUNDS, NEUTRAL, Corruption, Images, Settings, corrupt, settings
+from converter.evidence.likeness import MAX_PICTURES, Likeness, Signals
+from converter.evidence.pixel_map import PixelMap, fit_pixel_map
+from converter.evidence.pose import MIN_SAMPLES, find_pose
+from converter.evidence.search import STEP, Found, moving, search
+from edge_models.profile import Profile
+from edge_models.sketch import Sketch
+
+POOR = 0.75  # a lookalike that is no nearer than this to the evidence teaches nothing
+_SAME = 0.3  # one that another device led to and that is as near as this needs no search of its own
+_MAP_GAIN = 0.05  # what a pixel map must bring on samples it was not fitted to
+_FITTED = 800  # pictures that a map is fitted with
+_JITTER = 0.5  # of the search's steps: the evidence is an estimate, and light and mounting go on changing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of one drifted device.
+
+    Attributes:
+        samples: Its pictures (n, h, w, c) in 0..1; n may be 0.
+        labels: Their true classes (n,).
+        sketch: What it counted, with the profile whose bins these are.
+    """
+
+    samples: Images
+    labels: NDArray[np.int64]
+    sketch: tuple[Sketch, Profile] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookalike:
+    """How to take pictures like a device's.
+
+    Attributes:
+        corruption: Setting of the simulated camera.
+        pixel_map: What comes on top, or None.
+        distance: Between such pictures and the evidence; 1 is that of uncorrupted ones.
+    """
+
+    corruption: Corruption = NEUTRAL
+    pixel_map: PixelMap | None = None
+    distance: float = 1.0
+
+    def take(self, images: Images, rng: np.random.Generator) -> Images:
+        """Pictures (n, h, w, c) as the device would take them, each with a slightly different setting."""
+        taken = corrupt(images, self._jittered(len(images), rng), rng)
+        return taken if self.pixel_map is None else self.pixel_map.apply(taken, rng)
+
+    def _jittered(self, count: int, rng: np.random.Generator) -> Settings:
+        setting = settings(self.corruption, count)
+        for name in moving(self.corruption):
+            centre = np.float32(getattr(self.corruption, name))
+            drawn = centre + np.float32(_JITTER * STEP[name]) * rng.standard_normal(count, np.float32)
+            setting[name] = np.clip(drawn, *BOUNDS[name]).astype(np.float32)
+        return setting
+
+
+def find_lookalike(
+    evidence: Evidence,
+    clean: Images,
+    labels: NDArray[np.int64],
+    *,
+    signals: Signals,
+    known: Sequence[Lookalike],
+    budget: int,
+    rng: np.random.Generator,
+) -> Lookalike:
+    """Find what makes clean pictures look like a device's.
+
+    Args:
+        evidence: Of the device.
+        clean: Training pictures (n, h, w, c) in 0..1.
+        labels: Their classes.
+        signals: Takes input signals of pictures.
+        known: What other devices led to; tried first.
+        budget: Settings to try, about.
+        rng: For choices and small steps.
+    """
+    fitted, held = _halves(evidence, labels)
+    likeness = _likeness(fitted, clean, labels, signals, rng)
+    if likeness is None or budget == 0:
+        return Lookalike()
+    for other in sorted(known, key=lambda one: likeness.of(one.corruption)):
+        distance = likeness.of(other.corruption)
+        if distance < _SAME and other.pixel_map is None:
+            return replace(other, distance=distance)
+    pose = find_pose(evidence.samples, evidence.labels, clean, labels, rng)
+    found = search(likeness, pose, poses=len(fitted.samples) < MIN_SAMPLES, budget=budget, rng=rng)
+    return _with_map(found, fitted, held, clean, labels, signals, rng)
+
+
+def _halves(evidence: Evidence, labels: NDArray[np.int64]) -> tuple[Evidence, Evidence]:
+    """Samples to fit with and samples to judge a map with; both only of classes that the training data have."""
+    usable = np.flatnonzero(np.isin(evidence.labels, labels))
+    if len(usable) < 2 * MIN_SAMPLES:
+        first, second = usable, usable[:0]
+    else:
+        first, second = usable[::2], usable[1::2]
+
+    def part(chosen: NDArray[np.intp]) -> Evidence:
+        return replace(evidence, samples=evidence.samples[chosen], labels=evidence.labels[chosen])
+
+    return part(first), part(second)
+
+
+def _likeness(
+    evidence: Evidence, clean: Images, labels: NDArray[np.int64], signals: Signals, rng: np.random.Generator
+) -> Likeness | None:
+    """Clean pictures of the samples' classes against the samples; without samples, any against the sketch."""
+    if len(evidence.samples) >= MIN_SAMPLES:
+        wanted, samples = evidence.labels[:MAX_PICTURES], evidence.samples[:MAX_PICTURES]
+        chosen = np.array([rng.choice(np.flatnonzero(labels == one)) for one in wanted])
+        return Likeness(clean=clean[chosen], labels=wanted, signals=signals, samples=samples, sketch=evidence.sketch)
+    if evidence.sketch is None:
+        return None
+    chosen = rng.permutation(len(clean))[: 2 * MAX_PICTURES]
+    return Likeness(clean=clean[chosen], labels=labels[chosen], signals=signals, samples=None, sketch=evidence.sketch)
+
+
+def _with_map(
+    found: Found,
+    fitted: Evidence,
+    held: Evidence,
+    clean: Images,
+    labels: NDArray[np.int64],
+    signals: Signals,
+    rng: np.random.Generator,
+) -> Lookalike:
+    """Add a pixel map if it brings pictures nearer to samples that it was not fitted to."""
+    plain = Lookalike(corruption=found.corruption, distance=found.distance)
+    judge = _likeness(held, clean, labels, signals, rng) if len(held.samples) else None
+    if judge is None:
+        return plain
+    chosen = rng.permutation(len(clean))[:_FITTED]
+    taken = corrupt(clean[chosen], settings(found.corruption, len(chosen)), rng)
+    trial = fit_pixel_map(taken, labels[chosen], fitted.samples, fitted.labels)
+    seen = corrupt(judge.clean, settings(found.corruption, len(judge.clean)), rng)
+    before, after = judge.of_pictures(seen), judge.of_pictures(trial.apply(seen, rng))
+    if after > before - _MAP_GAIN:
+        return plain
+    everything = np.concatenate([fitted.samples, held.samples]), np.concatenate([fitted.labels, held.labels])
+    return replace(plain, pixel_map=fit_pixel_map(taken, labels[chosen], *everything), distance=after)
