@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,20 +28,19 @@ from converter.artifact import (
 )
 from converter.datasets import Dataset, Splits, load_dataset, split
 from converter.datasets.split import stratified
-from converter.errors import RecipeError
+from converter.errors import OutputError, RecipeError
 from converter.gates import Figures, check_gates
+from converter.keras_process.process import Converted, KerasProcess
 from converter.progress import Progress
-from converter.quantize.child import Converted, convert
 from converter.recipe import Recipe
 from converter.report import report_json
 from converter.request import Retraining
-from converter.retraining import retraining_epochs, retraining_schedule
-from converter.training.fit import Curve, fit, predict, seed_everything
+from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
+from converter.training.fit import Curve, fit
 from converter.training.mix import plain_epochs
-from converter.training.networks import build_network
 from edge_models.bundle import Bundle, file_entries, write_bundle
 from edge_models.errors import EdgeModelsError
-from edge_models.manifest import FORMAT_VERSION, InputSpec, Manifest, Provenance
+from edge_models.manifest import FORMAT_VERSION, MANIFEST_NAME, InputSpec, Manifest, Provenance
 from edge_models.preprocess import Preprocessor
 from edge_models.tensors import Dtype, TensorSpec
 
@@ -96,30 +96,30 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     Raises:
         ConverterError: Any step failed; nothing has been written then.
     """
+    check_output(order.output)
     watch = _Stopwatch(clock)
-    progress.step("data", 0, 1)
-    prepared = prepare(order.recipe)
-    progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
-    watch.lap("data")
-    model, curve = _trained(order, prepared, progress)
-    watch.lap("train")
-    progress.step("convert", 0, 1)
-    train = prepared.parts.train
-    calibration = train[stratified(prepared.data.y[train], order.recipe.quantize.calibration, seed=0)]
-    converted = convert(model, prepared.inputs(calibration))
-    progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.int8)} bytes")
-    watch.lap("convert")
-    int8 = open_int8(converted.int8)
-    figures = measure(model, converted, int8, prepared)
-    watch.lap("measure")
-    progress.step("measure", 1, 1, f"float {figures.float_accuracy:.4f}, int8 {figures.int8_accuracy:.4f}")
-    check_gates(figures, order.recipe.gates)
-    files = _files(order.recipe, int8, prepared, figures, curve, watch)
-    manifest = _manifest(order, int8, prepared, figures, files)
-    bundle = write_bundle(order.output, manifest, files)
-    if order.kept_model is not None:
-        order.kept_model.parent.mkdir(parents=True, exist_ok=True)
-        model.save(order.kept_model)
+    with KerasProcess() as keras:
+        progress.step("data", 0, 1)
+        prepared = prepare(order.recipe)
+        progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
+        watch.lap("data")
+        plan = _plan(order, prepared, progress)
+        watch.lap("match")
+        curve = _trained(order, prepared, plan, keras, progress)
+        watch.lap("train")
+        progress.step("convert", 0, 1)
+        converted = keras.convert(_calibration(order, prepared, plan))
+        progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.int8)} bytes")
+        watch.lap("convert")
+        int8 = open_int8(converted.int8)
+        figures = measure(keras, converted, int8, prepared)
+        watch.lap("measure")
+        progress.step("measure", 1, 1, f"float {figures.float_accuracy:.4f}, int8 {figures.int8_accuracy:.4f}")
+        check_gates(figures, order.recipe.gates)
+        files = _files(order.recipe, int8, prepared, figures, curve, plan, watch)
+        bundle = write_bundle(order.output, _manifest(order, int8, prepared, figures, files), files)
+        if order.kept_model is not None:
+            keras.save(order.kept_model)
     return bundle
 
 
@@ -139,12 +139,12 @@ def prepare(recipe: Recipe) -> Prepared:
         raise RecipeError(f"recipe {recipe.name}: {exc}") from exc
 
 
-def measure(model: Any, converted: Converted, int8: Int8Artifact, prepared: Prepared) -> Figures:  # noqa: ANN401
+def measure(keras: KerasProcess, converted: Converted, int8: Int8Artifact, prepared: Prepared) -> Figures:
     """Figures of the test split: float32 and int8 both through the runtime of the device."""
     inputs, y = prepared.inputs(prepared.parts.test), prepared.data.y[prepared.parts.test]
     exact = float_logits(converted.float32, inputs)
     given = int8.answers(inputs)
-    keras_logits = predict(model, inputs[:_COMPARED])
+    keras_logits = keras.logits(inputs[:_COMPARED])
     return Figures(
         float_accuracy=float((exact.argmax(axis=1) == y).mean()),
         int8_accuracy=float((given.predicted == y).mean()),
@@ -157,50 +157,59 @@ def measure(model: Any, converted: Converted, int8: Int8Artifact, prepared: Prep
     )
 
 
-def _trained(order: BuildOrder, prepared: Prepared, progress: Progress) -> tuple[Any, Curve]:
+def _plan(order: BuildOrder, prepared: Prepared, progress: Progress) -> Plan:
     recipe = order.recipe
-    seed_everything(recipe.training.seed)
-    model = _starting_model(order, prepared)
     x, y = prepared.data.x[prepared.parts.train], prepared.data.y[prepared.parts.train]
-    validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    if order.is_blind:
+        return blind_plan(x, y, recipe)
+    if order.retraining is not None:
+        return retraining_plan(x, y, order.retraining, recipe, prepared.spec, progress)
+    return Plan(epochs=plain_epochs(x, y, recipe.augment, recipe.input.value_range), findings=())
+
+
+def _trained(order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress) -> Curve:
+    recipe = order.recipe
     schedule = recipe.training
-    epochs = plain_epochs(x, y, recipe.augment, recipe.input.value_range)
-    if order.retraining is not None or order.is_blind:
+    if order.is_blind or order.retraining is not None:
         schedule = retraining_schedule(recipe)
-    if order.retraining is not None and not order.is_blind:
-        epochs = retraining_epochs(x, y, order.retraining, recipe, prepared.spec, progress)
-    return model, fit(model, epochs, validation, prepared.preprocess, schedule, progress)
-
-
-def _starting_model(order: BuildOrder, prepared: Prepared) -> Any:  # noqa: ANN401
     shape, classes = prepared.preprocess.output_shape, len(prepared.data.labels)
+    progress.step("train", 0, schedule.epochs, "loading TensorFlow")
     if order.initial is None:
-        return build_network(order.recipe.network, shape, classes)
-    import keras
+        keras.create(recipe.network, shape, classes, seed=schedule.seed)
+    else:
+        keras.load(order.initial, shape, classes, seed=schedule.seed)
+    validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    return fit(keras, plan.epochs, validation, prepared.preprocess, schedule, progress)
 
-    try:
-        model = keras.models.load_model(order.initial, compile=False)
-    except (OSError, ValueError) as exc:
-        raise RecipeError(f"--init {order.initial}: no Keras model ({str(exc).splitlines()[0]})") from exc
-    if tuple(model.input_shape[1:]) != shape or model.output_shape[-1] != classes:
-        raise RecipeError(
-            f"--init {order.initial}: found {model.input_shape[1:]} to {model.output_shape[-1]} classes, "
-            f"expected {shape} to {classes}"
-        )
-    return model
+
+def _calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np.float32]:
+    """Inputs that set the ranges of the activations, from what the model has learnt from."""
+    recipe, train = order.recipe, prepared.parts.train
+    if order.retraining is None or order.is_blind:
+        frames, y = prepared.data.x[train], prepared.data.y[train]
+    else:
+        frames, y, _ = plan.epochs(0, np.random.default_rng(recipe.training.seed))
+    return prepared.preprocess.batch(frames[stratified(y, recipe.quantize.calibration, seed=0)])
 
 
 def _files(
-    recipe: Recipe, int8: Int8Artifact, prepared: Prepared, figures: Figures, curve: Curve, watch: _Stopwatch
+    recipe: Recipe,
+    int8: Int8Artifact,
+    prepared: Prepared,
+    figures: Figures,
+    curve: Curve,
+    plan: Plan,
+    watch: _Stopwatch,
 ) -> dict[str, bytes]:
-    inputs, y = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    held_out = np.concatenate([prepared.parts.profile, prepared.parts.test])  # the more, the surer the reference
+    inputs, y = prepared.inputs(held_out), prepared.data.y[held_out]
     files = {
         MODEL_FILE: int8.data,
         PROFILE_FILE: profile_npz(int8, prepared.spec, inputs, len(prepared.data.labels)),
         PROBE_FILE: probe_npz(int8, inputs, y),
     }
     watch.lap("profile")
-    files[REPORT_FILE] = report_json(recipe, figures, curve, prepared, watch.laps)
+    files[REPORT_FILE] = report_json(recipe, figures, curve, prepared, plan, watch.laps)
     return files
 
 
@@ -230,6 +239,21 @@ def _manifest(
         files=file_entries(files),
         artifacts={INT8_ARTIFACT: int8.measured(figures)},
     )
+
+
+def check_output(directory: Path) -> None:
+    """Say before the work, not after it, that ``directory`` cannot take a bundle.
+
+    Raises:
+        OutputError: It is a file, holds something else than a bundle, or cannot be made.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise OutputError(f"--output {directory}: found a file, expected a directory to write the bundle to")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
+        raise OutputError(f"--output {directory}: found other files in it, expected an empty directory or a bundle")
+    existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.is_dir())
+    if not os.access(existing, os.W_OK):
+        raise OutputError(f"--output {directory}: {existing} cannot be written to; choose another directory")
 
 
 def _dtype(x: NDArray[Any]) -> Dtype:

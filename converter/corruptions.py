@@ -1,11 +1,11 @@
 """What can happen to a camera's pictures, as a small parametric camera: pose, optics, light, dirt and sensor noise.
 
-One ``Corruption`` is one setting of that camera. Training jitters settings around those that the evidence of a drifted
-device points at (``converter.match`` finds them); the recipe's generic augmentation is the same camera with small random
-settings. numpy only, vectorised over a batch, every random number from the caller's generator.
+One ``Corruption`` is one setting of that camera. Retraining jitters settings around those that the evidence of a
+drifted device points at (``converter.evidence`` finds them); a recipe's generic augmentation is the same camera with
+small random settings. numpy only, vectorised over a batch, every random number from the caller's generator.
 
-Pictures here are float32 in 0..1 with shape (n, h, w, c); ``to_unit`` and ``from_unit`` go between those and what a source
-delivers.
+Pictures here are float32 in 0..1 with shape (n, h, w, c); ``to_unit`` and ``from_unit`` go between those and what a
+source delivers.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _sample(images: Images, x: NDArray[np.float32], y: NDArray[np.float32]) -> I
     base = (np.arange(count, dtype=np.int32) * (height * width))[:, None, None] + top * width + left
     upper = flat[base] * (1 - fx) + flat[base + 1] * fx
     lower = flat[base + width] * (1 - fx) + flat[base + width + 1] * fx
-    return (upper * (1 - fy) + lower * fy).astype(np.float32, copy=False)
+    return np.asarray(upper * (1 - fy) + lower * fy, np.float32)
 
 
 def _blur(images: Images, sigma: NDArray[np.float32]) -> Images:
@@ -182,9 +182,10 @@ def _blur(images: Images, sigma: NDArray[np.float32]) -> Images:
     weights /= weights.sum(axis=1, keepdims=True)
     for axis in (1, 2):
         index = np.clip(offsets[:, None] + np.arange(images.shape[axis]), 0, images.shape[axis] - 1)
-        images = sum(  # type: ignore[assignment]
-            _column(weights[:, k]) * np.take(images, index[k], axis=axis) for k in range(len(offsets))
-        )
+        blurred = np.zeros_like(images)
+        for k, source in enumerate(index):
+            blurred += _column(weights[:, k]) * np.take(images, source, axis=axis)
+        images = blurred
     return images
 
 
@@ -198,7 +199,7 @@ def _motion(images: Images, length: NDArray[np.float32], angle_deg: NDArray[np.f
     for step in np.linspace(-0.5, 0.5, 7, dtype=np.float32):
         dx, dy = (step * length * np.cos(angle))[:, None, None], (step * length * np.sin(angle))[:, None, None]
         total += _sample(images, *np.broadcast_arrays(columns + dx, rows + dy))
-    return total / 7
+    return total / np.float32(7)
 
 
 def _blocks(images: Images, side: NDArray[np.float32]) -> Images:

@@ -3,6 +3,7 @@
 ConverterError             exit code 1
 |-- InputFileError         a file that the user named is missing or wrong; exit code 2
 |   |-- RecipeError        the recipe
+|   |-- OutputError        the place to write to
 |   |-- DatasetError       the data, or a split that cannot be made of them
 |   `-- RequestError       evidence, samples or parent bundle of a retraining
 |-- ConversionError        TensorFlow could not convert the model, or its process died
@@ -30,6 +31,10 @@ class InputFileError(ConverterError):
 
 class RecipeError(InputFileError):
     """The recipe has an unknown key, a wrong value, or parts that do not fit each other."""
+
+
+class OutputError(InputFileError):
+    """The output directory cannot take a bundle; choose another."""
 
 
 class DatasetError(InputFileError):

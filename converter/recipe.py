@@ -58,7 +58,12 @@ class CnnRecipe:
     """Small convolutional network for images."""
 
     type: Literal["cnn"] = described("Kind of network.", default="cnn")
-    filters: tuple[int, ...] = described("Filters of each block of 3x3 convolution and pooling.", default=(16, 32))
+    filters: tuple[int, ...] = described("Filters of each convolution.", default=(16, 32), max_length=16)
+    kernel: int = described("Side of the convolutions' kernels.", default=3, ge=1, le=15)
+    halve: Literal["pool", "stride"] = described(
+        "How each convolution halves the picture: max pooling after it, or a stride of 2 (a quarter of the work).",
+        default="pool",
+    )
     dense: int = described("Width of the hidden layer.", default=64, ge=1, le=4096)
     dropout: float = described("Before the output layer.", default=0.3, ge=0, le=0.9)
 
@@ -112,9 +117,10 @@ class GatesRecipe:
 class RetrainRecipe:
     """How a request for a better model is answered."""
 
-    epochs: int = described("Passes over the mixed data.", default=14, ge=1, le=10000)
-    learning_rate: float = described("At the start.", default=0.002, ge=1e-7, le=1)
-    search: int = described("Settings of the camera tried for each device's evidence.", default=300, ge=0, le=100000)
+    epochs: int = described("Epochs over the mixed data; small data sets are enlarged.", default=16, ge=1, le=10000)
+    learning_rate: float = described("At the start.", default=0.0015, ge=1e-7, le=1)
+    clean_share: float = described("Share of the original data as they are.", default=0.4, ge=0.05, le=0.95)
+    search: int = described("Camera settings tried for each device, about; 0 for none.", default=400, ge=0, le=100000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,16 @@ import numpy as np
 
 from converter.gates import Figures
 from converter.recipe import Recipe
+from converter.retraining import Plan
 from converter.training.fit import Curve
 
 if TYPE_CHECKING:
     from converter.build import Prepared
 
 
-def report_json(recipe: Recipe, figures: Figures, curve: Curve, prepared: Prepared, seconds: dict[str, float]) -> bytes:
+def report_json(
+    recipe: Recipe, figures: Figures, curve: Curve, prepared: Prepared, plan: Plan, seconds: dict[str, float]
+) -> bytes:
     """The report's bytes; every figure says on how many examples it stands."""
     document = {
         "model": recipe.model,
@@ -37,6 +40,7 @@ def report_json(recipe: Recipe, figures: Figures, curve: Curve, prepared: Prepar
         },
         "calibration": min(recipe.quantize.calibration, len(prepared.parts.train)),
         "curve": {"loss": curve.loss, "accuracy": curve.accuracy},
+        "devices": plan.findings,
         "seconds": seconds,
     }
     return json.dumps(document, indent=1).encode() + b"\n"

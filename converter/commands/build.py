@@ -10,7 +10,6 @@ from pathlib import Path
 
 from converter.errors import EXIT_OK
 from converter.progress import progress_shown
-from converter.quiet import quiet_tensorflow
 from edge_models.bundle import open_bundle
 from edge_models.manifest import short
 
@@ -38,7 +37,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build; print where the bundle is, or its report."""
-    quiet_tensorflow()
     from converter.build import BuildOrder, build, read_report
     from converter.recipe import load_recipe
     from converter.request import read_retraining

@@ -35,10 +35,12 @@ def _convolutions(recipe: CnnRecipe, x: Any) -> Any:  # noqa: ANN401
     from keras import layers
 
     for filters in recipe.filters:
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        stride = 2 if recipe.halve == "stride" else 1
+        x = layers.Conv2D(filters, recipe.kernel, strides=stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)  # folded into the convolution by the conversion
         x = layers.ReLU()(x)
-        x = layers.MaxPooling2D()(x)
+        if recipe.halve == "pool":
+            x = layers.MaxPooling2D()(x)
     x = layers.Dense(recipe.dense, activation="relu")(layers.Flatten()(x))
     return layers.Dropout(recipe.dropout)(x)
 

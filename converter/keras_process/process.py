@@ -1,0 +1,223 @@
+"""The parent's side of the TensorFlow process: start it, tell it what to do, and never be hurt by it.
+
+A crash (some graphs end TensorFlow's converter with a signal) is a ``ConversionError`` that says which signal during
+which step. The process is killed when the context is left, however that happens, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.errors import ConversionError, RecipeError
+from converter.keras_process.messages import (
+    MAX_LINE_BYTES,
+    Answer,
+    Convert,
+    Create,
+    Fit,
+    Load,
+    Message,
+    Order,
+    Predict,
+    Save,
+    Schedule,
+)
+from converter.recipe import CnnRecipe, MlpRecipe, TrainingRecipe
+from edge_models.errors import FieldError
+from edge_models.fields import canonical_json, decode_json
+from edge_models.npz import read_npz
+
+COMMAND = (sys.executable, "-m", "converter.keras_process")
+ANSWER_TIMEOUT_S = 1800.0  # for one epoch or one conversion
+_ROOT = Path(__file__).resolve().parents[2]  # where `-m converter` is found, whatever the current directory
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """The same graph in two precisions, as .tflite bytes."""
+
+    float32: bytes
+    int8: bytes
+
+
+class KerasProcess:
+    """One model in one TensorFlow process; use it as a context.
+
+    Args:
+        command: How the process is started.
+        timeout_s: Bound on one order.
+    """
+
+    def __init__(self, *, command: tuple[str, ...] = COMMAND, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._command, self._timeout_s = command, timeout_s
+        self._folder = tempfile.TemporaryDirectory(prefix="driftline-convert-")
+        self._child: subprocess.Popen[bytes] | None = None
+        self._step = ""
+        self._files = 0
+
+    def __enter__(self) -> Self:
+        """Start the process; TensorFlow is being imported while the caller goes on."""
+        with (self._path / "log").open("wb") as log:
+            self._child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=_ROOT,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock can be held across it
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the process and remove its files."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            for stream in (self._child.stdin, self._child.stdout):
+                if stream is not None:
+                    stream.close()
+        self._folder.cleanup()
+
+    def create(self, network: CnnRecipe | MlpRecipe, shape: tuple[int, ...], classes: int, *, seed: int) -> None:
+        """Make an untrained network."""
+        self._do("making the network", Create(network=network, shape=shape, classes=classes, seed=seed))
+
+    def load(self, path: Path, shape: tuple[int, ...], classes: int, *, seed: int) -> None:
+        """Take a saved Keras model with this input and so many classes.
+
+        Raises:
+            RecipeError: There is none, or another one.
+        """
+        try:
+            self._do("loading", Load(path=str(path.absolute()), shape=shape, classes=classes, seed=seed))
+        except ConversionError as exc:
+            raise RecipeError(f"--init {path}: no Keras model that fits; {exc}") from exc
+
+    def schedule(self, recipe: TrainingRecipe, steps: int) -> None:
+        """Prepare the optimiser for so many steps in all."""
+        self._do(
+            "compiling",
+            Schedule(learning_rate=recipe.learning_rate, weight_decay=recipe.l2, steps=steps, batch=recipe.batch),
+        )
+
+    def begin_epoch(self, x: NDArray[np.float32], y: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
+        """Start training on one epoch and return at once; ``end_epoch`` must follow."""
+        self._send("training", Fit(file=self._write(x=x, y=y, weight=weight)))
+
+    def end_epoch(self) -> float:
+        """Wait for the epoch and return its mean loss."""
+        return self._answer().loss or 0.0
+
+    def logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, classes) of preprocessed inputs (n, ...)."""
+        result = self._path / "logits.npz"
+        self._do("predicting", Predict(file=self._write(x=x), result=str(result)))
+        return np.asarray(read_npz(result, max_bytes=1 << 30, names=("logits",))["logits"], np.float32)
+
+    def save(self, path: Path) -> None:
+        """Keep the Keras model, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.draft.keras").absolute()
+        try:
+            self._do("saving", Save(path=str(draft)))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def convert(self, calibration: NDArray[np.float32]) -> Converted:
+        """The model as float32 and as static full int8 .tflite.
+
+        Args:
+            calibration: Preprocessed inputs (n, ...) that set the ranges of the activations.
+
+        Raises:
+            ConversionError: TensorFlow refused the model, crashed, or took too long.
+        """
+        float32, int8 = self._path / "float.tflite", self._path / "int8.tflite"
+        message = Convert(calibration=self._write(x=calibration), float32=str(float32), int8=str(int8))
+        self._do("converting", message)
+        return Converted(float32=float32.read_bytes(), int8=int8.read_bytes())
+
+    @property
+    def _path(self) -> Path:
+        return Path(self._folder.name)
+
+    def _write(self, **arrays: NDArray[Any]) -> str:
+        """Two files in turn: the process may still read one while the next is being made."""
+        self._files += 1
+        path = self._path / f"arrays-{self._files % 2}.npz"
+        np.savez(path, allow_pickle=False, **arrays)  # not deflated: an epoch is 10 MB and more
+        return str(path)
+
+    def _do(self, step: str, message: Message) -> Answer:
+        self._send(step, message)
+        return self._answer()
+
+    def _send(self, step: str, message: Message) -> None:
+        self._step = step
+        child = self._running()
+        stdin: Any = child.stdin
+        try:
+            stdin.write(canonical_json(Order(do=message)))
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._ended(child) from None
+
+    def _answer(self) -> Answer:
+        child = self._running()
+        stdout: Any = child.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            if not selector.select(self._timeout_s):
+                raise ConversionError(f"{self._step} took more than {self._timeout_s:g} s; try a smaller model")
+        line = stdout.readline(MAX_LINE_BYTES)
+        try:
+            answer = decode_json(Answer, line, max_bytes=MAX_LINE_BYTES)
+        except FieldError:
+            raise self._ended(child) from None
+        if answer.error is not None:
+            raise ConversionError(f"{self._step} failed: {answer.error}")
+        return answer
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            raise RuntimeError("use KerasProcess as a context")
+        return self._child
+
+    def _ended(self, child: subprocess.Popen[bytes]) -> ConversionError:
+        code = child.wait()
+        if code < 0:
+            hint = "; recurrent layers need unroll=True" if self._step == "converting" else ""
+            return ConversionError(f"TensorFlow crashed while {self._step} ({signal.Signals(-code).name}){hint}")
+        with (self._path / "log").open("rb") as log:
+            last = _last_line(log)
+        return ConversionError(f"the TensorFlow process ended while {self._step}: {last or f'exit code {code}'}")
+
+
+def _last_line(log: IO[bytes]) -> str:
+    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
+
+
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:  # the parent died before the call
+            os._exit(1)
