@@ -12,8 +12,8 @@ from pathlib import Path
 from agent.config import AgentConfig, CsvSource, ReplaySource
 from agent.credentials import password, tls_context
 from agent.errors import AgentError, ConfigError
-from agent.runner import first_bundle
-from edge_models.engines.registry import available_runtimes
+from agent.first_bundle import check_first_bundle
+from agent.inventory import take_inventory
 
 MAX_ROOT_BYTES = 512 * 1024
 
@@ -24,12 +24,12 @@ def preflight(config: AgentConfig) -> list[str]:
 
 
 def _problems(config: AgentConfig) -> Iterator[str]:
-    runtimes = available_runtimes()
+    runtimes = take_inventory().runtimes
     if not runtimes:
         yield "no runtime is installed, expected ai-edge-litert or tflite-runtime; install one of them"
     elif config.bundle is not None:
         try:
-            first_bundle(config, Path(config.bundle), runtimes)
+            check_first_bundle(config, Path(config.bundle), runtimes)
         except ConfigError as exc:
             yield str(exc)
     try:

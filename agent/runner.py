@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import logging
 import platform
 import random
@@ -20,10 +19,11 @@ from agent.core.records import ActiveRecord, Now, RequestRecord
 from agent.core.recovery import Recovery, recover
 from agent.core.reports import Voice
 from agent.delivery import Delivery
-from agent.errors import ConfigError
+from agent.first_bundle import check_first_bundle
 from agent.hands import DAY_S, SAMPLES_DAY, SAMPLES_USED, Hands
 from agent.health import HealthProbe, hardware, operating_system
 from agent.inbound import Inbound
+from agent.inventory import Inventory, take_inventory
 from agent.jobs import Jobs
 from agent.mqtt_link import MqttLink, Will
 from agent.outbox import Outbox
@@ -32,9 +32,6 @@ from agent.process import WorkerProcess
 from agent.state_dir import StateDir
 from agent.storage import Storage
 from agent.supervisor import Supervisor
-from edge_models.bundle import Bundle, open_bundle
-from edge_models.engines.registry import available_runtimes, choose_artifact
-from edge_models.errors import BundleError, EngineError
 from edge_models.manifest import short
 from edge_models.wire.telemetry import Meta, Status
 from edge_models.wire.topics import Topics
@@ -73,7 +70,8 @@ def _assembled(
     will = Will(Topics(config.mqtt.base).status(config.id), Status.OFFLINE.value.encode())
     link = opened.enter_context(contextlib.closing(MqttLink(config.mqtt, config.id, inbound.subscriptions, will)))
     state_dir = StateDir(Storage(Path(config.state_dir)))
-    runtimes = available_runtimes()
+    inventory = take_inventory()
+    runtimes = inventory.runtimes
     recovery = _recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(), started_s=now.monotonic_s)
@@ -84,7 +82,7 @@ def _assembled(
     floor_s = state_dir.read_time_floor_s()
     hands = Hands(
         config=config,
-        about=_about(config, runtimes),
+        about=_about(config, inventory),
         core=core,
         state_dir=state_dir,
         jobs=Jobs(config, state_dir, runtimes=runtimes, floor_s=lambda: max(floor_s, clock.utc_s() or 0.0)),
@@ -120,22 +118,6 @@ def _core(
     return Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
 
 
-def first_bundle(config: AgentConfig, path: Path, runtimes: dict[str, str]) -> tuple[Bundle, str]:
-    """The bundle that ``bundle:`` names, with every byte checked, and its artifact for this device.
-
-    Raises:
-        ConfigError: It cannot be used.
-    """
-    try:
-        bundle = open_bundle(path)
-        artifact = choose_artifact(bundle.manifest, runtimes, config.artifact)
-    except (BundleError, EngineError) as exc:
-        raise ConfigError(f"bundle: {exc}") from exc
-    if bundle.manifest.model != config.model:
-        raise ConfigError(f"bundle: {path} is of model {bundle.manifest.model}, expected {config.model} as in model:")
-    return bundle, artifact
-
-
 def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str]) -> Recovery:
     pointer = state_dir.read_active()
     recovery = recover(state_dir.read_update(), pointer, state_dir.present())
@@ -145,7 +127,8 @@ def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str
         state_dir.write_active(recovery.active)
     if recovery.active is not None or config.bundle is None:
         return recovery
-    bundle, artifact = first_bundle(config, Path(config.bundle), runtimes)
+    first = check_first_bundle(config, Path(config.bundle), runtimes)
+    bundle, artifact = first.bundle, first.artifact
     state_dir.install(bundle, artifact)
     active = ActiveRecord(
         bundle=bundle.id, artifact=artifact, version=bundle.manifest.version, serial=bundle.manifest.serial
@@ -167,29 +150,21 @@ def _capabilities(config: AgentConfig, runtimes: dict[str, str]) -> dict[str, st
     return {"arch": platform.machine(), **runtimes, **wanted}
 
 
-def _about(config: AgentConfig, runtimes: dict[str, str]) -> Meta:
+def _about(config: AgentConfig, inventory: Inventory) -> Meta:
     return Meta(
         ts=None,
         up=0.0,
         id=DeviceId(config.id),
-        agent=version(),
+        agent=inventory.agent,
         model=config.model,
         channel=config.channel,
         hardware=hardware(),
         arch=platform.machine(),
         os=operating_system(),
         python=platform.python_version(),
-        runtimes=runtimes,
-        capabilities=_capabilities(config, runtimes),
+        runtimes=inventory.runtimes,
+        capabilities=_capabilities(config, inventory.runtimes),
         labels=config.labels,
         groups=config.groups,
         max_packet_bytes=config.mqtt.max_packet_bytes,
     )
-
-
-def version() -> str:
-    """Version of the installed agent."""
-    try:
-        return importlib.metadata.version("driftline")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, replace
 
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_table import RESTING, State
+from agent.core.update_table import State
 from edge_models.channel import Channel, choose, effective_hint
 from edge_models.manifest import BundleId
 from edge_models.wire.update import Desired, GroupDesired, LastResult
@@ -85,7 +85,9 @@ def settled_record(record: UpdateRecord, active: ActiveRecord, device: str) -> U
     hint = effective_hint(device, record.own_desired, record.group_desired.values())
     if hint is None or hint.rollout is None or hint.bundle != active.bundle or active.provisional:
         return record
-    if record.phase not in RESTING or (record.last_result is not None and record.last_result.rollout == hint.rollout):
+    if record.phase not in (State.IDLE, State.COMMITTED) or (
+        record.last_result is not None and record.last_result.rollout == hint.rollout
+    ):
         return record
     return replace(
         record, last_result=LastResult(bundle=active.bundle, outcome=State.COMMITTED, rollout=hint.rollout, attempt=0)

@@ -1,0 +1,32 @@
+"""Leaving out a part of the standard library must not leave a trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from agent.lean_import import without
+
+PROBE = """
+import sys
+import agent.supervisor, agent.runner, agent.__main__
+print(*sorted(name for name in ("email", "http.client", "urllib.request", "importlib.metadata") if name in sys.modules))
+import urllib.request
+print(urllib.request.urlopen.__name__)
+"""
+
+
+def test_supervisor_does_without_http_and_email_and_others_still_get_them() -> None:
+    run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+
+    assert run.stdout.splitlines() == ["", "urlopen"]
+
+
+def test_module_that_is_loaded_already_is_left_alone() -> None:
+    with without("json", unless="no_such_module"):
+        assert hasattr(sys.modules["json"], "loads")
+
+
+def test_module_that_is_needed_is_left_alone() -> None:
+    with without("wave", unless="json"):
+        assert "wave" not in sys.modules
