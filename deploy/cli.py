@@ -3,6 +3,7 @@
 A command is a module `deploy/commands/VERB.py` (an underscore in its name is a hyphen in the verb) with
 
     EXIT_CODES: dict[int, str]                              beyond 0, 1 and 2, which mean the same everywhere
+    LOG_LEVEL = "info"                                      only in daemons: others log warnings
     def configure(parser: argparse.ArgumentParser) -> None  adds its arguments
     def run(args: argparse.Namespace) -> int                does the work and returns the exit code
 
@@ -113,7 +114,9 @@ def build_parser(verb: str, command: Command) -> argparse.ArgumentParser:
         exit_codes = COMMON_EXIT_CODES | dict(command.EXIT_CODES)
 
     parser = VerbParser(prog=f"{PROGRAM} {verb}", description=command.__doc__)
-    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
+    level = getattr(command, "LOG_LEVEL", "warning")
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--log-level", default=level, choices=levels, help="on stderr (%(default)s)")
     command.configure(parser)
     return parser
 

@@ -42,7 +42,11 @@ class MqttConfig:
 
     host: str = described("Name or address of the broker.", default="localhost", max_length=253)
     port: int = described("TCP port.", default=1883, ge=1, le=65535)
-    base: str = described("First level(s) of every topic.", default="driftline", pattern=r"[A-Za-z0-9_./-]{1,60}")
+    base: str = described(
+        "First level(s) of every topic.",
+        default="driftline",
+        pattern=r"[A-Za-z0-9_.-]{1,60}(/[A-Za-z0-9_.-]{1,60}){0,3}",  # as edge_models.wire.Topics wants it
+    )
     client_id: str = described("Client id; two controllers need two.", default="driftline-fleet", max_length=64)
     username: str | None = described("User name, if the broker wants one.", default=None)
     password_file: str | None = described("File that holds the password and nothing else.", default=None)

@@ -25,7 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from deploy.clock import Clock, SystemClock
 from deploy.config import MqttConfig
-from deploy.errors import LinkError
+from deploy.errors import ConfigError, LinkError
 
 log = logging.getLogger(__name__)
 
@@ -109,12 +109,15 @@ class Link:
         """Begin to connect; returns at once.
 
         Raises:
-            LinkError: A certificate or the password cannot be read.
+            ConfigError: A certificate or the password cannot be read.
         """
         try:
             self._client = self._new_client()
         except (OSError, ValueError) as exc:
-            raise LinkError(f"mqtt: certificates or password cannot be read ({exc}); check mqtt.tls") from exc
+            raise ConfigError(
+                f"mqtt: found certificates or a password that cannot be used ({exc}), expected PEM files in mqtt.tls "
+                "and a text file in mqtt.password_file"
+            ) from exc
         self._client.connect_async(
             self._config.host, self._config.port, self._config.keepalive_s, **self._session_options()
         )

@@ -65,6 +65,20 @@ def opened(config: FleetConfig, *, must_exist: bool = True) -> Iterator[FleetDat
         database.close()
 
 
+def port_number(text: str) -> int:
+    """An argparse type: a TCP port, or 0 for a free one."""
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected 0 to 65535")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """An argparse type: a number of things, at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of at least 1")
+    return int(text)
+
+
 def _broker(text: str) -> dict[str, object]:
     host, colon, port = text.rpartition(":")
     if not colon:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from deploy.commands._fleet import port_number
 from deploy.commands._output import print_json, say, warn
-from deploy.errors import EXIT_OK, BrokerError, Terminated
+from deploy.errors import EXIT_OK, BrokerError, Terminated, UsageError
 
+LOG_LEVEL = "info"
 EXIT_CODES = {0: "ended by Ctrl-C or SIGTERM, or files written", 1: "a port is taken, or the broker died"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, metavar="PORT", help="port of MQTT 5; 0 takes a free one (1883)")
-    parser.add_argument("--port-v3", type=int, metavar="PORT", help="port of MQTT 3.1.1 (the one above --port)")
+    parser.add_argument("--port", type=port_number, metavar="PORT", help="port of MQTT 5; 0 takes a free one (1883)")
+    parser.add_argument("--port-v3", type=port_number, metavar="PORT", help="port of MQTT 3.1.1 (the one above --port)")
     parser.add_argument("--mosquitto", type=Path, metavar="DIR", help="write Mosquitto's configuration there instead")
     parser.add_argument("--base", default="driftline", metavar="TOPIC", help="base topic (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON line when ready")
@@ -61,7 +63,10 @@ def _announce(args: argparse.Namespace, port: int, port_v3: int) -> None:
 def _write_mosquitto(args: argparse.Namespace) -> int:
     from deploy.broker.mosquitto import write_files
 
-    files = write_files(args.mosquitto, port=args.port or 8883, base=args.base)
+    try:
+        files = write_files(args.mosquitto, port=args.port or 8883, base=args.base)
+    except ValueError as exc:
+        raise UsageError(f"--base: {exc}") from exc
     if args.json:
         print_json({"files": [str(path) for path in files]})
         return EXIT_OK

@@ -17,6 +17,7 @@ from deploy.errors import EXIT_OK, LinkError, Terminated
 log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10.0
+LOG_LEVEL = "info"
 EXIT_CODES = {0: "ended by Ctrl-C or SIGTERM"}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deploy.retrain.ports import Converter
     from deploy.retrain.worker import RetrainWorker
 
+LOG_LEVEL = "info"
 EXIT_CODES = {0: "ended by Ctrl-C or SIGTERM; --once: nothing is left to do"}
 POLL_S = 1.0
 

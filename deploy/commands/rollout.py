@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.commands._fleet import add_options, config_of, opened
+from deploy.commands._fleet import add_options, config_of, count, opened
 from deploy.commands._output import print_json, print_table, say
 from deploy.errors import EXIT_FAILED, EXIT_OK, EXIT_ROLLED_BACK, EXIT_TIMEOUT, RolloutError, UsageError
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     start = actions.add_parser("start", help="order a rollout", description="Order a rollout.")
     start.add_argument("bundle", metavar="BUNDLE", help="a bundle's directory, or the first digits of its id")
-    start.add_argument("--canary", type=int, metavar="N", help="devices that try it first (rollout.canary, 1)")
+    start.add_argument("--canary", type=count, metavar="N", help="devices that try it first (rollout.canary, 1)")
     add_options(start, registry=True)
     status = actions.add_parser("status", help="where rollouts stand", description="Show a rollout, or all.")
     status.add_argument("id", nargs="?", metavar="ID", help="only this one")
@@ -68,8 +68,6 @@ def _start(args: argparse.Namespace) -> int:
     from deploy.registry import Registry
 
     config = config_of(args)
-    if args.canary is not None and args.canary < 1:
-        raise UsageError(f"--canary: found {args.canary}, expected at least 1: without a canary nothing is proved")
     registry = Registry(Path(config.registry))
     bundle = registry.find(_bundle_prefix(args.bundle)).id
     manifest = registry.manifest(bundle)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.commands._fleet import add_options, config_of, opened
+from deploy.commands._fleet import add_options, config_of, count, opened
 from deploy.commands._output import print_json, print_table, say
 from deploy.errors import EXIT_OK, LabelError
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     listing = actions.add_parser("list", help="show samples", description="Show samples, the newest last.")
     _filters(listing)
-    listing.add_argument("--limit", type=int, metavar="N", help="only the newest N")
+    listing.add_argument("--limit", type=count, metavar="N", help="only the newest N")
     add_options(listing)
     label = actions.add_parser("label", help="give labels", description="Give samples their labels.")
     label.add_argument("pairs", nargs="*", metavar="ID LABEL", help="sample ids, each followed by its label")

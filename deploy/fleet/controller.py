@@ -12,13 +12,15 @@ from typing import NoReturn
 
 from deploy.clock import Clock
 from deploy.config import FleetConfig
-from deploy.errors import ConfigError, DatabaseError
-from deploy.fleet import desired, jobs, reports, requests, samples
+from deploy.errors import ConfigError, DatabaseError, DeployError
+from deploy.fleet import desired, jobs, reports, requests, rollouts, samples
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest, subscriptions
 from deploy.link import Delivery, Link
 from deploy.rollout.ports import Channels
 from deploy.rollout.runner import RolloutRunner
+from edge_models.errors import EdgeModelsError
+from edge_models.manifest import BundleId, short
 from edge_models.wire import Topics, channel_named, encode_message
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class Controller:
         self._clock = clock
         self._topics = Topics(config.mqtt.base)
         self.ingest = Ingest(database, self._topics, clock)
+        self._channels = channels
+        self._unpublished: set[BundleId] = set()
         self._runner = RolloutRunner(database, channels, clock)
         self._pending: list[Delivery] = []
         self._sent: dict[str, int] = {}
@@ -96,9 +100,24 @@ class Controller:
         with self._database.write() as session:
             requests.gather(session, self._model, self._config.retrain, now_s)
             jobs.end_with_rollouts(session, now_s)
+        self._note_bundles(now_s)
         self._runner.tick()
         self._publish_desired()
         self._forget(now_s)
+
+    def _note_bundles(self, now_s: float) -> None:
+        """Keep names and classes of the bundles that devices run, so that people can label by class name."""
+        with self._database.read() as session:
+            unknown = rollouts.unknown_bundles(session) - self._unpublished
+        for bundle in unknown:
+            try:
+                manifest = self._channels.manifest(bundle)
+            except (DeployError, EdgeModelsError) as exc:
+                log.info("a device runs a bundle that is not ours bundle=%s: %s", short(bundle), exc)
+                self._unpublished.add(bundle)
+                continue
+            with self._database.write() as session:
+                rollouts.note_bundle(session, bundle, manifest, now_s)
 
     def _publish_desired(self) -> None:
         """Tell devices what is new, and everything again to a broker that may have forgotten it."""

@@ -140,12 +140,12 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _migrate(connection: Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plug-in that it has
     from alembic import command
     from alembic.config import Config
 
     if _revision(connection) == HEAD:  # another process was faster
         return
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plug-in that it has
     config = Config()
     config.set_main_option("script_location", "deploy.fleet:migrations")
     config.attributes["connection"] = connection

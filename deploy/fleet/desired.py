@@ -35,8 +35,9 @@ def tell(
         now_s: The present time.
     """
     changed = []
+    rows = {row.device: row for row in session.scalars(select(Desired))}
     for device, bundle in sorted(bundles.items()):
-        row = session.get(Desired, device)
+        row = rows.get(device)
         told = None if row is None else (row.bundle, row.rollout, row.answers)
         if told == (bundle, rollout, answers.get(device)):
             continue

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from deploy.config import RolloutConfig
 from deploy.errors import UnknownIdError
-from deploy.fleet.models import Bundle, Rollout, RolloutDevice
+from deploy.fleet.models import Bundle, Device, Rollout, RolloutDevice
 from deploy.fleet.states import FINAL_ROLLOUT_STATES, DeviceOutcome, RolloutState
 from edge_models.manifest import BundleId, Manifest, figures, short
 
@@ -30,6 +30,13 @@ def note_bundle(session: Session, bundle: BundleId, manifest: Manifest, now_s: f
                 noted_at=now_s,
             )
         )
+
+
+def unknown_bundles(session: Session) -> set[BundleId]:
+    """Bundles that devices run and that nothing has been noted of."""
+    running = select(Device.running_bundle).distinct().where(Device.running_bundle.is_not(None))
+    chosen = running.where(Device.running_bundle.not_in(select(Bundle.id)))
+    return {BundleId(bundle) for bundle in session.scalars(chosen) if bundle}
 
 
 def new_rollout(

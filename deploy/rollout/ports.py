@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_models.channel import Channel
+from edge_models.manifest import BundleId, Manifest
 
 
 class PublishedBundle(Protocol):
@@ -21,6 +22,9 @@ class Channels(Protocol):
 
     def find(self, prefix: str) -> PublishedBundle:
         """The published bundle with this id."""
+
+    def manifest(self, bundle: BundleId) -> Manifest:
+        """The manifest of a published bundle."""
 
     def channel(self, model: str, name: str) -> Channel | None:
         """A channel's present document."""

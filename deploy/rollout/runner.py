@@ -228,8 +228,9 @@ def _news(session: Session, row: Row, since_s: float) -> dict[DeviceId, Report]:
 
 
 def _store_participants(session: Session, rollout: Rollout, now_s: float) -> None:
+    stored = {row.device: row for row in rollouts.participants(session, rollout.id)}
     for device, participant in rollout.devices.items():
-        row = session.get(RolloutDevice, (rollout.id, device))
+        row = stored.get(device)
         if row is None:
             row = RolloutDevice(
                 rollout=rollout.id,

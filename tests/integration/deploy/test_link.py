@@ -4,7 +4,7 @@ import pytest
 
 from deploy.broker.embedded import EmbeddedBroker
 from deploy.config import MqttConfig
-from deploy.errors import LinkError
+from deploy.errors import ConfigError, LinkError
 from deploy.link import Delivery, Link
 from tests.integration.deploy.brokers import Ports, until
 
@@ -130,5 +130,5 @@ def test_no_broker_is_one_clear_error() -> None:
 def test_a_password_that_cannot_be_read_is_one_clear_error() -> None:
     wrong = MqttConfig(host="127.0.0.1", username="fleet", password_file="/none/password")
 
-    with pytest.raises(LinkError, match="/none/password"):
+    with pytest.raises(ConfigError, match="/none/password"):
         Link(wrong).start()

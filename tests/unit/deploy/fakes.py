@@ -71,6 +71,8 @@ class FakeRegistry:
         return self.directories[bundle]
 
     def manifest(self, bundle: BundleId) -> Manifest:
+        if bundle not in self.directories:
+            raise UnknownBundleError(f"bundle {bundle}: not published")
         return open_bundle(self.directories[bundle]).manifest
 
     def find(self, prefix: str) -> FakePublished:
