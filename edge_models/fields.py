@@ -175,7 +175,7 @@ def _decode_union(kind: Any, value: object, where: str, unknown: Unknown, meta: 
         return _decode(members[0], value, where, unknown, meta)
     if all(dataclasses.is_dataclass(member) for member in members):
         tag = union_tag(members)
-        by_name = {typing.get_args(hints(member)[tag])[0]: member for member in members}
+        by_name = {name: member for member in members for name in typing.get_args(hints(member)[tag])}
         given = expect(value, dict, where, f"a mapping with {tag}: {' | '.join(by_name)}")
         return _decode(by_name[one_of(given.get(tag), list(by_name), join(where, tag))], value, where, unknown, meta)
     for member in members:

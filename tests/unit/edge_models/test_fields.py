@@ -32,7 +32,7 @@ class Circle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    op: Literal["box"] = described("Name.", default="box")
+    op: Literal["box", "oblong"] = described("Name.", default="box")
     sides: tuple[int, int] = described("Two sides.")
 
     def __post_init__(self) -> None:
@@ -132,6 +132,15 @@ def test_something_else_than_a_mapping_is_refused() -> None:
     for value in others:
         with pytest.raises(FieldError, match="a mapping with name, count"):
             decode(Drawing, value)
+
+
+@pytest.mark.parametrize("name", ["box", "oblong"])
+def test_a_member_of_a_union_may_have_several_names(name: str) -> None:
+    value = {"name": "abc", "shapes": [{"op": name, "sides": [1, 2]}]}
+
+    (shape,) = decode(Drawing, value).shapes
+
+    assert (type(shape), shape.op) == (Box, name)
 
 
 def test_unknown_fields_are_ignored_on_the_wire_and_refused_in_configurations() -> None:
