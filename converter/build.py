@@ -26,11 +26,11 @@ from converter.artifact import (
     profile_npz,
     sqnr_db,
 )
-from converter.datasets import Dataset, Splits, load_dataset, split
 from converter.datasets.split import stratified
-from converter.errors import OutputError, RecipeError
+from converter.errors import OutputError, RequestError
 from converter.gates import Figures, check_gates
 from converter.keras_process.process import Converted, KerasProcess
+from converter.preparation import Prepared, prepare
 from converter.progress import Progress
 from converter.recipe import Recipe
 from converter.report import report_json
@@ -39,10 +39,7 @@ from converter.retraining import Plan, blind_plan, retraining_plan, retraining_s
 from converter.training.fit import Curve, fit
 from converter.training.mix import plain_epochs
 from edge_models.bundle import Bundle, file_entries, write_bundle
-from edge_models.errors import EdgeModelsError
-from edge_models.manifest import FORMAT_VERSION, MANIFEST_NAME, InputSpec, Manifest, Provenance
-from edge_models.preprocess import Preprocessor
-from edge_models.tensors import Dtype, TensorSpec
+from edge_models.manifest import FORMAT_VERSION, MANIFEST_NAME, Manifest, Provenance
 
 REPORT_FILE = "report.json"
 _COMPARED = 64  # test inputs for Keras against float32 TFLite
@@ -76,20 +73,6 @@ class BuildOrder:
     created: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prepared:
-    """Data and preprocessing, before any network exists."""
-
-    data: Dataset
-    parts: Splits
-    spec: InputSpec
-    preprocess: Preprocessor
-
-    def inputs(self, part: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Preprocessed inputs of one part."""
-        return self.preprocess.batch(self.data.x[part])
-
-
 def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = time.monotonic) -> Bundle:
     """Train, convert, measure, gate and write.
 
@@ -97,6 +80,10 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         ConverterError: Any step failed; nothing has been written then.
     """
     check_output(order.output)
+    if order.initial is not None and not order.initial.is_file():
+        raise RequestError(
+            f"--init {order.initial}: no such file, expected a Keras model that --keep-model has written"
+        )
     watch = _Stopwatch(clock)
     with KerasProcess() as keras:
         progress.step("data", 0, 1)
@@ -121,22 +108,6 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         if order.kept_model is not None:
             keras.save(order.kept_model)
     return bundle
-
-
-def prepare(recipe: Recipe) -> Prepared:
-    """Load and divide the data, and check that the preprocessing fits them."""
-    data = load_dataset(
-        recipe.dataset.source, labels=recipe.dataset.labels, limit=recipe.dataset.limit, seed=recipe.training.seed
-    )
-    parts = split(
-        data.y, data.group, profile=recipe.dataset.profile, test=recipe.dataset.test, seed=recipe.training.seed
-    )
-    source = TensorSpec(shape=tuple(data.x.shape[1:]), dtype=_dtype(data.x))
-    spec = InputSpec(kind=recipe.input.kind, source=source, preprocess=recipe.input.preprocess)
-    try:
-        return Prepared(data=data, parts=parts, spec=spec, preprocess=Preprocessor(spec))
-    except EdgeModelsError as exc:
-        raise RecipeError(f"recipe {recipe.name}: {exc}") from exc
 
 
 def measure(keras: KerasProcess, converted: Converted, int8: Int8Artifact, prepared: Prepared) -> Figures:
@@ -254,13 +225,6 @@ def check_output(directory: Path) -> None:
     existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):
         raise OutputError(f"--output {directory}: {existing} cannot be written to; choose another directory")
-
-
-def _dtype(x: NDArray[Any]) -> Dtype:
-    names: dict[str, Dtype] = {"uint8": "uint8", "int8": "int8", "int16": "int16", "float32": "float32"}
-    if x.dtype.name not in names:
-        raise RecipeError(f"frames of dtype {x.dtype}, expected {', '.join(names)}; convert x when saving it")
-    return names[x.dtype.name]
 
 
 def _versions() -> dict[str, str]:

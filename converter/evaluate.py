@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.datasets.windows import ExampleInputs, Integers, cut, window_step
 from converter.errors import DatasetError
 from edge_models.bundle import Bundle
 from edge_models.engines import open_engine
 from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
-from edge_models.manifest import Artifact
-from edge_models.preprocess import Preprocessor
+from edge_models.manifest import Artifact, InputSpec
 from edge_models.signals import probabilities
 
 
@@ -49,21 +49,38 @@ def answers(engine: Engine, artifact: Artifact, inputs: NDArray[np.float32]) -> 
     return Answers(logits=np.stack(scores), probabilities=np.stack([share for share in shares if share is not None]))
 
 
-def accuracy_of(bundle: Bundle, artifact_name: str, x: NDArray[Any], y: NDArray[np.int64]) -> float:
-    """Accuracy of one artifact of a bundle on raw frames.
+def examples_of(
+    spec: InputSpec, x: NDArray[Any], y: Integers, group: Integers | None
+) -> tuple[NDArray[np.float32], Integers]:
+    """Inputs and classes of labelled frames; where a device collects windows, those of each group.
 
     Raises:
-        DatasetError: The frames are not what the model's source delivers, or the labels not its classes.
-        EngineError: The artifact does not run here.
+        DatasetError: The frames are not what the source delivers, or too few for a window.
     """
-    if int(y.max()) >= len(bundle.manifest.labels) or int(y.min()) < 0:
-        raise DatasetError(f"found labels {y.min()} to {y.max()}, expected 0 to {len(bundle.manifest.labels) - 1}")
+    window = window_step(spec)
+    if window is not None:
+        x, y, _ = cut(window, x, y, group)
+        if not len(x):
+            raise DatasetError(f"found too few rows for a window of {window.length}; bring longer recordings")
     try:
-        inputs = Preprocessor(bundle.manifest.input).batch(x)
+        return ExampleInputs(spec).batch(x), y
     except InputError as exc:
         raise DatasetError(str(exc)) from exc
+
+
+def accuracy_of(bundle: Bundle, artifact_name: str, inputs: NDArray[np.float32], y: Integers) -> float:
+    """Accuracy of one artifact of a bundle on model inputs.
+
+    Raises:
+        DatasetError: The labels are not the model's classes.
+        EngineError: The artifact does not run here.
+    """
+    classes = len(bundle.manifest.labels)
+    if classes and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise DatasetError(f"found labels {y.min()} to {y.max()}, expected 0 to {classes - 1}")
+    artifact = bundle.artifact(artifact_name)
     engine = open_engine(bundle, artifact_name)
     try:
-        return float((answers(engine, bundle.artifact(artifact_name), inputs).predicted == y).mean())
+        return float((answers(engine, artifact, inputs).predicted == y).mean())
     finally:
         engine.close()

@@ -58,7 +58,7 @@ class CnnRecipe:
     """Small convolutional network for images."""
 
     type: Literal["cnn"] = described("Kind of network.", default="cnn")
-    filters: tuple[int, ...] = described("Filters of each convolution.", default=(16, 32), max_length=16)
+    filters: tuple[int, ...] = described("Filters of each convolution.", default=(16, 32), ge=1, le=4096, max_length=16)
     kernel: int = described("Side of the convolutions' kernels.", default=3, ge=1, le=15)
     halve: Literal["pool", "stride"] = described(
         "How each convolution halves the picture: max pooling after it, or a stride of 2 (a quarter of the work).",
@@ -73,7 +73,7 @@ class MlpRecipe:
     """Fully connected network for rows, windows or small images."""
 
     type: Literal["mlp"] = described("Kind of network.", default="mlp")
-    hidden: tuple[int, ...] = described("Width of each hidden layer.", default=(64, 32), max_length=16)
+    hidden: tuple[int, ...] = described("Width of each hidden layer.", default=(64, 32), ge=1, le=4096, max_length=16)
     dropout: float = described("After each hidden layer.", default=0.1, ge=0, le=0.9)
 
 
@@ -143,8 +143,10 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
-        """Digest of the recipe's meaning."""
-        return hashlib.sha256(canonical_json(self)).hexdigest()
+        """Digest of the recipe's meaning; where the data lie is no part of it, they have a digest of their own."""
+        kind = self.dataset.source.partition(":")[0]
+        placeless = dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, source=kind))
+        return hashlib.sha256(canonical_json(placeless)).hexdigest()
 
 
 def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -157,20 +159,15 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: Missing, not YAML, or wrong in some key.
     """
-    import yaml
-
     label, data, folder = _read(path)
-    try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise RecipeError(f"{label}: not YAML: {' '.join(str(exc).split())}") from exc
+    document = _parsed(data, label)
     if not isinstance(document, dict):
-        raise RecipeError(f"{label}: found a {type(document).__name__}, expected keys such as name: and dataset:")
+        raise RecipeError(f"{label}: found {type(document).__name__}, expected keys such as name: and dataset:")
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign:
             raise RecipeError(f"--set: found {override!r}, expected KEY=VALUE such as training.epochs=5")
-        _place(document, key, yaml.safe_load(text), override)
+        _place(document, key, _parsed(text, f"--set {override}"), override)
     try:
         recipe = decode(Recipe, document, unknown="refuse")
     except FieldError as exc:
@@ -195,6 +192,15 @@ def _read(path: str) -> tuple[str, bytes, Path]:
     if len(data) > MAX_RECIPE_BYTES:
         raise RecipeError(f"{path}: more than {MAX_RECIPE_BYTES} bytes, expected a recipe")
     return path, data, Path(path).absolute().parent
+
+
+def _parsed(text: bytes | str, label: str) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # ValueError: not UTF-8, or no such day
+        raise RecipeError(f"{label}: not YAML: {' '.join(str(exc).split())}") from exc
 
 
 def _located(recipe: Recipe, folder: Path) -> Recipe:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from converter.gates import Figures
+from converter.preparation import Prepared
 from converter.recipe import Recipe
 from converter.retraining import Plan
 from converter.training.fit import Curve
-
-if TYPE_CHECKING:
-    from converter.build import Prepared
 
 
 def report_json(

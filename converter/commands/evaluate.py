@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from converter.errors import EXIT_OK
+from converter.errors import EXIT_OK, DatasetError
 from edge_models.bundle import open_bundle
 
 
@@ -22,12 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the accuracy of each artifact."""
     from converter.datasets.load import read_examples
-    from converter.evaluate import accuracy_of
+    from converter.evaluate import accuracy_of, examples_of
 
     bundle = open_bundle(args.bundle)
-    x, y, _ = read_examples(args.data)
     names = list(bundle.manifest.artifacts) if args.artifact is None else [args.artifact]
-    found = {name: accuracy_of(bundle, name, x, y) for name in names}
+    examples = read_examples(args.data)
+    try:
+        inputs, y = examples_of(bundle.manifest.input, *examples)
+        found = {name: accuracy_of(bundle, name, inputs, y) for name in names}
+    except DatasetError as exc:
+        raise DatasetError(f"{args.data}: {exc}") from exc
     if args.json:
         artifacts = {name: {"accuracy": accuracy} for name, accuracy in found.items()}
         sys.stdout.write(json.dumps({"n": len(y), "artifacts": artifacts}) + "\n")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from converter.errors import DatasetError
 
 Indices = NDArray[np.intp]
+_DIVISIONS = 64  # tried where there are groups: with few groups most miss the shares, or a class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,17 +47,11 @@ def split(y: NDArray[np.int64], group: NDArray[np.int64] | None, *, profile: flo
         (12, 4, 4)
     """
     rng = np.random.default_rng(seed)
-    part = np.zeros(len(y), np.int8) if group is None else _by_group(y, group, profile, test, rng)
-    if group is None:
-        for name in np.unique(y):
-            members = rng.permutation(np.flatnonzero(y == name))
-            n_test, n_profile = _count(len(members), test), _count(len(members), profile)
-            part[members[:n_test]] = 2
-            part[members[n_test : n_test + n_profile]] = 1
+    part = _by_class(y, profile, test, rng) if group is None else _by_group(y, group, profile, test, rng)
     parts = Splits(train=np.flatnonzero(part == 0), profile=np.flatnonzero(part == 1), test=np.flatnonzero(part == 2))
-    missing = set(np.unique(y).tolist()) - set(np.unique(y[parts.train]).tolist())
-    if not (len(parts.train) and len(parts.profile) and len(parts.test)) or missing:
-        what = f"classes {sorted(missing)} are not in the training part" if missing else "a part is empty"
+    missing = sorted(set(np.unique(y).tolist()) - set(np.unique(y[parts.train]).tolist()))
+    if missing or not (len(parts.profile) and len(parts.test)):
+        what = f"classes {missing} are not in the training part" if missing else "a part is empty"
         raise DatasetError(f"{len(y)} examples cannot be divided: {what}; bring more examples or groups")
     return parts
 
@@ -72,23 +67,44 @@ def stratified(y: NDArray[np.int64], count: int, seed: int) -> Indices:
     return np.asarray(np.sort(order[np.argsort(turn[order], kind="stable")][:count]))
 
 
-def _count(members: int, share: float) -> int:
-    return max(1, round(members * share)) if members >= 3 else 0
+def _by_class(y: NDArray[np.int64], profile: float, test: float, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Number of the part of each example; a class with fewer than three is for training only."""
+    part = np.zeros(len(y), np.int8)
+    for name in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == name))
+        spare = len(members) - 1  # one at least is for training
+        n_test = min(max(1, round(len(members) * test)), spare - 1) if spare > 1 else 0
+        n_profile = min(max(1, round(len(members) * profile)), spare - n_test) if spare > 1 else 0
+        part[members[:n_test]] = 2
+        part[members[n_test : n_test + n_profile]] = 1
+    return part
 
 
 def _by_group(
     y: NDArray[np.int64], group: NDArray[np.int64], profile: float, test: float, rng: np.random.Generator
 ) -> NDArray[np.int8]:
-    """Fill test, then profile, with whole groups in random order until each has its share."""
-    part = np.zeros(len(y), np.int8)
-    names = rng.permutation(np.unique(group))
+    """Number of the part of each example, by whole groups: of some random divisions the one nearest to the shares."""
+    names, members = np.unique(group, return_inverse=True)
     if len(names) < 3:
         raise DatasetError(f"found {len(names)} groups, expected at least 3: train, profile and test get whole ones")
-    left = list(names)
+    classes = np.unique(y)
+
+    def misfit(part: NDArray[np.int8]) -> tuple[int, float]:
+        absent = len(classes) - len(np.unique(y[part == 0]))
+        return absent, abs(float((part == 2).mean()) - test) + abs(float((part == 1).mean()) - profile)
+
+    sizes = np.bincount(members)
+    return min((_dealt(sizes, profile, test, rng)[members] for _ in range(_DIVISIONS)), key=misfit)
+
+
+def _dealt(sizes: NDArray[np.intp], profile: float, test: float, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Number of the part of each group: test, then profile, filled in random order until each has its share."""
+    part = np.zeros(len(sizes), np.int8)
+    left = rng.permutation(len(sizes)).tolist()
     for number, share in ((2, test), (1, profile)):
         filled = 0
-        while filled < share * len(y) and len(left) > number:
-            members = group == left.pop()
-            part[members] = number
-            filled += int(members.sum())
+        while filled < share * sizes.sum() and len(left) > number:  # one group at least for each part to come
+            chosen = left.pop()
+            part[chosen] = number
+            filled += int(sizes[chosen])
     return part

@@ -43,6 +43,7 @@ from edge_models.npz import read_npz
 COMMAND = (sys.executable, "-m", "converter.keras_process")
 ANSWER_TIMEOUT_S = 1800.0  # for one epoch or one conversion
 _ROOT = Path(__file__).resolve().parents[2]  # where `-m converter` is found, whatever the current directory
+_END_S = 10.0  # for a process that has closed its output
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -202,9 +203,14 @@ class KerasProcess:
         return self._child
 
     def _ended(self, child: subprocess.Popen[bytes]) -> ConversionError:
-        code = child.wait()
+        try:
+            code = child.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return ConversionError(f"the TensorFlow process gave no answer while {self._step}")
         if code < 0:
             hint = "; recurrent layers need unroll=True" if self._step == "converting" else ""
+            if -code == signal.SIGKILL:
+                hint = "; the machine may be out of memory"
             return ConversionError(f"TensorFlow crashed while {self._step} ({signal.Signals(-code).name}){hint}")
         with (self._path / "log").open("rb") as log:
             last = _last_line(log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +73,10 @@ class Workbench:
             verbose=0,
             shuffle=False,  # the parent has mixed them
         )
-        return float(history.history["loss"][0])
+        loss = float(history.history["loss"][0])
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}; lower training.learning_rate")
+        return loss
 
     def _logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         starts = range(0, len(x), _PREDICTED_AT_ONCE)

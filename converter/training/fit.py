@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.datasets.windows import ExampleInputs
 from converter.keras_process.process import KerasProcess
 from converter.progress import Progress
 from converter.recipe import TrainingRecipe
 from converter.training.mix import EpochSource
-from edge_models.preprocess import Preprocessor
 
 MAX_VALIDATED = 400  # examples that an epoch's accuracy is watched on
 
@@ -28,7 +28,7 @@ def fit(
     keras: KerasProcess,
     epochs: EpochSource,
     validation: tuple[NDArray[np.float32], NDArray[np.int64]],
-    preprocess: Preprocessor,
+    preprocess: ExampleInputs,
     recipe: TrainingRecipe,
     progress: Progress,
 ) -> Curve:

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from converter.errors import RecipeError
 from converter.recipe import CnnRecipe, MlpRecipe
+
+
+def check_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...]) -> None:
+    """Refuse a network that cannot be built for this input.
+
+    Raises:
+        RecipeError: It needs an image, or a larger one.
+    """
+    if isinstance(recipe, MlpRecipe):
+        return
+    if len(input_shape) != 3:
+        raise RecipeError(
+            f"network: found cnn for an input of shape {input_shape}, expected (height, width, channels) of an image; "
+            "use type: mlp for rows"
+        )
+    smallest = 2 ** len(recipe.filters) if recipe.halve == "pool" else 1
+    if min(input_shape[:2]) < smallest:
+        raise RecipeError(
+            f"network.filters: found {len(recipe.filters)} for an image of {input_shape[0]} x {input_shape[1]}, "
+            f"expected a side of at least {smallest}: each convolution halves it; leave some out"
+        )
 
 
 def build_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...], classes: int) -> Any:  # noqa: ANN401
