@@ -19,7 +19,7 @@ from converter.evidence.search import STEP, Found, moving, search
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
 
-POOR = 0.75  # a lookalike that is no nearer than this to the evidence teaches nothing
+POOR = 0.9  # a lookalike that is no nearer than this to the evidence teaches nothing
 _SAME = 0.3  # one that another device led to and that is as near as this needs no search of its own
 _MAP_GAIN = 0.05  # what a pixel map must bring on samples it was not fitted to
 _FITTED = 800  # pictures that a map is fitted with
@@ -90,8 +90,9 @@ def find_lookalike(
         budget: Settings to try, about.
         rng: For choices and small steps.
     """
-    fitted, held = _halves(evidence, labels)
-    likeness = _likeness(fitted, clean, labels, signals, rng)
+    usable = np.isin(evidence.labels, labels)
+    evidence = replace(evidence, samples=evidence.samples[usable], labels=evidence.labels[usable])
+    likeness = _likeness(evidence, clean, labels, signals, rng)
     if likeness is None or budget == 0:
         return Lookalike()
     for other in sorted(known, key=lambda one: likeness.of(one.corruption)):
@@ -99,22 +100,8 @@ def find_lookalike(
         if distance < _SAME and other.pixel_map is None:
             return replace(other, distance=distance)
     pose = find_pose(evidence.samples, evidence.labels, clean, labels, rng)
-    found = search(likeness, pose, poses=len(fitted.samples) < MIN_SAMPLES, budget=budget, rng=rng)
-    return _with_map(found, fitted, held, clean, labels, signals, rng)
-
-
-def _halves(evidence: Evidence, labels: NDArray[np.int64]) -> tuple[Evidence, Evidence]:
-    """Samples to fit with and samples to judge a map with; both only of classes that the training data have."""
-    usable = np.flatnonzero(np.isin(evidence.labels, labels))
-    if len(usable) < 2 * MIN_SAMPLES:
-        first, second = usable, usable[:0]
-    else:
-        first, second = usable[::2], usable[1::2]
-
-    def part(chosen: NDArray[np.intp]) -> Evidence:
-        return replace(evidence, samples=evidence.samples[chosen], labels=evidence.labels[chosen])
-
-    return part(first), part(second)
+    found = search(likeness, pose, poses=len(evidence.samples) < MIN_SAMPLES, budget=budget, rng=rng)
+    return _with_map(found, evidence, clean, labels, signals, rng)
 
 
 def _likeness(
@@ -133,8 +120,7 @@ def _likeness(
 
 def _with_map(
     found: Found,
-    fitted: Evidence,
-    held: Evidence,
+    evidence: Evidence,
     clean: Images,
     labels: NDArray[np.int64],
     signals: Signals,
@@ -142,15 +128,16 @@ def _with_map(
 ) -> Lookalike:
     """Add a pixel map if it brings pictures nearer to samples that it was not fitted to."""
     plain = Lookalike(corruption=found.corruption, distance=found.distance)
-    judge = _likeness(held, clean, labels, signals, rng) if len(held.samples) else None
+    held = replace(evidence, samples=evidence.samples[1::2], labels=evidence.labels[1::2])
+    judge = _likeness(held, clean, labels, signals, rng) if len(held.samples) >= MIN_SAMPLES else None
     if judge is None:
         return plain
     chosen = rng.permutation(len(clean))[:_FITTED]
     taken = corrupt(clean[chosen], settings(found.corruption, len(chosen)), rng)
-    trial = fit_pixel_map(taken, labels[chosen], fitted.samples, fitted.labels)
+    trial = fit_pixel_map(taken, labels[chosen], evidence.samples[::2], evidence.labels[::2])
     seen = corrupt(judge.clean, settings(found.corruption, len(judge.clean)), rng)
     before, after = judge.of_pictures(seen), judge.of_pictures(trial.apply(seen, rng))
     if after > before - _MAP_GAIN:
         return plain
-    everything = np.concatenate([fitted.samples, held.samples]), np.concatenate([fitted.labels, held.labels])
-    return replace(plain, pixel_map=fit_pixel_map(taken, labels[chosen], *everything), distance=after)
+    pixel_map = fit_pixel_map(taken, labels[chosen], evidence.samples, evidence.labels)
+    return replace(plain, pixel_map=pixel_map, distance=after)

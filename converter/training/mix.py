@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -43,7 +44,7 @@ class Lesson:
         """Share of its examples that are training pictures taken like it; the better they fit, the more."""
         if self.lookalike is None or self.lookalike.distance > POOR:
             return 0.0
-        return 1.0 if not len(self.labels) else _LOOKALIKE_SHARE * (1 - self.lookalike.distance / 2)
+        return 1.0 if not len(self.labels) else _LOOKALIKE_SHARE * math.sqrt(1 - self.lookalike.distance)
 
     @property
     def voice(self) -> float:
@@ -97,7 +98,6 @@ def mixed_epochs(
         clean_share: Of an epoch, for the original frames.
         size: Examples in an epoch.
     """
-    original = plain_epochs(x, y, augment, value_range)
     share = (1 - clean_share) / max(len(lessons), 1)
 
     def epoch(number: int, rng: np.random.Generator) -> Epoch:
@@ -106,9 +106,9 @@ def mixed_epochs(
             count = round(size * share * lesson.voice)
             alike = round(count * lesson.lookalike_share)
             if alike and lesson.lookalike is not None:
-                frames, classes, _ = original(number, rng)
-                taken = lesson.lookalike.take(to_unit(frames[:alike], value_range), rng)
-                parts.append((from_unit(taken, frames, value_range), classes[:alike]))
+                frames, classes, _ = plain_epochs(x, y, augment, value_range, alike)(number, rng)
+                taken = lesson.lookalike.take(to_unit(frames, value_range), rng)
+                parts.append((from_unit(taken, frames, value_range), classes))
             if count > alike:
                 parts.append(_delivered(lesson, count - alike, value_range, rng))
         rest = size - sum(len(classes) for _, classes in parts)
