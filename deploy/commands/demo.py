@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument("--fast", action="store_true", help="faster frames and fewer epochs, for CI")
+    parser.add_argument("--json", action="store_true", help="print the report on stdout, the story on stderr")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="of everything random (%(default)s)")
 
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     clock = SystemClock()
-    teller = Teller(Console(), clock.monotonic_s)
+    teller = Teller(Console(stderr=args.json), clock.monotonic_s)
     folder = stage_folder(options.report)
     shutil.rmtree(folder, ignore_errors=True)
     with Stage(folder) as stage:
@@ -77,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
                 raise
             ended = str(exc)
         code = _conclude(story, options.report, teller, ended)
+        if args.json:
+            sys.stdout.write(options.report.read_text(encoding="utf-8"))
+            sys.stdout.flush()
         if options.keep:
             _keep(stage, teller, clock)
     return code
