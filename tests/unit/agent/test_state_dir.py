@@ -12,6 +12,7 @@ from agent.state_dir import StateDir
 from agent.storage import Storage
 from edge_models.wire.telemetry import DriftState
 from edge_models.wire.update import Desired, LastResult, UpdateError
+from tests.factories.bundles import make_bundle
 from tests.unit.agent.world import bundle, running, target
 
 
@@ -20,11 +21,12 @@ def state_dir(tmp_path: Path) -> StateDir:
     return StateDir(Storage(tmp_path))
 
 
-def whole(state_dir: StateDir, letter: str) -> Path:
-    directory = state_dir.bundle_dir(bundle(letter))
-    directory.mkdir(parents=True)
-    (directory / "manifest.json").write_text("{}")
-    return directory
+def whole(state_dir: StateDir, serial: int) -> Path:
+    """A bundle under the name that its manifest gives it."""
+    made = make_bundle(state_dir.root / f"made-{serial}", serial=serial)
+    directory = state_dir.bundle_dir(made.id)
+    directory.parent.mkdir(exist_ok=True)
+    return made.directory.rename(directory)
 
 
 def test_records_come_back_as_they_were(state_dir: StateDir) -> None:
@@ -59,20 +61,24 @@ def test_starts_are_counted(state_dir: StateDir) -> None:
     assert state_dir.next_boot() == 1
 
 
-def test_only_whole_bundles_are_present(state_dir: StateDir) -> None:
-    whole(state_dir, "a")
-    state_dir.bundle_dir(bundle("b")).mkdir()
+def test_only_whole_bundles_of_the_model_are_present(state_dir: StateDir) -> None:
+    directory = whole(state_dir, 1)
+    renamed, damaged = whole(state_dir, 2), whole(state_dir, 3)
+    renamed.rename(state_dir.bundle_dir(bundle("b")))
+    (damaged / "manifest.json").write_text("{}")
     state_dir.bundle_dir(bundle("c") + ".part").mkdir()
+    state_dir.bundle_dir(bundle("d")).mkdir()
 
-    assert state_dir.present() == {bundle("a")}
+    assert state_dir.present("digits") == {directory.name}
+    assert state_dir.present("faces") == frozenset()
 
 
 def test_cleaning_keeps_what_it_is_told_and_its_partial_download(state_dir: StateDir) -> None:
-    kept, gone = whole(state_dir, "a"), whole(state_dir, "b")
-    part = state_dir.bundle_dir(bundle("a") + ".part")
+    kept, gone = whole(state_dir, 1), whole(state_dir, 2)
+    part = state_dir.bundle_dir(kept.name + ".part")
     part.mkdir()
 
-    state_dir.keep_bundles({bundle("a")})
+    state_dir.keep_bundles({kept.name})
 
     assert kept.exists()
     assert part.exists()
