@@ -46,7 +46,7 @@ def check_gates(figures: Figures, gates: GatesRecipe) -> None:
             f"max_size_ratio: int8 file is {ratio:.3f} of the float one, allowed {gates.max_size_ratio:.3f}; "
             "small networks are mostly structure, widen a layer or raise the gate"
         )
-    if figures.float_difference > gates.max_float_difference:
+    if not figures.float_difference <= gates.max_float_difference:  # NaN is a difference, too
         missed.append(
             f"max_float_difference: Keras and float TFLite differ by {figures.float_difference:.2e}, "
             f"allowed {gates.max_float_difference:.2e}; the export lost something"

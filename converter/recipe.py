@@ -19,6 +19,7 @@ from converter.errors import RecipeError
 from edge_models.errors import FieldError
 from edge_models.fields import canonical_json, decode, described
 from edge_models.manifest import MODEL_NAME, Step
+from edge_models.yaml_document import parse_yaml
 
 MAX_RECIPE_BYTES = 256 * 1024
 
@@ -195,12 +196,10 @@ def _read(path: str) -> tuple[str, bytes, Path]:
 
 
 def _parsed(text: bytes | str, label: str) -> object:
-    import yaml
-
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # ValueError: not UTF-8, or no such day
-        raise RecipeError(f"{label}: not YAML: {' '.join(str(exc).split())}") from exc
+        return parse_yaml(text)
+    except FieldError as exc:
+        raise RecipeError(f"{label}: {exc}") from exc
 
 
 def _located(recipe: Recipe, folder: Path) -> Recipe:

@@ -98,13 +98,15 @@ def _by_group(
 
 
 def _dealt(sizes: NDArray[np.intp], profile: float, test: float, rng: np.random.Generator) -> NDArray[np.int8]:
-    """Number of the part of each group: test, then profile, filled in random order until each has its share."""
+    """Number of the part of each group: test, then profile, filled in random order as near to the share as it goes."""
     part = np.zeros(len(sizes), np.int8)
     left = rng.permutation(len(sizes)).tolist()
     for number, share in ((2, test), (1, profile)):
-        filled = 0
-        while filled < share * sizes.sum() and len(left) > number:  # one group at least for each part to come
+        missing = share * sizes.sum()
+        while len(left) > number and abs(missing - sizes[left[-1]]) < abs(missing):  # groups for the parts to come
             chosen = left.pop()
             part[chosen] = number
-            filled += int(sizes[chosen])
+            missing -= sizes[chosen]
+        if not (part == number).any():  # the next group alone is more than the share
+            part[left.pop()] = number
     return part

@@ -1,1 +1,1 @@
-"""Tests of the converter that load no TensorFlow."""
+"""The converter, without TensorFlow."""
