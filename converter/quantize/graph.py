@@ -13,10 +13,12 @@ from importlib import resources
 from typing import Any
 
 from converter.errors import ConversionError
+from edge_models.engines.flatbuffer import check_tflite
 
 _TABLES = {"ai-edge-litert": "opversions_ai_edge_litert.json", "tflite-runtime": "opversions_tflite_runtime.json"}
 _STATEFUL = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 _CASTS = ("QUANTIZE", "DEQUANTIZE")
+_FLOATS = ("float16", "float32", "float64", "bfloat16")
 _MIN_WEIGHT_SHARE = 0.9  # of the bytes in constant tensors that must be int8 in a quantised file
 
 
@@ -25,7 +27,7 @@ class Graph:
     """What a file is made of.
 
     Attributes:
-        ops: Highest version of each operator.
+        ops: Highest version of each operator; a custom one is called ``CUSTOM:its name``.
         float_ops: Operators with a floating-point output.
         input_dtypes: Of the inputs.
         output_dtypes: Of the outputs.
@@ -40,27 +42,32 @@ class Graph:
 
 
 def read_graph(data: bytes) -> Graph:
-    """Inspect the main graph of a .tflite file."""
+    """Inspect a .tflite file: the operators of all its graphs, the tensors at the border of the main one.
+
+    Raises:
+        UnsupportedArtifactError: The file is damaged.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    check_tflite(data)
     dtypes = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
-    graph = model.subgraphs[0]
+    codes = [_op_name(code, schema) for code in model.operatorCodes]
     ops: dict[str, int] = {}
-    float_ops = []
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        ops[name] = max(ops.get(name, 1), int(code.version))
-        if any(dtypes[graph.tensors[i].type] in ("float32", "float16") for i in operator.outputs):
-            float_ops.append(name)
+    float_ops = set()
+    for graph in model.subgraphs:  # a loop or a condition keeps its body in a graph of its own
+        for operator in graph.operators:
+            name = codes[operator.opcodeIndex]
+            ops[name] = max(ops.get(name, 1), int(model.operatorCodes[operator.opcodeIndex].version))
+            if any(dtypes[graph.tensors[i].type] in _FLOATS for i in operator.outputs):
+                float_ops.add(name)
+    main = model.subgraphs[0]
     return Graph(
         ops=ops,
-        float_ops=tuple(sorted(set(float_ops))),
-        input_dtypes=tuple(dtypes[graph.tensors[i].type] for i in graph.inputs),
-        output_dtypes=tuple(dtypes[graph.tensors[i].type] for i in graph.outputs),
-        int8_weight_share=_int8_share(model, graph, dtypes),
+        float_ops=tuple(sorted(float_ops)),
+        input_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.inputs),
+        output_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.outputs),
+        int8_weight_share=_int8_share(model, dtypes),
     )
 
 
@@ -88,7 +95,8 @@ def check_int8(graph: Graph) -> None:
     if stateful:
         raise ConversionError(f"the graph holds {', '.join(stateful)} and not the weights; freeze the model first")
     if set(graph.input_dtypes) != {"int8"} or set(graph.output_dtypes) != {"int8"}:
-        raise ConversionError(f"input {graph.input_dtypes} and output {graph.output_dtypes}, expected int8")
+        found = f"input {', '.join(graph.input_dtypes)} and output {', '.join(graph.output_dtypes)}"
+        raise ConversionError(f"the graph has {found}, expected int8; it was not quantised")
     islands = [name for name in graph.float_ops if name not in _CASTS] or list(graph.float_ops)
     if islands:
         raise ConversionError(f"operators {', '.join(islands)} stayed in floating point; replace these layers")
@@ -111,9 +119,17 @@ def _too_new(graph: Graph, limits: dict[str, int]) -> list[str]:
     return [f"{name} {version}" for name, version in graph.ops.items() if version > limits.get(name, 0)]
 
 
-def _int8_share(model: Any, graph: Any, dtypes: dict[int, str]) -> float:  # noqa: ANN401 - generated classes
+def _op_name(code: Any, schema: Any) -> str:  # noqa: ANN401 - generated classes
+    if code.customCode:
+        return f"CUSTOM:{code.customCode.decode(errors='replace')}"
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)  # old files have a byte for it
+    names: dict[int, str] = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+    return names[number]
+
+
+def _int8_share(model: Any, dtypes: dict[int, str]) -> float:  # noqa: ANN401 - generated classes
     sizes: dict[str, int] = {}
-    for tensor in graph.tensors:
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
         stored = model.buffers[tensor.buffer].data
         if stored is not None and dtypes[tensor.type] != "int32":  # biases and shapes
             sizes[dtypes[tensor.type]] = sizes.get(dtypes[tensor.type], 0) + len(stored)

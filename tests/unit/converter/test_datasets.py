@@ -30,9 +30,11 @@ def test_arrays_come_as_they_were_saved_with_the_classes_numbered(tmp_path: Path
 
     assert data.x.dtype == np.int8
     np.testing.assert_array_equal(data.x, X.astype(np.int8))
-    assert (data.y.dtype, data.labels) == (np.int64, ("0", "1"))
+    assert data.y.dtype == np.int64
+    assert data.labels == ("0", "1")
     assert data.group is not None
-    assert (data.group.dtype, data.group.tolist()) == (np.int64, list(range(20)))
+    assert data.group.dtype == np.int64
+    assert data.group.tolist() == list(range(20))
 
 
 def test_labels_name_the_classes(tmp_path: Path) -> None:
