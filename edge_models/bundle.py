@@ -10,9 +10,7 @@ No numpy here. Digests are of stored bytes; nothing is parsed before it is hashe
 from __future__ import annotations
 
 import hashlib
-import shutil
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,6 +192,9 @@ def _check_replaceable(directory: Path) -> None:
 
 def _write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write beside ``directory``, then put it in its place."""
+    import shutil  # here: the supervisor on a Pi only reads bundles, and these bring three compressors with them
+    import tempfile
+
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         for name, data in files.items():
