@@ -218,13 +218,14 @@ def check_output(directory: Path) -> None:
     Raises:
         OutputError: It is a file, holds something else than a bundle, or cannot be made.
     """
-    if directory.exists() and not directory.is_dir():
-        raise OutputError(f"--output {directory}: found a file, expected a directory to write the bundle to")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
+    existing = next(path for path in (directory, *directory.parents, Path.cwd()) if path.exists())
+    if not existing.is_dir():
+        raise OutputError(f"--output {directory}: {existing} is a file, expected a directory to write the bundle to")
+    if existing == directory and any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
         raise OutputError(f"--output {directory}: found other files in it, expected an empty directory or a bundle")
-    existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.is_dir())
-    if not os.access(existing, os.W_OK):
-        raise OutputError(f"--output {directory}: {existing} cannot be written to; choose another directory")
+    writable = directory.absolute().parent if existing == directory else existing  # it is replaced, not written into
+    if not os.access(writable, os.W_OK):
+        raise OutputError(f"--output {directory}: {writable} cannot be written to; choose another directory")
 
 
 def _versions() -> dict[str, str]:

@@ -41,7 +41,7 @@ class PlainProgress:
     def step(self, stage: str, done: int, total: int, detail: str = "") -> None:
         """Print the first, the last and each fifth step."""
         if done in (1, total) or done % PLAIN_EVERY == 0:
-            sys.stderr.write(f"{stage} {done}/{total} {detail}\n")
+            sys.stderr.write(f"{stage} {done}/{total} {detail}".rstrip() + "\n")
             sys.stderr.flush()
 
 
