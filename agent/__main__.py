@@ -58,8 +58,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _run_daemon(path: Path) -> int:
     from agent.runner import build
+    from agent.yaml_document import parse_in_child
 
-    return build(load_config(path), clock=SystemClock(), rng=random.SystemRandom()).run()
+    return build(load_config(path, parse=parse_in_child), clock=SystemClock(), rng=random.SystemRandom()).run()
 
 
 def _check(path: Path, *, as_json: bool) -> int:

@@ -7,11 +7,13 @@ Relative paths are relative to the directory of the file.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NewType
 
 from agent.errors import ConfigError
+from agent.yaml_document import parse_yaml
 from edge_models.errors import FieldError
 from edge_models.fields import decode, described
 from edge_models.manifest import MODEL_NAME
@@ -195,14 +197,16 @@ class AgentConfig:
             raise ValueError(f"an id other than {', '.join(RESERVED_IDS)}")
 
 
-def load_config(path: Path) -> AgentConfig:
+def load_config(path: Path, *, parse: Callable[[bytes], object] = parse_yaml) -> AgentConfig:
     """Read and check agent.yaml.
+
+    Args:
+        path: The file.
+        parse: Turns YAML into JSON values; the daemon brings one that keeps PyYAML out of its memory.
 
     Raises:
         ConfigError: It is missing, no YAML, or holds a wrong value.
     """
-    import yaml
-
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_CONFIG_BYTES + 1)
@@ -211,12 +215,8 @@ def load_config(path: Path) -> AgentConfig:
     if len(data) > MAX_CONFIG_BYTES:
         raise ConfigError(f"{path}: more than {MAX_CONFIG_BYTES} bytes, expected a configuration")
     try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(exc).split())}") from exc
-    try:
-        config = decode(AgentConfig, document, unknown="refuse")
-    except FieldError as exc:
+        config = decode(AgentConfig, parse(data), unknown="refuse")
+    except (ConfigError, FieldError) as exc:
         raise ConfigError(f"{path}: {exc}") from exc
     return resolved(config, path.absolute().parent)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from agent.__main__ import main
 from agent.config import CsvSource, MqttSource, ReplaySource, load_config
 from agent.errors import ConfigError
+from agent.yaml_document import parse_in_child, parse_yaml
 
 MINIMAL = "id: pi7-cam\nmodel: digits\nstate_dir: state\n"
 
@@ -88,6 +90,17 @@ def test_wrong_configuration_is_refused_with_a_message_that_helps(tmp_path: Path
 
     assert said in str(caught.value)
     assert str(tmp_path / "agent.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [MINIMAL + "labels: {since: 2026-11-22, n: '1'}\n", "id: [", ""])
+def test_child_process_reads_the_same_as_this_one(text: str) -> None:
+    def outcome(parse: Callable[[bytes], object]) -> object:
+        try:
+            return parse(text.encode())
+        except ConfigError as exc:
+            return str(exc)
+
+    assert outcome(parse_in_child) == outcome(parse_yaml)
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

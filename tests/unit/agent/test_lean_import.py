@@ -10,13 +10,14 @@ from agent.lean_import import without
 PROBE = """
 import sys
 import agent.supervisor, agent.runner, agent.__main__
-print(*sorted(name for name in ("email", "http.client", "urllib.request", "importlib.metadata") if name in sys.modules))
+names = ("email", "http.client", "urllib.request", "importlib.metadata", "yaml")
+print(*sorted(name for name in names if name in sys.modules))
 import urllib.request
 print(urllib.request.urlopen.__name__)
 """
 
 
-def test_supervisor_does_without_http_and_email_and_others_still_get_them() -> None:
+def test_supervisor_does_without_http_email_and_yaml_and_others_still_get_them() -> None:
     run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
 
     assert run.stdout.splitlines() == ["", "urlopen"]

@@ -108,6 +108,22 @@ def test_path_outside_the_root_is_a_mistake_of_the_caller(tmp_path: Path) -> Non
         storage.write_atomic("../elsewhere", b"")
 
 
+def test_directory_is_removed_with_all_that_is_in_it_but_not_what_it_links_to(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "state")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("kept")
+    storage.make_dir("bundle/inner/most")
+    storage.write_atomic("bundle/inner/file", b"x")
+    (storage.root / "bundle/link").symlink_to(outside)
+    (storage.root / "bundle/file-link").symlink_to(outside / "precious")
+
+    storage.remove("bundle")
+
+    assert not (storage.root / "bundle").exists()
+    assert (outside / "precious").read_text() == "kept"
+
+
 def test_removing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
     storage, disk = recorded(tmp_path)
 
