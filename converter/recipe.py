@@ -118,8 +118,8 @@ class GatesRecipe:
 class RetrainRecipe:
     """How a request for a better model is answered."""
 
-    epochs: int = described("Epochs over the mixed data; small data sets are enlarged.", default=16, ge=1, le=10000)
-    learning_rate: float = described("At the start.", default=0.0015, ge=1e-7, le=1)
+    epochs: int = described("Epochs over the mixed data; small data sets are enlarged.", default=24, ge=1, le=10000)
+    learning_rate: float = described("At the start.", default=0.003, ge=1e-7, le=1)
     clean_share: float = described("Share of the original data as they are.", default=0.4, ge=0.05, le=0.95)
     search: int = described("Camera settings tried for each device, about; 0 for none.", default=400, ge=0, le=100000)
 
