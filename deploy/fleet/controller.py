@@ -98,12 +98,21 @@ class Controller:
         """Move everything on that does not wait for a message."""
         now_s = self._clock.unix_s()
         with self._database.write() as session:
-            requests.gather(session, self._model, self._config.retrain, now_s)
+            requests.gather(session, self._model, self._config, now_s, is_listed=self._is_listed)
             jobs.end_with_rollouts(session, now_s)
         self._note_bundles(now_s)
         self._runner.tick()
         self._publish_desired()
         self._forget(now_s)
+
+    def _is_listed(self, bundle: str) -> bool:
+        """Whether the channel lists a bundle; as long as the registry cannot be read, nothing is decided upon it."""
+        try:
+            channel = self._channels.channel(self._model, self._config.channel)
+        except (DeployError, EdgeModelsError) as exc:
+            log.warning("channel cannot be read: %s", exc)
+            return True
+        return channel is not None and bundle in channel.listed
 
     def _note_bundles(self, now_s: float) -> None:
         """Keep names and classes of the bundles that devices run, so that people can label by class name."""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from deploy.errors import UnknownIdError
-from deploy.fleet.models import Job, Request, Rollout
+from deploy.fleet.models import Device, Job, Request, Rollout
 from deploy.fleet.requests import active_jobs, of_job, refuse
 from deploy.fleet.states import FINAL_ROLLOUT_STATES, JobState, RequestState, RolloutState
 
@@ -90,11 +90,22 @@ def end_with_rollouts(session: Session, now_s: float) -> None:
             job.reason = rollout.reason
             log.info("job id=%s state=%s %s", job.id, job.state.value, job.reason)
     for request in session.scalars(select(Request).where(Request.state == RequestState.ANSWERED)):
-        newest = select(Rollout).where(Rollout.bundle == request.bundle_answer).order_by(Rollout.created_at.desc())
-        rollout = session.scalars(newest.limit(1)).first()
-        if rollout is not None and rollout.state in (RolloutState.ROLLED_BACK, RolloutState.REFUSED):
+        if _has_come_to_nothing(session, request):
             request.state, request.updated_at = RequestState.REFUSED, now_s
-            log.info("request refused id=%s rollout=%s", request.id, rollout.id)
+            log.info("request refused id=%s bundle=%s", request.id, request.bundle_answer)
+
+
+def _has_come_to_nothing(session: Session, request: Request) -> bool:
+    """Whether the newest rollout of the answer to the device's channel was taken back, or none could even begin."""
+    ordered = (
+        select(Rollout.state)
+        .join(Device, Device.channel == Rollout.channel)
+        .where(Device.id == request.device, Rollout.bundle == request.bundle_answer)
+        .order_by(Rollout.created_at.desc(), Rollout.id.desc())
+    )
+    states = list(session.scalars(ordered))
+    begun = [state for state in states if state is not RolloutState.REFUSED]
+    return begun[0] is RolloutState.ROLLED_BACK if begun else bool(states)
 
 
 def described(session: Session, job: Job) -> Mapping[str, Any]:

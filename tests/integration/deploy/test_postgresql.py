@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from deploy.config import RetrainConfig, RolloutConfig
+from deploy.config import FleetConfig, RetrainConfig, RolloutConfig
 from deploy.fleet import jobs, requests, rollouts
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest
@@ -26,6 +26,9 @@ from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry
 from tests.unit.deploy.messages import NEW, OLD
 from tests.unit.deploy.rollout_stories import state
+
+
+FLEET = FleetConfig(model=MODEL, retrain=RetrainConfig(settle_s=0))
 
 
 def _programs() -> Path | None:
@@ -104,7 +107,7 @@ def test_a_fleet_lives_on_postgresql(database: FleetDatabase) -> None:
         assert session.scalar(select(func.count()).select_from(Sample)) == 2
         assert session.scalar(select(func.count()).select_from(Event)) == 1
     with database.write() as session:
-        requests.gather(session, MODEL, RetrainConfig(settle_s=0), clock.unix_s())
+        requests.gather(session, MODEL, FLEET, clock.unix_s(), is_listed=lambda _: True)
         assert label(session, {"pi-1:1-1": "3"}, labelled_by="ann", now_s=1.0) == 1
     with database.write() as session:
         assert [sample.x for sample in labelled_of(session, MODEL)] == [b"\x07" * 64]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.config import RetrainConfig, RolloutConfig
+from deploy.config import FleetConfig, RetrainConfig, RolloutConfig
 from deploy.fleet import desired, jobs, requests, rollouts
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest
@@ -17,7 +17,7 @@ from tests.unit.deploy.fakes import MODEL, FakeClock
 from tests.unit.deploy.messages import NEW, OLD
 from tests.unit.deploy.rollout_stories import state
 
-CONFIG = RetrainConfig(settle_s=20, settle_most_s=60)
+FLEET = FleetConfig(model=MODEL, retrain=RetrainConfig(settle_s=20, settle_most_s=60))
 Ask = Callable[..., None]
 
 
@@ -27,15 +27,15 @@ def ask(database: FleetDatabase, clock: FakeClock) -> Ask:
     ingest = Ingest(database, Topics(), clock)
 
     def asks(device: str, identity: str, *, bundle: BundleId = OLD) -> None:
-        ingest.apply([messages.request(device, identity, bundle=bundle)])
+        ingest.apply([messages.meta(device), messages.request(device, identity, bundle=bundle)])
         gather(database, clock)
 
     return asks
 
 
-def gather(database: FleetDatabase, clock: FakeClock) -> None:
+def gather(database: FleetDatabase, clock: FakeClock, *, listed: tuple[BundleId, ...] = (OLD, NEW)) -> None:
     with database.write() as session:
-        requests.gather(session, MODEL, CONFIG, clock.unix_s())
+        requests.gather(session, MODEL, FLEET, clock.unix_s(), is_listed=lambda bundle: bundle in listed)
 
 
 def all_jobs(database: FleetDatabase) -> list[Job]:
@@ -197,6 +197,104 @@ def test_a_device_that_is_still_to_be_updated_has_to_try_that_first(
     gather(database, clock)
 
     assert len(all_jobs(database)) == 1
+
+
+def test_what_the_channel_no_longer_lists_need_not_be_tried_first(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    ask("pi-1", "r-0")
+    Ingest(database, Topics(), clock).apply([messages.request_closed("pi-1")])
+    with database.write() as session:
+        told = {DeviceId("pi-1"): NEW}
+        desired.tell(session, told, rollout="rollout-0", answers={}, now_s=clock.unix_s())
+    Ingest(database, Topics(), clock).apply([messages.request("pi-1", "r-1", bundle=OLD)])
+
+    gather(database, clock, listed=(OLD,))
+
+    assert request(database, "r-1").job is not None
+
+
+def test_a_device_of_another_channel_is_not_answered_by_a_rollout_that_never_reaches_it(
+    database: FleetDatabase, clock: FakeClock
+) -> None:
+    ingest = Ingest(database, Topics(), clock)
+    ingest.apply([messages.meta("pi-1", channel="beta"), messages.request("pi-1", "r-1")])
+
+    gather(database, clock)
+
+    assert all_jobs(database) == []
+    assert request(database, "r-1").state is RequestState.OPEN
+
+
+def test_a_request_that_comes_while_the_rollout_is_taken_back_gets_another_job(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    ask("pi-1", "r-1")
+    rollout = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
+    with database.write() as session:
+        session.get_one(Rollout, rollout).state = RolloutState.ROLLING_BACK
+
+    ask("pi-2", "r-2")
+
+    assert request(database, "r-2").state is RequestState.OPEN
+    assert request(database, "r-2").job == "job-2"
+
+
+def test_a_request_that_comes_back_takes_the_place_of_the_one_after_it(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    for identity in ("r-1", "r-2", "r-1", "r-2"):  # a broker that sends what it has queued once more
+        ask("pi-1", identity)
+
+    assert request(database, "r-1").state is RequestState.WITHDRAWN
+    assert request(database, "r-2").state is RequestState.OPEN
+
+
+def test_a_rollout_that_was_refused_because_the_bundle_runs_already_takes_no_answer_back(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    ask("pi-1", "r-1")
+    first = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
+    finish(database, first, RolloutState.INCOMPLETE, clock)
+    clock.sleep(1)
+    with database.write() as session:
+        again = rollouts.new_rollout(
+            session, model=MODEL, channel="stable", bundle=NEW, config=RolloutConfig(), now_s=clock.unix_s()
+        ).id
+
+    finish(database, again, RolloutState.REFUSED, clock)
+
+    assert request(database, "r-1").state is RequestState.ANSWERED
+
+
+def test_a_rollout_on_another_channel_takes_no_answer_back(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    ask("pi-1", "r-1")
+    first = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
+    finish(database, first, RolloutState.INCOMPLETE, clock)
+    clock.sleep(1)
+    with database.write() as session:
+        other = rollouts.new_rollout(
+            session, model=MODEL, channel="beta", bundle=NEW, config=RolloutConfig(), now_s=clock.unix_s()
+        ).id
+
+    finish(database, other, RolloutState.ROLLED_BACK, clock)
+
+    assert request(database, "r-1").state is RequestState.ANSWERED
+
+
+def test_the_end_of_a_job_leaves_what_an_operator_has_answered(
+    database: FleetDatabase, clock: FakeClock, ask: Ask
+) -> None:
+    ask("pi-1", "r-1")
+    with database.write() as session:
+        row = session.get_one(Request, "r-1")
+        row.state, row.bundle_answer = RequestState.ANSWERED, NEW
+
+        jobs.end(session, "job-1", JobState.CANCELLED, "every request was withdrawn", clock.unix_s())
+
+    assert request(database, "r-1").state is RequestState.ANSWERED
 
 
 def finish(database: FleetDatabase, rollout: str, ended: RolloutState, clock: FakeClock) -> None:

@@ -38,6 +38,10 @@ class Shop:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     retrain: RetrainConfig = RETRAIN
 
+    @property
+    def config(self) -> FleetConfig:
+        return FleetConfig(model=MODEL, recipe="recipe.yaml", work_dir=str(self.work_dir), retrain=self.retrain)
+
     def __post_init__(self) -> None:
         first = write_fake_bundle(self.work_dir / "first", serial=1, version="1", accuracy=0.95)
         self.first = self.registry.publish(first.directory)
@@ -46,14 +50,7 @@ class Shop:
         self.worker = self.new_worker()
 
     def new_worker(self, name: str = "worker") -> RetrainWorker:
-        config = FleetConfig(
-            model=MODEL,
-            recipe="recipe.yaml",
-            work_dir=str(self.work_dir),
-            retrain=self.retrain,
-            rollout=RolloutConfig(),
-        )
-        return RetrainWorker(config, self.database, self.registry, lambda _: self.converter, self.clock, name)
+        return RetrainWorker(self.config, self.database, self.registry, lambda _: self.converter, self.clock, name)
 
     def asks(self, device: str, identity: str) -> None:
         self.ingest.apply([messages.meta(device), messages.request(device, identity, bundle=self.first)])
@@ -61,7 +58,7 @@ class Shop:
 
     def gather(self) -> None:
         with self.database.write() as session:
-            requests.gather(session, MODEL, self.retrain, self.clock.unix_s())
+            requests.gather(session, MODEL, self.config, self.clock.unix_s(), is_listed=lambda _: True)
             jobs.end_with_rollouts(session, self.clock.unix_s())
 
     def delivers(self, device: str, count: int, *, label: str | None = "1") -> None:
