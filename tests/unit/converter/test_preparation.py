@@ -16,7 +16,7 @@ from tests.unit.converter.recordings import document, recordings, rows, write_da
 
 WINDOW = {"op": "window", "length": 8, "stride": 4}
 ROWS = {"kind": "rows"}
-CNN = {"type": "cnn", "filters": [4, 4, 4]}
+CNN = {"type": "cnn", "halve": "pool", "filters": [4, 4, 4]}
 PICTURES, CLASSES = np.zeros((40, 6, 5), np.uint8), np.arange(40) % 2
 
 
