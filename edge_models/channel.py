@@ -79,7 +79,7 @@ class Choice:
     Attributes:
         bundle: The bundle; None leaves it as it is.
         refused: Why the hint was not followed, one sentence; None if it was, or there was none.
-        downgrade: Whether the choice is older than what runs, which the channel or the pin allows.
+        downgrade: Whether the choice is older than what runs, which the channel allows.
     """
 
     bundle: BundleId | None
@@ -125,27 +125,25 @@ def choose(
     device_id: str,
     hint: Desired | None,
     current_serial: int | None,
-    pinned_lkg: BundleId | None = None,
 ) -> Choice:
     """Decide what a device should run.
 
-    A hint is obeyed only if the channel lists its bundle with a serial of at least ``min_serial``, or if it is the
-    device's own last known good. Otherwise the device follows the channel. So an older bundle runs only where the
-    signed channel, or the device itself, still stands by it.
+    A hint is obeyed only if the channel lists its bundle with a serial of at least ``min_serial``; otherwise the device
+    follows the channel. So an older bundle runs only where the signed channel still stands by it. The last good bundle
+    is no exception: a device goes back to it by itself or by ``cmd/rollback``, never because a hint names it.
 
     Args:
         channel: The signed document.
         device_id: The device.
         hint: From MQTT, or None.
         current_serial: Serial of the running bundle; None when nothing runs.
-        pinned_lkg: The bundle pinned on the device as last known good.
     """
     inside = takes_part(channel.seed, device_id, channel.percent)
     followed = channel.bundle if inside else channel.base
     if hint is None:
         return Choice(bundle=followed, downgrade=_is_older(channel, followed, current_serial))
     reason = _refusal(channel, hint.bundle)
-    if reason is None or hint.bundle == pinned_lkg:
+    if reason is None:
         return Choice(bundle=hint.bundle, downgrade=_is_older(channel, hint.bundle, current_serial))
     return Choice(bundle=followed, refused=reason, downgrade=_is_older(channel, followed, current_serial))
 

@@ -49,8 +49,7 @@ def decide(
         forced: The operator insists (``cmd/install``): a hold and an earlier failure do not count.
     """
     hint = effective_hint(device, record.own_desired, record.group_desired.values())
-    lkg = active.previous.bundle if active is not None and active.previous is not None else None
-    choice = choose(channel, device, hint, None if active is None else active.serial, lkg)
+    choice = choose(channel, device, hint, None if active is None else active.serial)
     if choice.bundle is None:
         return Decision(refused=choice.refused)
     if active is not None and choice.bundle == active.bundle:

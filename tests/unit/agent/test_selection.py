@@ -46,6 +46,13 @@ def test_hint_at_an_unlisted_bundle_is_refused_and_the_channel_followed() -> Non
     assert decision.settled
 
 
+def test_hint_at_the_bundle_that_ran_before_is_refused_unless_listed() -> None:
+    decision = decide(channel("b"), "pi-1", hinted("a"), running("b", previous="a"))
+
+    assert decision.refused is not None
+    assert decision.settled  # obeying it would swap the two for ever: each time the other one ran before
+
+
 def test_bundle_that_failed_here_waits_for_the_next_revision() -> None:
     record = replace(RECORD, bad=(BadBundle(bundle=bundle("b"), rev=7),))
 

@@ -87,26 +87,21 @@ def test_lower_serial_runs_where_the_channel_lists_it() -> None:
     assert choose(channel(), "pi7", desired(BASE), 3) == Choice(bundle=BASE, downgrade=True)
 
 
-def test_last_known_good_may_come_back_unlisted() -> None:
-    assert choose(channel(), "pi7", desired(OLD), 3, OLD) == Choice(bundle=OLD, downgrade=True)
-
-
 @given(
     percent=st.integers(0, 100),
     hint=st.none() | st.sampled_from([OLD, BASE, NEW, FOREIGN]).map(desired),
     serial=st.none() | st.integers(1, 5),
-    pinned=st.none() | st.sampled_from([OLD, BASE]),
     device=st.text("abc-", min_size=1, max_size=5),
 )
-def test_only_listed_or_pinned_bundles_are_ever_chosen(
-    percent: int, hint: Desired | None, serial: int | None, pinned: BundleId | None, device: str
+def test_only_listed_bundles_are_ever_chosen(
+    percent: int, hint: Desired | None, serial: int | None, device: str
 ) -> None:
     document = channel(percent=percent)
 
-    choice = choose(document, device, hint, serial, pinned)
+    choice = choose(document, device, hint, serial)
 
-    assert choice.bundle in {*document.listed, pinned}
-    assert (choice.refused is None) == (hint is None or hint.bundle in {*document.listed, pinned})
+    assert choice.bundle in document.listed
+    assert (choice.refused is None) == (hint is None or hint.bundle in document.listed)
 
 
 @given(st.text(max_size=10), st.text(max_size=10), st.integers(0, 100), st.integers(0, 100))
