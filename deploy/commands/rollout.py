@@ -71,7 +71,7 @@ def _start(args: argparse.Namespace) -> int:
     registry = Registry(Path(config.registry))
     bundle = registry.find(_bundle_prefix(args.bundle)).id
     manifest = registry.manifest(bundle)
-    _check(config, registry, manifest.model, bundle)
+    _check(config, registry, manifest.model, bundle, manifest.serial)
     now_s = SystemClock().unix_s()
     with opened(config) as database, database.write() as session:
         note_bundle(session, bundle, manifest, now_s)
@@ -99,17 +99,14 @@ def _bundle_prefix(text: str) -> str:
     return open_manifest(Path(text)).id if Path(text).is_dir() else text.lower()
 
 
-def _check(config: FleetConfig, registry: Registry, model: str, bundle: BundleId) -> None:
+def _check(config: FleetConfig, registry: Registry, model: str, bundle: BundleId, serial: int) -> None:
+    from deploy.rollout.channel import refusal
+
     if config.model not in (None, model):
         raise UsageError(f"bundle {bundle[:12]} is for model {model}, the fleet runs {config.model}")
-    channel = registry.channel(model, config.channel)
-    if channel is None:
-        raise RolloutError(
-            f"channel {model}/{config.channel} does not exist yet; give the fleet its first bundle with "
-            f"`driftline-fleet registry channel set {config.channel} BUNDLE_ID`"
-        )
-    if channel.bundle == bundle:
-        raise UsageError(f"bundle {bundle[:12]} is what channel {model}/{config.channel} runs already")
+    reason = refusal(model, config.channel, registry.channel(model, config.channel), bundle, serial)
+    if reason:
+        raise RolloutError(reason)
 
 
 def _status(args: argparse.Namespace) -> int:

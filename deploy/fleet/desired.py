@@ -50,6 +50,12 @@ def tell(
     return changed
 
 
+def answers_told(session: Session, rollout: str) -> dict[DeviceId, str | None]:
+    """The request that each device was told is answered, of those that were last told something by ``rollout``."""
+    rows = session.execute(select(Desired.device, Desired.answers).where(Desired.rollout == rollout))
+    return {DeviceId(device): answers for device, answers in rows.all()}
+
+
 def revisions(session: Session) -> dict[str, int]:
     """The present rev of every device that has been told something."""
     return dict(session.execute(select(Desired.device, Desired.rev)).all())

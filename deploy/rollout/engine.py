@@ -148,6 +148,8 @@ def _backward(rollout: Rollout, participant: Participant, report: Report) -> Par
 
 def _advanced(rollout: Rollout, now_s: float) -> Rollout:
     """Follow the table for as long as something moves: an empty last wave is done as soon as it begins."""
+    if rollout.state in (RolloutState.CANARY, RolloutState.REST):
+        rollout = _with_wave_open(rollout, _wave(rollout))  # for devices that joined after it began
     while True:
         happened = _happening(rollout, now_s)
         if happened is None:

@@ -8,7 +8,7 @@ Publishing what devices are told is left to the controller.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,21 +21,20 @@ from deploy.fleet.models import Device, RolloutDevice
 from deploy.fleet.models import Rollout as Row
 from deploy.fleet.reports import devices_of, model_state
 from deploy.fleet.requests import answered_by
-from deploy.fleet.states import RolloutState
+from deploy.fleet.states import FINAL_ROLLOUT_STATES, RolloutState
 from deploy.rollout import engine
+from deploy.rollout.channel import document, refusal
 from deploy.rollout.ports import Channels
 from deploy.rollout.rollout import (
     Candidate,
-    ChannelWish,
     Participant,
     Report,
     Rollout,
     wanted_bundles,
     wanted_channel,
 )
-from edge_models.channel import Channel
 from edge_models.errors import EdgeModelsError
-from edge_models.manifest import BundleId, short
+from edge_models.manifest import BundleId
 from edge_models.wire import DeviceId, Status
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,8 @@ class RolloutRunner:
 
     def _begin(self, row: Row) -> None:
         channel = self._channels.channel(row.model, row.channel)
-        reason = row.abort or _refusal(row, channel, self._channels.find(row.bundle).serial)
+        serial = self._channels.find(row.bundle).serial
+        reason = row.abort or refusal(row.model, row.channel, channel, BundleId(row.bundle), serial)
         if reason or channel is None:
             self._close(row, RolloutState.REFUSED, reason)
             return
@@ -109,10 +109,13 @@ class RolloutRunner:
         now_s = self._clock.unix_s()
         with self._database.read() as session:
             stored = _loaded(session, row)
-            self._reports.setdefault(row.id, {}).update(_news(session, row, self._newest(row.id)))
+            known = self._reports.setdefault(row.id, {})
+            known.update(_news(session, row, known))
+            told = desired.answers_told(session, row.id)
         rollout = engine.aborted(stored, row.abort, now_s) if row.abort else stored
         rollout = self._observed(rollout, now_s)
-        if rollout != stored:
+        wanted = wanted_bundles(rollout)
+        if rollout != stored or any(_answer(rollout, device) != told[device] for device in told.keys() & wanted.keys()):
             self._carry_out(row, rollout)
 
     def _observed(self, rollout: Rollout, now_s: float) -> Rollout:
@@ -125,14 +128,13 @@ class RolloutRunner:
             if rollout.state is before.state:
                 return rollout
 
-    def _newest(self, rollout: str) -> float:
-        return max((report.received_s for report in self._reports.get(rollout, {}).values()), default=-1.0)
-
     def _carry_out(self, row: Row, rollout: Rollout) -> None:
         self._set_channel(row, rollout)
         now_s = self._clock.unix_s()
         with self._database.write() as session:
             stored = rollouts.get_rollout(session, row.id)
+            if stored.abort != row.abort and rollout.state in FINAL_ROLLOUT_STATES:
+                return  # the operator was faster than the last report: the next tick takes it back
             if stored.state is not rollout.state:
                 log.info("rollout id=%s state=%s %s", row.id, rollout.state.value, rollout.reason)
             stored.state, stored.base, stored.reason = rollout.state, rollout.base, rollout.reason
@@ -146,7 +148,7 @@ class RolloutRunner:
         wish = wanted_channel(rollout)
         serials = {bundle: self._channels.find(bundle).serial for bundle in (wish.bundle, *wish.also)}
         changed = self._channels.change_channel(
-            row.model, row.channel, lambda present: _document(present, row, rollout, wish, serials)
+            row.model, row.channel, lambda present: document(row.model, row.channel, present, rollout, serials)
         )
         log.debug("channel model=%s channel=%s rev=%d", row.model, row.channel, changed.rev)
 
@@ -161,19 +163,6 @@ class RolloutRunner:
             log.info("rollout id=%s %s", row.id, reason)
             with self._database.write() as session:
                 rollouts.get_rollout(session, row.id).reason = reason
-
-
-def _refusal(row: Row, channel: Channel | None, serial: int) -> str:
-    if channel is None:
-        return (
-            f"channel {row.model}/{row.channel} does not exist: set the fleet's first bundle with "
-            f"`driftline-fleet registry channel set {row.channel} BUNDLE_ID`"
-        )
-    if channel.bundle == row.bundle:
-        return f"{short(row.bundle)} is what channel {row.model}/{row.channel} runs already"
-    if serial < channel.min_serial:
-        return f"{short(row.bundle)} has serial {serial}, the channel allows {channel.min_serial} and above"
-    return ""
 
 
 def _candidate(session: Session, device: Device, bundle: str) -> Candidate:
@@ -207,15 +196,19 @@ def _loaded(session: Session, row: Row) -> Rollout:
     )
 
 
-def _news(session: Session, row: Row, since_s: float) -> dict[DeviceId, Report]:
-    """The reports of the rollout's devices that have changed since ``since_s``."""
-    chosen = (
-        select(Device)
+def _news(session: Session, row: Row, known: Mapping[DeviceId, Report]) -> dict[DeviceId, Report]:
+    """The reports of the rollout's devices that are not the ``known`` ones; reading all of them each time is slow."""
+    times = (
+        select(Device.id, Device.model_state_at)
         .join(RolloutDevice, RolloutDevice.device == Device.id)
-        .where(RolloutDevice.rollout == row.id, Device.model_state_at >= since_s)
+        .where(RolloutDevice.rollout == row.id, Device.model_state_at.is_not(None))
     )
     found = {}
-    for device in session.scalars(chosen):
+    for name, received_s in session.execute(times).all():
+        report = known.get(DeviceId(name))
+        if report is not None and report.received_s == received_s:
+            continue
+        device = session.get_one(Device, name)
         state = model_state(device)
         if state is not None and device.model_state_at is not None:
             found[DeviceId(device.id)] = Report(
@@ -251,21 +244,3 @@ def _answer(rollout: Rollout, device: DeviceId) -> str | None:
     """The request that the bundle answers; the base bundle, which a device is sent back to, answers none."""
     is_base = wanted_bundles(rollout)[device] == rollout.base
     return None if is_base else rollout.devices[device].answers
-
-
-def _document(
-    present: Channel | None, row: Row, rollout: Rollout, wish: ChannelWish, serials: dict[BundleId, int]
-) -> Channel:
-    """The channel as it has to be; the very same document when it already says so."""
-    wanted = Channel(
-        model=row.model,
-        channel=row.channel,
-        rev=0 if present is None else present.rev,
-        bundle=wish.bundle,
-        base=rollout.base,
-        percent=100,
-        seed=row.id[:64],
-        min_serial=1 if present is None else present.min_serial,
-        listed=serials,
-    )
-    return wanted if wanted == present else replace(wanted, rev=wanted.rev + 1)

@@ -267,9 +267,7 @@ def test_a_rollout_that_was_refused_because_the_bundle_runs_already_takes_no_ans
     assert request(database, "r-1").state is RequestState.ANSWERED
 
 
-def test_a_rollout_on_another_channel_takes_no_answer_back(
-    database: FleetDatabase, clock: FakeClock, ask: Ask
-) -> None:
+def test_a_rollout_on_another_channel_takes_no_answer_back(database: FleetDatabase, clock: FakeClock, ask: Ask) -> None:
     ask("pi-1", "r-1")
     first = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
     finish(database, first, RolloutState.INCOMPLETE, clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.config import FleetConfig, RetrainConfig, RolloutConfig
+from deploy.config import FleetConfig, RetrainConfig
 from deploy.errors import ConfigError
 from deploy.fleet import jobs, requests, rollouts, samples
 from deploy.fleet.database import FleetDatabase

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from deploy.config import RolloutConfig
+from deploy.config import FleetConfig, RolloutConfig
 from deploy.errors import DeployError
-from deploy.fleet import desired, rollouts
+from deploy.fleet import desired, requests, rollouts
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest
-from deploy.fleet.models import Rollout
-from deploy.fleet.states import RolloutState
+from deploy.fleet.models import Job, Rollout
+from deploy.fleet.states import JobState, RolloutState
 from deploy.rollout.runner import RolloutRunner
+from edge_models.channel import Channel
 from edge_models.manifest import BundleId
 from edge_models.wire import DeviceId, ModelState, Topics, UpdatePhase
 from tests.unit.deploy import messages
@@ -300,6 +301,119 @@ def test_an_operator_can_abort(site: Site) -> None:
 
     found = site.rollout(identity)
     assert (found.state, found.reason) == (RolloutState.ROLLED_BACK, "enough")
+
+
+def test_an_abort_that_comes_with_the_last_report_still_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.has("pi-1")
+    identity = site.starts()
+    change = site.registry.change_channel
+
+    def aborted_meanwhile(*args: object) -> object:
+        with site.database.write() as session:
+            session.get_one(Rollout, identity).abort = "enough"
+        return change(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.registry, "change_channel", aborted_meanwhile)
+        site.says("pi-1", done(identity))
+    site.runner.tick()
+
+    assert site.rollout(identity).state is RolloutState.ROLLING_BACK
+    assert site.told() == {"pi-1": (OLD, identity)}
+
+
+def joined(site: Site, rollout: str, device: str) -> None:
+    """A device asks while the rollout of a job is under way."""
+    with site.database.write() as session:
+        now_s = site.clock.unix_s()
+        if session.get(Job, "job-1") is None:
+            session.add(
+                Job(
+                    id="job-1",
+                    model=MODEL,
+                    state=JobState.ROLLING_OUT,
+                    settled_at=now_s,
+                    bundle=NEW,
+                    rollout=rollout,
+                    figures={},
+                    created_at=now_s,
+                    updated_at=now_s,
+                )
+            )
+    site.ingest.apply([messages.meta(device), messages.request(device, f"r-{device}")])
+    with site.database.write() as session:
+        requests.gather(session, MODEL, FleetConfig(model=MODEL), now_s, is_listed=lambda _: True)
+    site.runner.tick()
+
+
+def test_a_device_that_asks_while_it_is_updated_is_told_that_this_is_the_answer(site: Site) -> None:
+    site.has("pi-1")
+    identity = site.starts()
+
+    joined(site, identity, "pi-1")
+
+    with site.database.read() as session:
+        found = desired.message(session, "pi-1")
+    assert (found.bundle, found.answers, found.rev) == (NEW, "r-pi-1", 2)
+
+
+def test_a_new_device_that_asks_during_a_rollout_takes_part_in_it(site: Site) -> None:
+    site.has("pi-1", "pi-2")
+    identity = site.starts()
+
+    joined(site, identity, "pi-9")
+    assert "pi-9" not in site.told()
+    site.says("pi-1", done(identity))
+    joined(site, identity, "pi-8")
+    assert site.told() == dict.fromkeys(["pi-1", "pi-2", "pi-8", "pi-9"], (NEW, identity))
+    with site.database.read() as session:
+        assert desired.message(session, "pi-8").answers == "r-pi-8"
+    for device in ("pi-2", "pi-8"):
+        site.says(device, done(identity))
+    assert site.rollout(identity).state is RolloutState.REST
+    site.says("pi-9", done(identity))
+
+    assert site.rollout(identity).state is RolloutState.COMMITTED
+
+
+def test_a_clock_that_is_set_back_hides_no_report(site: Site) -> None:
+    site.has("pi-1", "pi-2")
+    identity = site.starts()
+    site.says("pi-1", done(identity))
+
+    site.clock.now_s -= 3600
+    site.says("pi-2", done(identity))
+
+    assert site.rollout(identity).state is RolloutState.COMMITTED
+
+
+def test_a_share_of_the_devices_is_not_made_all_of_them_by_a_rollout(site: Site) -> None:
+    third = BundleId("d" * 64)
+    site.registry.add(third, 3)
+    site.has("pi-1")
+    trial = Channel(model=MODEL, channel="stable", rev=7, bundle=NEW, base=OLD, percent=10, listed={OLD: 1, NEW: 2})
+    site.registry.present[MODEL, "stable"] = trial
+
+    identity = site.starts(third)
+
+    assert site.rollout(identity).state is RolloutState.REFUSED
+    assert "runs bbbbbbbbbbbb on 10 % of the devices" in site.rollout(identity).reason
+    assert site.registry.channel(MODEL, "stable") == trial
+
+
+def test_a_base_that_must_no_longer_start_holds_the_rollout_up_and_nothing_else(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.has("pi-1", "pi-2")
+    identity = site.starts()
+    site.registry.present[MODEL, "stable"] = Channel(
+        model=MODEL, channel="stable", rev=9, bundle=NEW, min_serial=2, listed={NEW: 2}
+    )
+
+    site.says("pi-1", done(identity))
+
+    assert site.rollout(identity).state is RolloutState.CANARY
+    assert "--min-serial" in caplog.text
 
 
 def test_revisions_of_what_a_device_is_told_rise(site: Site) -> None:
