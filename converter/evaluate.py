@@ -15,6 +15,7 @@ from edge_models.engines import open_engine
 from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
 from edge_models.manifest import Artifact, InputSpec
+from edge_models.preprocess import as_delivered
 from edge_models.signals import probabilities
 
 
@@ -58,11 +59,12 @@ def examples_of(
         DatasetError: The frames are not what the source delivers, or too few for a window.
     """
     window = window_step(spec)
-    if window is not None:
-        x, y, _ = cut(window, x, y, group)
-        if not len(x):
-            raise DatasetError(f"found too few rows for a window of {window.length}; bring longer recordings")
     try:
+        x = as_delivered(x, spec)
+        if window is not None:
+            x, y, _ = cut(window, x, y, group)
+            if not len(x):
+                raise DatasetError(f"found too few rows for a window of {window.length}; bring longer recordings")
         return ExampleInputs(spec).batch(x), y
     except InputError as exc:
         raise DatasetError(str(exc)) from exc

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from edge_models.manifest import InputSpec, Step
 
+_REAL = ("float32", "float16")  # a source of real numbers takes every kind of number
 _LARGEST = 1e12  # third moments, the highest power that a signal takes, still fit a float32
 _ArrayStep = ResizeStep | ScaleStep | NormaliseStep
 
@@ -109,11 +110,37 @@ class Preprocessor:
         source = self._spec.source
         if frames.shape[1:] != source.shape:
             raise InputError(f"frame has shape {frames.shape[1:]}, expected {source.shape}")
-        real = source.dtype in ("float32", "float16") and frames.dtype.kind in "biuf"
+        real = source.dtype in _REAL and frames.dtype.kind in "biuf"
         if not real and frames.dtype != source.dtype:
             raise InputError(f"frame has dtype {frames.dtype}, expected {source.dtype}")
         x = frames if source.quant is None else dequantize(frames, source)
         return x[..., None] if self._spec.kind == "image" and x.ndim == 3 else x
+
+
+def as_delivered(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
+    """Recorded frames (n, ...) as the source delivers them, where that changes no value.
+
+    Other libraries keep pixels as floats, and grey pictures with or without an axis for their one channel. A live
+    source gets no such help: what it delivers is what the model was built for.
+
+    Raises:
+        InputError: The frames are of another shape, or hold values that the source cannot deliver.
+    """
+    source, shape = spec.source, frames.shape[1:]
+    grey = spec.kind == "image" and source.shape in ((*shape, 1), shape[:-1] if shape[-1:] == (1,) else None)
+    if shape != source.shape and not grey:
+        raise InputError(f"found frames of shape {shape}, expected {source.shape} as the source delivers them")
+    frames = frames.reshape(len(frames), *source.shape)
+    if source.dtype in _REAL or frames.dtype == source.dtype:
+        return frames
+    with np.errstate(invalid="ignore"):
+        cast = frames.astype(source.dtype)
+    if not np.array_equal(cast, frames):
+        raise InputError(
+            f"found {frames.dtype} frames with values that {source.dtype} does not have, expected {source.dtype} as "
+            "the source delivers it, before scaling"
+        )
+    return cast
 
 
 def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:

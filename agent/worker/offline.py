@@ -136,8 +136,9 @@ def replay(
     if rate_hz is not None and not 0 < rate_hz < float("inf"):
         raise ConfigError(f"--rate-hz: found {rate_hz}, expected a number of frames in a second above 0")
     drift = drift or DriftConfig()
-    recording = load_recording(frames)
-    name = choose_artifact(open_manifest(bundle).manifest, available_runtimes(), preferred=artifact)
+    manifest = open_manifest(bundle).manifest
+    recording = load_recording(frames, manifest.input)
+    name = choose_artifact(manifest, available_runtimes(), preferred=artifact)
     model = open_model(bundle, name)
     try:
         report = ReplayReport(artifact=name, runtime=model.engine.runtime)
@@ -168,8 +169,8 @@ class _Run:
 
     def run(self) -> None:
         """Run every frame and fill the report."""
-        for index, x in enumerate(self._recording.x):
-            frame = Frame(x=x, position=index, label=self._recording.label(index))
+        for index in range(len(self._recording)):
+            frame = Frame(x=self._recording.frame(index), position=index, label=self._recording.label(index))
             now_s = float(self._times_s[index])
             outcome = self._stream.step(frame, now_s)
             self._report.predictions.append(None if outcome is None else outcome.result.predicted)

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.worker.errors import SourceError
-from edge_models.errors import ArchiveError
+from edge_models.errors import ArchiveError, InputError
+from edge_models.manifest import InputSpec
 from edge_models.npz import read_npz
+from edge_models.preprocess import as_delivered
 
 MAX_RECORDING_BYTES = 1 << 30  # of arrays; a Pi that has less than this free should be given a smaller file
 
@@ -28,6 +30,7 @@ class Recording:
     """Frames with what was recorded beside them; lengths agree."""
 
     x: NDArray[Any]
+    spec: InputSpec
     y: NDArray[np.int64] | None = None
     t: NDArray[np.float64] | None = None
     rate_hz: float | None = None
@@ -35,16 +38,23 @@ class Recording:
     def __len__(self) -> int:
         return len(self.x)
 
+    def frame(self, index: int) -> NDArray[Any]:
+        """A frame as the source would deliver it; as it was recorded, for the model to refuse, if it cannot be that."""
+        try:
+            return np.asarray(as_delivered(self.x[index : index + 1], self.spec)[0])
+        except InputError:
+            return np.asarray(self.x[index])
+
     def label(self, index: int) -> int | None:
         """True class of a frame, if it is known."""
         return None if self.y is None or self.y[index] < 0 else int(self.y[index])
 
 
-def load_recording(path: Path) -> Recording:
-    """Read a recording.
+def load_recording(path: Path, spec: InputSpec) -> Recording:
+    """Read a recording of what a source of ``spec`` delivers.
 
     Raises:
-        SourceError: The file is missing, no .npz, or its arrays do not fit together.
+        SourceError: The file is missing, no .npz, its arrays do not fit together, or the model cannot take its frames.
     """
     try:
         arrays = read_npz(path, max_bytes=MAX_RECORDING_BYTES)
@@ -55,12 +65,27 @@ def load_recording(path: Path) -> Recording:
         raise SourceError(f"{path}: found arrays {', '.join(sorted(arrays)) or 'none'}, expected x (and y, t, rate_hz)")
     if x.ndim < 1 or len(x) == 0:
         raise SourceError(f"{path}: found x of shape {x.shape}, expected at least one frame: (n, ...)")
+    _check_some_fit(x, spec, path)
     return Recording(
         x=x,
+        spec=spec,
         y=_labels(arrays.get("y"), len(x), path),
         t=_times(arrays.get("t"), len(x), path),
         rate_hz=_rate(arrays.get("rate_hz"), path),
     )
+
+
+def _check_some_fit(x: NDArray[Any], spec: InputSpec, path: Path) -> None:
+    """Refuse a recording of which no model input can be made; single frames that do not fit are counted later."""
+    problem: InputError | None = None
+    for index in range(len(x)):
+        try:
+            as_delivered(x[index : index + 1], spec)
+        except InputError as exc:
+            problem = problem or exc
+        else:
+            return
+    raise SourceError(f"{path}: {problem}")
 
 
 def _labels(y: NDArray[Any] | None, n: int, path: Path) -> NDArray[np.int64] | None:

@@ -31,7 +31,7 @@ class RecordedFrames:
 
     def frame(self, index: int, position: int) -> Frame:
         """The frame at ``index`` under the position that the stream gives it."""
-        return Frame(x=self._recording.x[index], position=position, label=self._recording.label(index))
+        return Frame(x=self._recording.frame(index), position=position, label=self._recording.label(index))
 
 
 class Replay:
@@ -71,6 +71,6 @@ def open_frames(path: Path, spec: InputSpec, labels: tuple[str, ...]) -> Frames:
     """Recorded frames from an .npz or an image folder.
 
     Raises:
-        SourceError: Nothing readable is there.
+        SourceError: Nothing readable is there, or nothing that the model can take.
     """
-    return ImageFolder(path, spec, labels) if path.is_dir() else RecordedFrames(load_recording(path))
+    return ImageFolder(path, spec, labels) if path.is_dir() else RecordedFrames(load_recording(path, spec))

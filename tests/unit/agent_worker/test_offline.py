@@ -6,9 +6,11 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.errors import AgentError, ConfigError
 from agent.worker import replay_command
@@ -90,16 +92,33 @@ def test_frames_with_nan_are_null_and_counted(bundle: Bundle, tmp_path: Path) ->
 
     report = run(bundle, path)
 
-    assert [i for i, predicted in enumerate(report.predictions) if predicted is None] == list(range(10))
-    assert sum(report.refused.values()) == 10
+    assert [i for i, predicted in enumerate(report.predictions) if predicted is None] == [3]
+    assert sum(report.refused.values()) == 1
 
 
-def test_frames_of_another_shape_are_null_and_counted(bundle: Bundle, tmp_path: Path) -> None:
-    report = run(bundle, write_recording(tmp_path / "frames.npz", np.zeros((5, 28, 28), np.uint8)))
+def test_pixels_that_were_kept_as_floats_are_the_same_pixels(bundle: Bundle, tmp_path: Path) -> None:
+    frames = digit_frames(10)[0]
+    kept = run(bundle, write_recording(tmp_path / "kept.npz", frames))
 
-    assert report.predictions == [None] * 5
-    assert report.refused == {"frame has shape (28, 28), expected (8, 8)": 5}
-    assert report.to_json()["stage_us"] == {"preprocess": 0.0, "infer": 0.0, "drift": 0.0}
+    floats = run(bundle, write_recording(tmp_path / "floats.npz", frames[..., np.newaxis].astype(np.float64)))
+
+    assert floats.predictions == kept.predictions
+    assert None not in floats.predictions
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        (np.zeros((5, 28, 28), np.uint8), r"found frames of shape \(28, 28\), expected \(8, 8\)"),
+        (np.full((5, 8, 8), 0.5), "found float64 frames with values that uint8 does not have"),
+        (np.full((5, 8, 8), np.nan, np.float32), "found float32 frames"),
+    ],
+)
+def test_a_recording_of_which_the_model_can_take_nothing_is_refused(
+    bundle: Bundle, tmp_path: Path, frames: NDArray[Any], expected: str
+) -> None:
+    with pytest.raises(SourceError, match=rf"frames\.npz: {expected}"):
+        run(bundle, write_recording(tmp_path / "frames.npz", frames))
 
 
 def test_labels_that_are_not_known_do_not_count(bundle: Bundle, tmp_path: Path) -> None:

@@ -99,12 +99,12 @@ def test_a_recording_whose_arrays_do_not_fit_is_refused(
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
     with pytest.raises(SourceError, match=message):
-        load_recording(path)
+        load_recording(path, ROWS)
 
 
 def test_a_missing_recording_is_refused_with_what_to_record(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.npz: cannot be read .*expected an \.npz with frames x"):
-        load_recording(tmp_path / "none.npz")
+        load_recording(tmp_path / "none.npz", ROWS)
 
 
 def test_a_recording_of_pickled_objects_is_refused(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_recording_of_pickled_objects_is_refused(tmp_path: Path) -> None:
     np.savez(path, x=np.array([{"a": 1}], dtype=object))
 
     with pytest.raises(SourceError, match="expected plain"):
-        load_recording(path)
+        load_recording(path, ROWS)
 
 
 def test_a_recording_that_claims_more_than_fits_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_recording_that_claims_more_than_fits_is_refused_before_it_is_read(tmp
         archive.writestr("x.npy", header.getvalue())
 
     with pytest.raises(SourceError, match=r"has 128 bytes, its header says 8796093022336"):
-        load_recording(path)
+        load_recording(path, ROWS)
 
 
 class OpenCsv(Protocol):

@@ -110,7 +110,10 @@ def test_evaluate_takes_one_artifact(bundle: Bundle, data: Path, capsys: pytest.
     [
         ({"x": X.reshape(60, 64), "y": Y}, "found frames of shape (64,), expected (8, 8)"),
         ({"x": X[:, :7], "y": Y}, "found frames of shape (7, 8), expected (8, 8)"),
-        ({"x": X.astype(np.float32), "y": Y}, "frame has dtype float32, expected uint8"),
+        (
+            {"x": X / np.float32(16), "y": Y},
+            "found float32 frames with values that uint8 does not have, expected uint8",
+        ),
         ({"x": X, "y": Y + 1}, "found labels 1 to 10, expected 0 to 9"),
         ({"x": X, "y": Y - 1}, "found labels -1 to 8, expected 0 to 9"),
         ({"x": X[:0], "y": Y[:0]}, "found no examples"),
