@@ -80,6 +80,7 @@ class KerasProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=_ROOT,
+                env={**os.environ, "TMPDIR": self._folder.name},  # what it leaves there when it is killed goes, too
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock can be held across it
             )
         return self

@@ -1,0 +1,1 @@
+"""driftline-convert as its users run it: real training, real conversion."""
