@@ -17,6 +17,7 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from agent.clock import SystemClock
 from agent.config import load_config
@@ -27,6 +28,14 @@ PROGRAM = "driftline-agent"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and end."""
+        self.exit(EXIT_BAD_INPUT, f"{PROGRAM}: error: {message}; see `{self.prog} --help`\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,14 +91,22 @@ def _check(path: Path, *, as_json: bool) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-v", "--verbose", action="store_true", help="log details, too")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run until SIGTERM or Ctrl-C")
+    run = commands.add_parser(
+        "run",
+        help="run until SIGTERM or Ctrl-C",
+        description="Run the model, watch for drift and keep the model up to date until SIGTERM or Ctrl-C.",
+        epilog="Exit codes: 0 told to stop, 1 repeated unforeseen failures, 2 bad input. The log goes to stderr.",
+    )
     run.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
-    check = commands.add_parser("check", help="say whether a configuration is right")
+    check = commands.add_parser(
+        "check",
+        help="say whether a configuration is right",
+        description="Say whether a configuration is right: keys and values, certificates, bundle, source, detectors.",
+        epilog="Exit codes: 0 right, 2 wrong (one line on stderr for each mistake), 130 Ctrl-C.",
+    )
     check.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
     check.add_argument("--json", action="store_true", help="print one JSON document: ok, file, errors")
     _add_replay(commands.add_parser("replay", help="run recorded frames through the whole pipeline"))

@@ -18,6 +18,7 @@ t (n,) seconds, rate_hz. Exit codes: 0 done, 2 the bundle or the frames cannot b
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments to ``parser``."""
+    parser.description = "Run recorded frames through the whole pipeline, as fast as possible, without a broker."
     parser.epilog = EPILOG
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory of the bundle")
     parser.add_argument("frames", type=Path, metavar="FRAMES.npz", help="recorded frames")

@@ -124,3 +124,22 @@ def test_first_bundle_that_is_none_ends_the_start_with_one_line(
 
     assert main(["run", "-c", str(path)]) == 2
     assert "manifest.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "the following arguments are required: COMMAND; see `driftline-agent --help`"),
+        (["walk"], "invalid choice: 'walk'"),
+        (["check"], "the following arguments are required: -c/--config; see `driftline-agent check --help`"),
+        (["replay", "bundle", "frames.npz", "--rate-hz", "fast"], "argument --rate-hz: invalid float value: 'fast'"),
+    ],
+)
+def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("driftline-agent: error: ")
+    assert expected in line
