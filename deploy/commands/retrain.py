@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -49,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     work_dir = Path(config.work_dir)
     registry = Registry(Path(config.registry))
     try:
-        with held(work_dir), opened(config, must_exist=False) as database:
-            name = f"{platform.node()}:{work_dir}"
+        with held(work_dir) as name, opened(config, must_exist=False) as database:
             worker = RetrainWorker(
                 config, database, registry, lambda path: _converter(config, clock, path), clock, name
             )
@@ -68,10 +66,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _work(worker: RetrainWorker, clock: Clock) -> NoReturn:
+    from deploy.registry.errors import RegistryBusyError
+
     while True:
         try:
             is_idle = not worker.step()
-        except DatabaseError as exc:
+        except (DatabaseError, RegistryBusyError) as exc:
             log.error("%s; trying again", exc)  # noqa: TRY400 - our own errors say it all
             is_idle = True
         if is_idle:

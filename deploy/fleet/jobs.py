@@ -73,6 +73,12 @@ def note_step(session: Session, identity: str, step: str, now_s: float) -> None:
         job.step, job.updated_at = step, now_s
 
 
+def note_waiting(session: Session, identity: str, step: str, now_s: float) -> None:
+    """Say what a job waits for; a worker that ends while it waits has not failed at it."""
+    note_step(session, identity, step, now_s)
+    get_job(session, identity).attempts = 0
+
+
 def end(session: Session, identity: str, state: JobState, reason: str, now_s: float) -> None:
     """End a job without a bundle: its requests are refused."""
     job = get_job(session, identity)

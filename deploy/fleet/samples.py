@@ -86,11 +86,15 @@ def labelled_counts(session: Session, devices: Iterable[str]) -> dict[str, int]:
 
 
 def labelled_of(session: Session, model: str) -> list[Sample]:
-    """Every labelled sample of a model's devices with its bytes, by id."""
+    """Every labelled sample for a model with its bytes, by id.
+
+    The bundle that predicted a sample says which model that is; only of a bundle that we do not know, the device does.
+    """
     chosen = (
         select(Sample)
         .join(Device, Device.id == Sample.device)
-        .where(Device.model == model, Sample.label.is_not(None))
+        .outerjoin(Bundle, Bundle.id == Sample.bundle)
+        .where(func.coalesce(Bundle.model, Device.model) == model, Sample.label.is_not(None))
         .order_by(Sample.id)
         .options(undefer(Sample.x))
     )

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy.fleet.models import Request
+from deploy.registry.files import write_durable
 from deploy.retrain.dataset import Split, held_npz, training_npz
 from deploy.retrain.judge import Figures
-from deploy.retrain.plan import JobFolder, Plan, evidence_json, next_version, replace_file
+from deploy.retrain.plan import JobFolder, Plan, evidence_json, next_version
 from deploy.retrain.ports import BuildOrder, Bundles, Converter, OnStep
 from deploy.retrain.report import judged_artifact, old_test
 from edge_models.bundle import open_bundle, open_manifest
@@ -62,17 +63,11 @@ class Builder:
         )
         # The sketches were taken against the profile of the bundle that the device holds.
         comparable = [request for request in asking if request.bundle_held == parent]
-        replace_file(folder.evidence, evidence_json(comparable))
-        replace_file(folder.samples, training_npz(found.train))
-        replace_file(folder.held, held_npz(found.held))
+        write_durable(folder.evidence, evidence_json(comparable))
+        write_durable(folder.samples, training_npz(found.train))
+        write_durable(folder.held, held_npz(found.held))
         folder.write_plan(plan)
         return plan
-
-    def plan_again(self, plan: Plan) -> None:
-        """Take the next free serial: somebody else has published meanwhile."""
-        manifest = self._bundles.manifest(BundleId(plan.parent))
-        serial = max(self._bundles.next_serial(manifest.model), plan.serial + 1)
-        self.folder(plan.job).write_plan(replace(plan, serial=serial, round=plan.round + 1))
 
     def build_candidate(self, plan: Plan, on_step: OnStep) -> None:
         """Have the candidate built, unless it is there.

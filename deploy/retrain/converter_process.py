@@ -151,8 +151,7 @@ def build_arguments(order: BuildOrder) -> list[str]:
     """The command line of one build."""
     arguments = ["build", order.recipe, "-o", str(order.output), "--progress", "json"]
     arguments += ["--parent", str(order.parent), "--serial", str(order.serial), "--version", order.version]
-    for request in order.answers:
-        arguments += ["--answers", request]
+    arguments += [f"--answers={request}" for request in order.answers]  # a device chooses its id, maybe --blind
     optional = (
         ("--evidence", order.evidence),
         ("--samples", order.samples),

@@ -7,6 +7,8 @@ device that delivers more than others does not count for more than ``device_cap`
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ import numpy as np
 from deploy.fleet.arrays import stacked
 from deploy.fleet.models import Sample
 from edge_models.npz import write_npz
+
+log = logging.getLogger(__name__)
 
 _BUCKETS = 10_000
 
@@ -26,11 +30,6 @@ class Split:
     train: tuple[Sample, ...]
     held: tuple[Sample, ...]
 
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The devices that the bundle learns from."""
-        return tuple(sorted({sample.device for sample in self.train}))
-
 
 def is_held(sample: str, fraction: float) -> bool:
     """Whether a sample only judges; a pure function of its id.
@@ -40,6 +39,16 @@ def is_held(sample: str, fraction: float) -> bool:
     """
     bucket = int.from_bytes(hashlib.sha256(sample.encode()).digest()[:8], "big") % _BUCKETS
     return bucket < fraction * _BUCKETS
+
+
+def of_one_kind(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples of the most frequent dtype and shape: one odd camera must not stop the retraining of all."""
+    kinds = Counter((sample.dtype, tuple(sample.shape)) for sample in samples)
+    usual = max(kinds, key=lambda kind: (kinds[kind], kind), default=None)
+    found = [sample for sample in samples if (sample.dtype, tuple(sample.shape)) == usual]
+    if len(found) < len(samples):
+        log.warning("samples left out, of another dtype or shape than most count=%d", len(samples) - len(found))
+    return found
 
 
 def split(samples: Sequence[Sample], *, fraction: float, device_cap: int) -> Split:

@@ -8,13 +8,13 @@ JOB/S.npz, H.npz    samples: train, held      JOB/*.log         what the convert
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.fleet.models import Request
+from deploy.registry.files import write_durable
 from edge_models.errors import FieldError
 from edge_models.fields import canonical_json, decode_json, described
 from edge_models.manifest import SHA256
@@ -34,7 +34,7 @@ class Plan:
     requests: tuple[str, ...] = described("Requests that it answers.")
     train: int = described("Samples to learn from.", ge=0)
     held: int = described("Samples held back.", ge=0)
-    round: int = described("0, or more when requests that came later made it begin again.", ge=0, default=0)
+    round: int = described("0, or more when late requests or a taken serial made it begin again.", ge=0, default=0)
 
 
 class JobFolder:
@@ -59,18 +59,7 @@ class JobFolder:
 
     def write_plan(self, plan: Plan) -> None:
         """Store the plan; the files that it speaks of have to be there already."""
-        replace_file(self.plan, canonical_json(plan))
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is either whole or as before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.new")
-    with staging.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    staging.replace(path)
+        write_durable(self.plan, canonical_json(plan))
 
 
 def evidence_json(requests: Sequence[Request]) -> bytes:

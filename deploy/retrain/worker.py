@@ -23,9 +23,9 @@ from deploy.fleet.models import Job, Request
 from deploy.fleet.states import JobState, RequestState
 from deploy.registry.errors import RegistryBusyError, SerialError
 from deploy.retrain.build import Builder, MakeConverter
-from deploy.retrain.dataset import Split, split
+from deploy.retrain.dataset import Split, of_one_kind, split
 from deploy.retrain.judge import Figures, objections
-from deploy.retrain.plan import JobFolder, Plan
+from deploy.retrain.plan import Plan
 from deploy.retrain.ports import Bundles
 from edge_models.errors import EdgeModelsError
 from edge_models.manifest import BundleId, short
@@ -76,6 +76,7 @@ class RetrainWorker:
 
         Raises:
             DatabaseError: The database has gone; call again.
+            RegistryBusyError: Somebody else has been publishing for too long; call again.
         """
         if self._current is None:
             with self._database.write() as session:
@@ -124,7 +125,7 @@ class RetrainWorker:
         if found:
             self._end(identity, JobState.REFUSED, "; ".join(found))
         else:
-            self._publish(plan, folder)
+            self._publish(plan, job, asking)
         return True
 
     def _read(self, identity: str) -> tuple[Job, list[Request]]:
@@ -146,14 +147,15 @@ class RetrainWorker:
             log.warning("job goes on with the labels that there are id=%s labels=%s", job.id, counts)
             return True
         missing = ", ".join(f"{device} {count} of {wanted}" for device, count in counts.items() if count < wanted)
-        self._note(job.id, f"waiting for labels: {missing}")
+        with self._database.write() as session:
+            jobs.note_waiting(session, job.id, f"waiting for labels: {missing}", self._clock.unix_s())
         return False
 
     def _plan(self, job: Job, asking: Sequence[Request], turn: int) -> Plan | None:
         """Decide what to build from what; None if the job had to be refused."""
         retrain = self._config.retrain
         with self._database.read() as session:
-            labelled = samples.labelled_of(session, self._model)
+            labelled = of_one_kind(samples.labelled_of(session, self._model))
         found: Split = split(labelled, fraction=retrain.held_fraction, device_cap=retrain.device_cap)
         if not found.train or len(found.held) < retrain.min_held:
             self._end(
@@ -169,15 +171,15 @@ class RetrainWorker:
         self._note(job.id, f"planning: {len(found.train)} samples to learn from, {len(found.held)} held back")
         return self._builder.plan(job.id, channel.bundle, asking, found, turn)
 
-    def _publish(self, plan: Plan, folder: JobFolder) -> None:
+    def _publish(self, plan: Plan, job: Job, asking: Sequence[Request]) -> None:
         self._note(plan.job, "publishing")
         try:
-            bundle = self._bundles.publish(folder.candidate)
+            bundle = self._bundles.publish(self._builder.folder(plan.job).candidate)
         except SerialError as exc:
             if plan.round + 1 >= MAX_ROUNDS:
                 raise
-            log.warning("job begins again id=%s: %s", plan.job, exc)
-            self._builder.plan_again(plan)
+            log.warning("job begins again id=%s: %s", plan.job, exc)  # what the fleet runs may be another bundle by now
+            self._plan(job, asking, plan.round + 1)
             return
         self._builder.keep_model(plan, bundle)
         self._order_rollout(plan, bundle)
@@ -216,6 +218,8 @@ class RetrainWorker:
         try:
             accuracy = self._builder.blind_accuracy(plan, lambda step: self._note(identity, f"blind build: {step}"))
             error = None
+        except (DatabaseError, RegistryBusyError):
+            raise
         except (DeployError, EdgeModelsError) as exc:
             accuracy, error = None, str(exc)
             log.warning("blind build failed id=%s: %s", identity, exc)

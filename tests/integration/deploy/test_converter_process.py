@@ -66,7 +66,7 @@ def test_the_order_becomes_the_command_line(tmp_path: Path) -> None:
 
     assert json.loads(said.read_text(encoding="utf-8")) == build_arguments(ORDER)
     assert build_arguments(ORDER)[:4] == ["build", "digits", "-o", "/out"]
-    assert build_arguments(ORDER).count("--answers") == 2
+    assert {"--answers=r-1", "--answers=r-2"} <= set(build_arguments(ORDER))
     assert "--init" not in build_arguments(ORDER)
 
 

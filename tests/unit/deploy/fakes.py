@@ -104,18 +104,21 @@ class FakeConverter:
         held: Accuracy on held-back samples by the bundle's version; other versions have 0.5.
         old: Accuracy on the old test set of what is built.
         orders: What has been ordered.
-        on_build: Called in the middle of a build.
+        on_start: Called at the start of a build.
+        on_build: Called at its end.
     """
 
     held: Mapping[str, float] = field(default_factory=dict)
     old: float = 0.95
     fails: str = ""
     orders: list[BuildOrder] = field(default_factory=list)
+    on_start: Callable[[], None] = lambda: None
     on_build: Callable[[], None] = lambda: None
 
     def build(self, order: BuildOrder, on_step: OnStep) -> None:
         self.orders.append(order)
         on_step("training")
+        self.on_start()
         if self.fails:
             raise ConverterError(self.fails)
         write_fake_bundle(

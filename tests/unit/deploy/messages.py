@@ -82,7 +82,7 @@ def request_closed(device: str) -> Delivery:
     return delivery(device, "model/request", b"")
 
 
-def sample(device: str, number: int, *, value: int = 7) -> Delivery:
+def sample(device: str, number: int, *, value: int = 7, side: int = 8) -> Delivery:
     message = SampleMessage(
         ts=TS,
         up=6.0,
@@ -93,7 +93,7 @@ def sample(device: str, number: int, *, value: int = 7) -> Delivery:
         predicted=1,
         confidence=0.5,
         dtype="uint8",
-        shape=(8, 8),
-        x=base64.b64encode(np.full((8, 8), value, dtype=np.uint8).tobytes()).decode(),
+        shape=(side, side),
+        x=base64.b64encode(np.full((side, side), value, dtype=np.uint8).tobytes()).decode(),
     )
     return delivery(device, "sample", message)

@@ -13,10 +13,12 @@ from deploy.errors import ConfigError
 from deploy.fleet import jobs, requests, rollouts, samples
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest
-from deploy.fleet.models import Job, Request
+from deploy.fleet.models import Bundle, Job, Request
 from deploy.fleet.states import JobState, RequestState
+from deploy.retrain.converter_process import build_arguments
 from deploy.retrain.judge import Figures, objections
 from deploy.retrain.plan import JobFolder, evidence_json, next_version
+from deploy.retrain.ports import BuildOrder
 from deploy.retrain.worker import MAX_ATTEMPTS, RetrainWorker
 from edge_models.manifest import BundleId
 from edge_models.npz import read_npz
@@ -298,13 +300,35 @@ def test_a_worker_killed_after_publishing_orders_one_rollout(shop: Shop, monkeyp
 
 
 def test_a_job_that_kills_its_worker_again_and_again_is_given_up(shop: Shop) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
     shop.asks("pi-1", "r-1")
-    for _ in range(MAX_ATTEMPTS + 1):
+    shop.delivers("pi-1", 20)
+    shop.converter.on_start = kill
+    for _ in range(MAX_ATTEMPTS):
         shop.worker = shop.new_worker()
-        shop.worker.step()
+        with pytest.raises(Killed):
+            shop.worker.step()
+    shop.new_worker().step()
 
     assert shop.job().state is JobState.FAILED
     assert "given up" in shop.job().reason
+
+
+def test_a_worker_that_is_restarted_while_it_waits_for_labels_gives_nothing_up(shop: Shop) -> None:
+    shop.asks("pi-1", "r-1")
+    for _ in range(MAX_ATTEMPTS + 1):
+        shop.worker = shop.new_worker()
+        shop.works()
+    shop.delivers("pi-1", 20)
+
+    shop.works()
+
+    assert shop.job().state is JobState.ROLLING_OUT
 
 
 def test_a_serial_that_is_taken_meanwhile_makes_it_begin_again(shop: Shop) -> None:
@@ -320,6 +344,71 @@ def test_a_serial_that_is_taken_meanwhile_makes_it_begin_again(shop: Shop) -> No
 
     assert shop.job().state is JobState.ROLLING_OUT
     assert shop.registry.serials[BundleId(str(shop.job().bundle))] == 3
+
+
+def test_what_the_fleet_runs_meanwhile_is_what_has_to_be_improved_on(shop: Shop) -> None:
+    def somebody_publishes() -> None:
+        shop.converter.on_build = lambda: None
+        other = write_fake_bundle(shop.work_dir / "other", serial=2, version="5", accuracy=0.95)
+        shop.registry.set_first(shop.registry.publish(other.directory))
+
+    shop.converter.held = {"1": 0.4, "2": 0.9, "5": 0.95, "6": 0.9}
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+    shop.converter.on_build = somebody_publishes
+    shop.works()
+
+    assert shop.job().state is JobState.REFUSED
+    assert "not better than the parent's 95.0 %" in shop.job().reason
+
+
+def test_samples_of_another_model_train_nothing(shop: Shop) -> None:
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+    with shop.database.write() as session:
+        session.add(
+            Bundle(
+                id=messages.OLD,
+                model="voices",
+                version="1",
+                serial=1,
+                labels=["yes", "no"],
+                figures={},
+                noted_at=0.0,
+            )
+        )
+        assert samples.labelled_of(session, MODEL) == []
+        assert len(samples.labelled_of(session, "voices")) == 20
+
+
+def test_a_sample_that_does_not_fit_the_model_stops_no_retraining(shop: Shop) -> None:
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+    shop.ingest.apply([messages.sample("pi-1", 99, side=7)])
+    with shop.database.write() as session:
+        samples.label(session, {"pi-1:1-99": "1"}, labelled_by="ann", now_s=0.0)
+
+    shop.works()
+
+    assert shop.job().state is JobState.ROLLING_OUT
+
+
+def test_a_request_that_looks_like_an_option_is_none(tmp_path: Path) -> None:
+    order = BuildOrder(
+        recipe="r.yaml",
+        output=tmp_path,
+        parent=tmp_path,
+        evidence=None,
+        samples=None,
+        answers=("--blind",),
+        serial=2,
+        version="2",
+        init=None,
+        keep_model=None,
+    )
+
+    assert "--answers=--blind" in build_arguments(order)
+    assert "--blind" not in build_arguments(order)
 
 
 def test_the_next_training_starts_from_the_published_model(shop: Shop) -> None:
