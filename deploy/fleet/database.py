@@ -6,7 +6,8 @@
 
 SQLite runs in WAL mode and every writing transaction takes the write lock at its start (BEGIN IMMEDIATE): controller,
 retraining worker and command line are separate processes, and a transaction that starts reading and then writes would
-fail at once if another one has written meanwhile. PostgreSQL needs none of this.
+fail at once if another one has written meanwhile. On PostgreSQL writers take turns by an advisory lock, and readers ask
+for one snapshot: there two workers would otherwise find the same job.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 HEAD = "0001"  # the newest migration; a test holds it against deploy/fleet/migrations
 BUSY_TIMEOUT_S = 30
 _READ_ONLY = "driftline_read_only"
+_WRITERS_LOCK = 0x64726966746C  # of PostgreSQL's advisory locks; any number that nobody else takes
 
 
 class FleetDatabase:
@@ -88,8 +90,10 @@ class FleetDatabase:
         Raises:
             DatabaseError: The database has gone.
         """
-        engine = self._engine.execution_options(**{_READ_ONLY: True})
-        with _wrapped(), Session(engine, expire_on_commit=False) as session:
+        options: dict[str, object] = {_READ_ONLY: True}
+        if self._engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
+        with _wrapped(), Session(self._engine.execution_options(**options), expire_on_commit=False) as session:
             yield session
 
 
@@ -104,16 +108,19 @@ def _wrapped() -> Iterator[None]:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S})
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        options = {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if is_sqlite else {"pool_pre_ping": True}
+        engine = create_engine(parsed, **options)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as exc:
         raise ConfigError(
             f"database: found {_shown(url)!r} ({exc}), expected a URL such as sqlite:///fleet.sqlite, "
             "with the driver of any other database installed"
         ) from exc
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if is_sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -126,6 +133,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     is_reading = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if not connection.get_execution_options().get(_READ_ONLY, False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
 
 def _revision(connection: Connection) -> str | None:

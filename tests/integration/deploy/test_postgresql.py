@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry
 from tests.unit.deploy.messages import NEW, OLD
 from tests.unit.deploy.rollout_stories import state
-
 
 FLEET = FleetConfig(model=MODEL, retrain=RetrainConfig(settle_s=0))
 
@@ -133,3 +133,38 @@ def test_a_fleet_lives_on_postgresql(database: FleetDatabase) -> None:
         jobs.end_with_rollouts(session, clock.unix_s())
         assert rollouts.get_rollout(session, rollout.id).state is RolloutState.COMMITTED
         assert jobs.get_job(session, "job-1").state is JobState.DONE
+
+
+def test_writers_take_turns_on_postgresql(database: FleetDatabase) -> None:
+    """Two workers that look for a job at the same moment must not both find the same one."""
+    now_s = FakeClock().unix_s()
+    Ingest(database, Topics(), FakeClock()).apply([messages.meta("pi-1"), messages.request("pi-1", "r-1")])
+    for _ in range(2):
+        with database.write() as session:
+            requests.gather(session, MODEL, FLEET, now_s, is_listed=lambda _: True)
+    claimed: list[str] = []
+
+    def claims(name: str) -> None:
+        with database.write() as session:
+            claimed.extend(name for job in [jobs.claim(session, MODEL, name, now_s)] if job is not None)
+
+    other = threading.Thread(target=claims, args=("other",))
+    with database.write() as session:
+        assert jobs.claim(session, MODEL, "worker", now_s) is not None
+        session.flush()
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+    other.join(30)
+
+    assert claimed == []
+
+
+def test_a_reader_on_postgresql_sees_one_moment(database: FleetDatabase) -> None:
+    ingest = Ingest(database, Topics(), FakeClock())
+    ingest.apply([messages.meta("pi-1"), messages.event("pi-1", 1)])
+    counted = select(func.count()).select_from(Event)
+    with database.read() as session:
+        before = session.scalar(counted)
+        ingest.apply([messages.event("pi-1", 2)])
+        assert session.scalar(counted) == before
