@@ -1,4 +1,8 @@
-"""From a recipe to a bundle: the one place that knows the order of the steps."""
+"""From a recipe to a bundle: the one place that knows the order of the steps.
+
+The same recipe, data and versions of tools give the same model, profile and golden inputs, byte for byte. The bundle's
+id differs from build to build all the same: its manifest tells when it was built, report.json how long each step took.
+"""
 
 from __future__ import annotations
 

@@ -191,18 +191,25 @@ def _check_replaceable(directory: Path) -> None:
 
 
 def _write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside ``directory``, then put it in its place."""
+    """Write beside ``directory``, then change places with what is there, which comes back if that fails."""
     import shutil  # here: the supervisor on a Pi only reads bundles, and these bring three compressors with them
     import tempfile
 
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    fresh, old = staging / "new", staging / "old"
     try:
+        fresh.mkdir()
+        fresh.chmod(0o755)
         for name, data in files.items():
-            (staging / name).write_bytes(data)
-        staging.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.replace(directory)
+            (fresh / name).write_bytes(data)
+        try:
+            if directory.exists():
+                directory.rename(old)
+            fresh.rename(directory)
+        except BaseException:
+            if old.exists() and not directory.exists():
+                old.rename(directory)
+            raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

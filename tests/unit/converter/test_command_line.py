@@ -285,6 +285,27 @@ def test_build_names_the_recipe_that_does_not_fit_its_data(tmp_path: Path, capsy
     assert not (tmp_path / "out").exists()
 
 
+def test_no_verb_loads_tensorflow_into_the_program_itself(bundle: Bundle, data: Path) -> None:
+    code = (
+        "import sys; from converter.__main__ import main\n"
+        "bundle, data = sys.argv[1:]\n"
+        "codes = [main(['inspect', bundle]), main(['verify', bundle]), main(['evaluate', bundle, data])]\n"
+        "import converter.build\n"
+        "print(codes, [name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(bundle.directory), str(data)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines()[-1] == "[0, 0, 0] []"
+
+
 HEAVY = ("tensorflow", "keras", "sklearn", "mlxtend", "scipy", "pandas", "ai_edge_litert")
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -150,6 +154,44 @@ def test_writing_replaces_an_older_bundle_as_a_whole(tmp_path: Path, bundle: Bun
 
     assert sorted(path.name for path in newer.directory.iterdir()) == ["m.tflite", "manifest.json", "probe.npz"]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def interrupted(line: int, work: Callable[[], object]) -> bool:
+    """Do ``work`` with Ctrl-C before the n-th line that moves the files; whether it came to that."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if frame.f_code.co_name not in {"write_bundle", "_write_whole"}:
+            return None
+        left -= event == "line"
+        if left == 0:
+            raise KeyboardInterrupt
+        return trace
+
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(previous)
+    return False
+
+
+def test_wherever_a_write_is_interrupted_a_whole_bundle_is_there(tmp_path: Path) -> None:
+    fewer = {name: FILES[name] for name in ("m.tflite", "probe.npz")}
+    serials, line, cut = [], 0, True
+    while cut:
+        write_bundle(tmp_path / "bundle", manifest(FILES), FILES)
+
+        line += 1
+        cut = interrupted(line, lambda: write_bundle(tmp_path / "bundle", manifest(fewer, serial=2), fewer))
+
+        serials.append(open_bundle(tmp_path / "bundle").manifest.serial)
+    assert set(serials[:-1]) == {1, 2}
+    assert serials[-1] == 2
 
 
 def test_writing_into_an_empty_directory_or_a_new_one_below_a_new_one_works(tmp_path: Path) -> None:
