@@ -81,7 +81,7 @@ class ActiveSlot:
         self._backoff = Backoff()
         self._wanted: ActiveRecord | None = None
         self._position = 0
-        self._seq = 0
+        self._seq = self._refused = 0
         self._started_s = 0.0
         self._word_s = 0.0
         self._ready = False
@@ -154,7 +154,7 @@ class ActiveSlot:
         active, self._start_at_s, self._stop_by_s = self._wanted, None, None
         if active is None:
             return []
-        self._ready, self._failed, self._seq = False, None, 0
+        self._ready, self._failed, self._seq, self._refused = False, None, 0, 0
         self._started_s = self._word_s = now_s
         try:
             self.process = self._spawn(self._configure(active))
@@ -203,13 +203,13 @@ class ActiveSlot:
             case ipc.Ready(runtime=runtime, rss_kb=rss_kb):
                 self._ready = True
                 log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
-            case ipc.Heartbeat(position=position, seq=seq):
+            case ipc.Heartbeat(position=position, seq=seq, refused=refused):
                 figures.ran(max(0, seq - self._seq), self._word_s)
-                self._seq = seq
+                figures.refused += max(0, refused - self._refused)
+                self._seq, self._refused = seq, refused
                 self._reach(position)
-            case ipc.Window(position=position, refused=refused):
+            case ipc.Window(position=position):
                 figures.window = message
-                figures.refused += refused
                 self._reach(position + 1)
             case ipc.PredictionOut(position=int(position)):
                 self._reach(position + 1)

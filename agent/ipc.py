@@ -230,6 +230,7 @@ class Heartbeat:
     type: Literal["heartbeat"] = described("Kind of message.", default="heartbeat")
     position: int = described("Index of the next frame to take.", ge=0)
     seq: int = described("Frames run by this worker.", ge=0)
+    refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class Active:
         self._snapshot = False
         self._end_told = False
         self._frames_waiting = False
-        self._bad_frames = 0
+        self.refused = 0
         release_unused()
         link.send(Ready(runtime=self._model.engine.runtime, artifact=configure.artifact, rss_kb=resident_kb()))
 
@@ -159,9 +159,12 @@ class Active:
             self._source.push(message, body)
             self._frames_waiting = True
         except SourceError as exc:
-            self._bad_frames += 1
-            if self._bad_frames == 1:  # once: a publisher that is wrong is wrong at every frame
-                log.warning("worker dropped a frame of the mqtt source: %s", exc)
+            self._refuse(str(exc))
+
+    def _refuse(self, reason: str) -> None:
+        self.refused += 1
+        if self.refused == 1:  # once: a source that is wrong is wrong at every frame
+            log.warning("worker dropped a frame: %s", reason)
 
     def _feedback(self, message: Feedback) -> None:
         boot, _, seq = message.id.partition("-")
@@ -182,6 +185,7 @@ class Active:
             self._snapshot = False
             self._send_sample(Sample(outcome=outcome, why=SampleReason.OPERATOR))
         if result.refused is not None:
+            self._refuse(result.refused)
             return
         if self._predictions.allows(now_s):
             self._send_prediction(outcome)

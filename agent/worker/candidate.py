@@ -46,7 +46,7 @@ class Candidate:
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
         self._pipeline = open_pipeline(self._model.bundle, configure.artifact, self._model.engine, clock_ns)
         self._p95 = statistic("RollingQuantile", q=0.95, window_size=LATENCY_FRAMES)
-        self._agree = self._refused = 0
+        self._agree = self.refused = 0
         self.frames = 0
         self.position = 0
         self.due_s: float | None = None
@@ -68,7 +68,7 @@ class Candidate:
         if result is not None:
             self._count(result, message.label_of_active)
         self.position = (message.position or 0) + 1
-        verdict = ShadowVerdict(n=self.frames, agree=self._agree, nan=self._refused, p95_us=self._p95.get() or 0.0)
+        verdict = ShadowVerdict(n=self.frames, agree=self._agree, nan=self.refused, p95_us=self._p95.get() or 0.0)
         self._link.send(verdict)
 
     def work(self, now_s: float) -> None:
@@ -82,7 +82,7 @@ class Candidate:
         self.frames += 1
         self._p95.update(result.times.latency_us)
         if result.refused is not None:
-            self._refused += 1
+            self.refused += 1
         elif result.predicted == label_of_active:
             self._agree += 1
 

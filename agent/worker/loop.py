@@ -39,6 +39,10 @@ class Role(Protocol):
         """Frames run so far."""
 
     @property
+    def refused(self) -> int:
+        """Frames so far that could not be used."""
+
+    @property
     def due_s(self) -> float | None:
         """Monotonic time of the next frame; None when there is nothing to do before a message comes."""
 
@@ -128,7 +132,7 @@ class Loop:
         self._beat_due_s = now_s + BEAT_EVERY_S
         role = self._role
         if role is not None:
-            self._link.send(Heartbeat(position=role.position, seq=role.frames))
+            self._link.send(Heartbeat(position=role.position, seq=role.frames, refused=role.refused))
 
     def _report(self, exc: Exception) -> None:
         code = failure_code(exc)

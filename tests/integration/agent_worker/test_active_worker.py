@@ -138,6 +138,7 @@ def test_frames_from_mqtt_are_run_as_they_come(worker: WorkerProcess, bundle: Bu
     assert last.label is not None
     worker.send(FrameIn(origin="mqtt", encoding="json"), str(frames[0].tolist()).encode())
     assert worker.wait_for(PredictionOut).label == worker.all_of(PredictionOut)[0].label
+    assert worker.wait_for(Heartbeat, lambda beat: beat.seq == 4).refused == 1
 
 
 def test_shadow_copies_are_the_frames_with_the_answer(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:

@@ -234,6 +234,15 @@ def test_frames_are_counted_over_all_workers(slot: Slot) -> None:
     assert slot.slot.figures.frames == 20
 
 
+def test_frames_of_no_use_are_counted_over_all_workers_before_a_window_is_full(slot: Slot) -> None:
+    slot.say(ready(), ipc.Heartbeat(position=3, seq=3, refused=1), ipc.Heartbeat(position=3, seq=3, refused=4))
+    slot.die(1.0)
+    slot.slot.tick(1.0)
+    slot.say(ipc.Heartbeat(position=3, seq=0, refused=2))
+
+    assert slot.slot.figures.refused == 6
+
+
 def test_shadow_frames_go_to_the_candidate(slot: Slot) -> None:
     slot.say(FRAME)
 
