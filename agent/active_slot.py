@@ -1,7 +1,8 @@
 """The active worker: started, watched, restarted when it dies, and told to stop when another model takes its place.
 
 A worker that says nothing is killed: it has to load its model in time and to beat afterwards. The position in the
-source is kept here, so the next worker goes on where the last one was seen.
+source is kept here, so the next worker goes on where the last one was seen. After a death it announces each frame
+before it runs it, so a frame that kills every worker is known, and passed over, instead of stopping the device.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import ipc
-from agent.config import AgentConfig
+from agent.config import AgentConfig, CsvSource, ReplaySource
 from agent.core import events as ev
 from agent.core.backoff import Backoff
 from agent.core.records import ActiveRecord
@@ -26,6 +27,7 @@ START_S = 60.0  # to load the model; a Pi Zero takes most of it for Python and n
 SILENCE_S = 15.0  # between two words; a beat is due every second, between two frames
 RATE_WINDOW_S = 10.0  # over which the rate is taken
 STOP_S = 1.0  # to finish the frame in hand
+DEATHS_AT_A_FRAME = 3  # of workers in a row, before the frame is passed over
 _NOT_THE_MODEL = ("source", "config")
 
 Shadow = Callable[[ipc.ShadowFrame, bytes], None]
@@ -85,6 +87,8 @@ class ActiveSlot:
         self._started_s = 0.0
         self._word_s = 0.0
         self._ready = False
+        self._ended = False
+        self._deadly = (-1, 0)  # where the last worker died, and how many did there in a row
         self._stop_by_s: float | None = None
         self._start_at_s: float | None = None
         self._failed: ipc.Failed | None = None
@@ -154,6 +158,7 @@ class ActiveSlot:
         active, self._start_at_s, self._stop_by_s = self._wanted, None, None
         if active is None:
             return []
+        self._ended = False
         self._ready, self._failed, self._seq, self._refused = False, None, 0, 0
         self._started_s = self._word_s = now_s
         try:
@@ -175,6 +180,7 @@ class ActiveSlot:
             predictions_hz=self._config.report.predictions_hz,
             position=self._position,
             boot=self._boot,
+            careful=self._backoff.deaths > 0,
         )
 
     def _died(self, how: str, now_s: float) -> list[ev.Event]:
@@ -194,8 +200,23 @@ class ActiveSlot:
         wait_s = self._backoff.after(ran_s=now_s - self._started_s)
         self._start_at_s = now_s + wait_s
         log.warning("worker died bundle=%s reason=%s restart_in_s=%.1f", bundle[:12], reason, wait_s)
-        blames = self._failed is None or self._failed.code not in _NOT_THE_MODEL
-        return [ev.WorkerDied(bundle=bundle, reason=reason[:300], blames_model=blames)]
+        code = None if self._failed is None else self._failed.code
+        died = ev.WorkerDied(
+            bundle=bundle, reason=reason[:300], blames_model=code not in _NOT_THE_MODEL, is_damaged=code == "bundle"
+        )
+        return [died, *self._skip_if_deadly()]
+
+    def _skip_if_deadly(self) -> list[ev.Event]:
+        """Pass over a recorded frame at which one worker after the other dies; a live source never repeats one."""
+        if not self._ready or self._ended or not isinstance(self._config.source, (ReplaySource, CsvSource)):
+            return []
+        at, deaths = self._deadly
+        self._deadly = (self._position, deaths + 1 if at == self._position else 1)
+        if self._deadly[1] < DEATHS_AT_A_FRAME:
+            return []
+        skipped, self._position = self._position, self._position + 1
+        log.warning("frame skipped position=%d deaths=%d", skipped, DEATHS_AT_A_FRAME)
+        return [ev.FrameSkipped(position=skipped)]
 
     def _note(self, message: ipc.Message, body: bytes) -> None:
         figures = self.figures
@@ -214,6 +235,7 @@ class ActiveSlot:
             case ipc.PredictionOut(position=int(position)):
                 self._reach(position + 1)
             case ipc.SourceEnded(position=position):
+                self._ended = True
                 self._reach(position)
             case ipc.Failed():
                 self._failed = message

@@ -50,7 +50,7 @@ class CandidateSlot:
         try:
             self.process = self._spawn(configure)
         except ChildError as exc:
-            return [ev.CandidateDied(reason=str(exc))]
+            return [ev.CandidateDied(reason=str(exc), blames_model=False)]
         log.info("candidate started bundle=%s pid=%d", bundle[:12], self.process.pid)
         return []
 

@@ -46,6 +46,7 @@ class Configure:
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
     position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
     boot: int = described("Counts starts of the supervisor.", default=0, ge=0)
+    careful: bool = described("Beat before each of the first frames: the last worker died.", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from agent.state_dir import StateDir
 from edge_models.channel import Channel
 from edge_models.errors import FieldError
 from edge_models.fields import decode, described
+from edge_models.manifest import BundleId
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Jobs:
         self._running: dict[Kind, _Running] = {}
         self._waiting_check = False
         self._waiting_fetch: Target | None = None
+        self._fetching = BundleId("")
         self._refreshing = False
 
     @property
@@ -114,11 +116,13 @@ class Jobs:
         """Download a bundle."""
         update = self._config.update
         if update is None:
-            return [ev.FetchFailed(code="no_registry", message="agent.yaml has no update section")]
+            message = "agent.yaml has no update section"
+            return [ev.FetchFailed(bundle=target.bundle, code="no_registry", message=message)]
         if "check" in self._running:
             self._waiting_fetch = target
             return []
         self._waiting_fetch = None
+        self._fetching = target.bundle
         self._refreshing = True
         document = {
             **self._where(update, update.download_timeout_s),
@@ -164,11 +168,11 @@ class Jobs:
                 events += found
         except (IpcError, FieldError) as exc:
             self._end(kind)
-            return [*events, _failure(kind, "job", str(exc), transient=False)]
+            return [*events, self._failure(kind, "job", str(exc), transient=False)]
         if not is_open:
             how = self._end(kind)
             if not running.has_reported:
-                events.append(_failure(kind, "interrupted", f"the {kind} child ended with {how}", transient=True))
+                events.append(self._failure(kind, "interrupted", f"the {kind} child ended with {how}", transient=True))
         return [*events, *self._next(now_s)]
 
     def tick(self, now_s: float) -> list[ev.Event]:
@@ -178,7 +182,7 @@ class Jobs:
             running = self._running.get(kind)
             if running is not None and now_s >= running.deadline_s:
                 self._end(kind)
-                events.append(_failure(kind, "timeout", f"the {kind} child did not end in time", transient=True))
+                events.append(self._failure(kind, "timeout", f"the {kind} child did not end in time", transient=True))
         return [*events, *self._next(now_s)]
 
     def next_deadline_s(self) -> float | None:
@@ -213,7 +217,7 @@ class Jobs:
             process = self._spawn(arguments, data)
         except ChildError as exc:
             self._refreshing = self._refreshing and kind != "fetch"
-            return [_failure(kind, "job", str(exc), transient=True)]
+            return [self._failure(kind, "job", str(exc), transient=True)]
         self._running[kind] = _Running(process=process, deadline_s=now_s + timeout_s + GRACE_S)
         log.debug("job started kind=%s pid=%d", kind, process.pid)
         return []
@@ -229,16 +233,16 @@ class Jobs:
             case _, "error":
                 error = decode(_Error, line)
                 log.warning("job failed kind=%s code=%s message=%s", kind, error.code, error.message)
-                return [_failure(kind, error.code, error.message, transient=error.transient)]
+                return [self._failure(kind, error.code, error.message, transient=error.transient)]
             case "check", "channel":
                 versions = decode(_Versions, line).metadata_versions
                 return [ev.ChannelSeen(channel=decode(Channel, line), metadata=versions)]
             case "fetch", "manifest" | "progress":
                 self._refreshing = False
                 progress = decode(_Progress, line)
-                return [ev.FetchProgress(bytes=progress.bytes, total=progress.total)]
+                return [ev.FetchProgress(bundle=self._fetching, bytes=progress.bytes, total=progress.total)]
             case "fetch", "done":
-                return [ev.FetchDone()]
+                return [ev.FetchDone(bundle=self._fetching)]
             case "verify", "verified":
                 found = decode(_Verified, line)
                 return [
@@ -253,15 +257,14 @@ class Jobs:
             case _:
                 return []
 
-
-def _failure(kind: Kind, code: str, message: str, *, transient: bool) -> ev.Event:
-    match kind:
-        case "check":
-            return ev.CheckFailed(code=code, message=message, transient=transient)
-        case "fetch":
-            return ev.FetchFailed(code=code, message=message, transient=transient)
-        case "verify":
-            return ev.TargetBad(code=code, message=message)
+    def _failure(self, kind: Kind, code: str, message: str, *, transient: bool) -> ev.Event:
+        match kind:
+            case "check":
+                return ev.CheckFailed(code=code, message=message, transient=transient)
+            case "fetch":
+                return ev.FetchFailed(bundle=self._fetching, code=code, message=message, transient=transient)
+            case "verify":
+                return ev.TargetBad(code=code, message=message, transient=transient)
 
 
 def _ends(event: ev.Event) -> bool:

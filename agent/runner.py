@@ -14,10 +14,11 @@ from agent.active_slot import ActiveSlot
 from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
 from agent.core.core import Core
-from agent.core.episode import SampleBudget, begin_episode
+from agent.core.episode import begin_episode
 from agent.core.records import ActiveRecord, Now, RequestRecord
 from agent.core.recovery import Recovery, recover
 from agent.core.reports import Voice
+from agent.core.sample_budget import SampleBudget
 from agent.delivery import Delivery
 from agent.first_bundle import check_first_bundle
 from agent.hands import DAY_S, SAMPLES_DAY, SAMPLES_USED, Hands

@@ -19,7 +19,15 @@ from agent.core.operator import Operator
 from agent.core.records import ActiveRecord, Now, UpdateRecord
 from agent.core.recovery import Recovery
 from agent.core.reports import Voice, update_entity
-from agent.core.selection import CHANNEL_REV, Schedule, decide, settled_record, with_group_desired, with_own_desired
+from agent.core.selection import (
+    CHANNEL_REV,
+    Schedule,
+    decide,
+    settled_record,
+    with_group_desired,
+    with_groups,
+    with_own_desired,
+)
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import RESTING, State
 from edge_models.channel import Channel
@@ -63,7 +71,8 @@ class Core:
     ) -> None:
         settings = config.update or UpdateConfig(url="http://none.invalid", root="")  # never asked: no check starts
         self.config = config
-        self.machine = UpdateMachine(settings=settings, record=recovery.record, active=recovery.active)
+        record = with_groups(recovery.record, config.groups)
+        self.machine = UpdateMachine(settings=settings, record=record, active=recovery.active)
         self.episode = episode
         self.voice = voice
         self.schedule = Schedule(poll_s=settings.poll_s, rng=rng, now_s=now.monotonic_s)
@@ -98,6 +107,8 @@ class Core:
     def start(self, now: Now) -> list[do.Action]:
         """Take up what was under way, once, before any event."""
         actions = self._follow(lambda: self.machine.resume(self._recovery.move, now.monotonic_s), now)
+        if self.machine.state in RESTING:
+            actions += self.episode.caught_up(self.machine.state, now, self.active)
         data = {"state": self.machine.state.value, "mended": len(self._recovery.notes)}
         return [*actions, self.voice.event(now, EventType.STARTED, "agent started", data=data)]
 
@@ -131,12 +142,12 @@ class Core:
                 return self._on_check_failed(event, now)
             case (
                 ev.WorkerAlarm() | ev.WorkerWindow() | ev.WorkerSample() | ev.WorkerPrediction() | ev.WorkerStarted()
-                | ev.SourceEnded()
+                | ev.SourceEnded() | ev.FrameSkipped()
             ):  # fmt: skip
                 return self._on_worker_word(event, now)
             case (
                 ev.Connected() | ev.DesiredSeen() | ev.GroupDesiredSeen() | ev.CommandSeen() | ev.FeedbackSeen()
-                | ev.MessageRefused()
+                | ev.MessageRefused() | ev.SubscriptionRefused()
             ):  # fmt: skip
                 return self._on_link_word(event, now)
             case ev.WorkerDied(reason=reason):
@@ -149,6 +160,9 @@ class Core:
         match event:
             case ev.Connected():
                 return [*self.model_reports(now), *self.episode.resumed(now, self.active), do.PublishState()]
+            case ev.SubscriptionRefused(topics=topics):
+                message = f"the broker refuses {', '.join(topics)}; look at its access rules"
+                return [self.voice.event(now, EventType.SUBSCRIPTION_REFUSED, message, severity=Severity.WARNING)]
             case ev.DesiredSeen(desired=desired):
                 return self._on_hint(with_own_desired(self.machine.record, desired), now)
             case ev.GroupDesiredSeen(group=group, desired=group_desired):
@@ -163,16 +177,19 @@ class Core:
 
     def _on_worker_word(
         self,
-        event: ev.EpisodeEvent | ev.WorkerPrediction | ev.WorkerStarted | ev.SourceEnded,
+        event: ev.EpisodeEvent | ev.SourceEvent | ev.WorkerPrediction | ev.WorkerStarted,
         now: Now,
     ) -> list[do.Action]:
         active = self.active
         match event:
             case ev.WorkerStarted():
-                return self.episode.orders(now)
+                return [*self.machine.orders(), *self.episode.orders()]
             case ev.SourceEnded(position=position):
                 data = {"position": position}
                 return [self.voice.event(now, EventType.SOURCE_ENDED, "the source has no more frames", data=data)]
+            case ev.FrameSkipped(position=position):
+                message, data = f"frame {position} killed every worker and is skipped", {"position": position}
+                return [self.voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=data)]
             case _ if active is None:
                 return []
             case ev.WorkerAlarm(alarm=alarm):
@@ -196,12 +213,12 @@ class Core:
         """What a move means for the episode, for the next look at the channel, and for people."""
         record, active = self.machine.record, self.active
         actions: list[do.Action] = []
-        if record.phase is State.DOWNLOADING and record.target is not None and record.attempt == 1:
+        if record.phase is State.DOWNLOADING and record.target is not None:
             actions += self.episode.on_update_started(record.target.answers, now)
         if record.phase is State.COMMITTED and before is not State.COMMITTED and active is not None:
             actions += self.episode.on_commit(now, active)
         if record.phase in RESTING - {State.COMMITTED}:
-            self.episode.on_update_failed()
+            actions += self.episode.on_update_failed(now, active)
         if record.phase in RESTING and before not in RESTING and record.phase not in (State.FAILED, State.REJECTED):
             self.schedule.soon(now.monotonic_s)  # something newer may have been asked for meanwhile
         if record.phase in _OUTCOMES and (before is not record.phase or record.attempt == 1):

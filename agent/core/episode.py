@@ -23,11 +23,11 @@ from agent.core.request_policy import (
     StateChanged,
     WindowFacts,
 )
+from agent.core.sample_budget import SampleBudget
 from edge_models.wire.telemetry import DriftReport, DriftState, EventType, Severity
-from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest
+from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest, UpdatePhase
 from edge_models.wire.values import Timestamp
 
-DAY_S = 86400.0
 _WATCHED = (DriftState.SUSPECT, DriftState.CONFIRMED)
 _SAMPLED = (DriftState.CONFIRMED, DriftState.REQUESTED)
 _EVENTS = {
@@ -45,21 +45,6 @@ class _Since:
     detector: str | None = None
     signal: str | None = None
     suspected: Timestamp | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class SampleBudget:
-    """How many inputs may still leave the device today."""
-
-    per_day: int
-    used: int = 0
-    day_started_s: float = 0.0
-
-    def left(self, now_s: float) -> int:
-        """Samples left; a new day starts 24 hours after the last one did."""
-        if now_s - self.day_started_s >= DAY_S:
-            self.day_started_s, self.used = now_s, 0
-        return max(0, self.per_day - self.used)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,20 +74,9 @@ class Episode:
         """Messages that a broker must have after every connect; the request is the same one, byte for byte."""
         return [do.Publish(kind="model/request", message=self.request), *self.report(now, active)]
 
-    def orders(self, now: Now) -> list[do.Action]:
+    def orders(self) -> list[do.Action]:
         """What a fresh worker has to be told."""
-        state = self.policy.state
-        samples = self.config.samples.enabled and state in _SAMPLED
-        return [
-            do.TellWorker(message=ipc.EvidenceOn(on=state in _WATCHED)),
-            do.TellWorker(
-                message=ipc.SamplesOn(
-                    on=samples,
-                    budget_left=self.budget.left(now.monotonic_s) if samples else 0,
-                    signal=self._since.signal,
-                )
-            ),
-        ]
+        return [do.TellWorker(message=ipc.EvidenceOn(on=self.policy.state in _WATCHED)), self._sampling()]
 
     def on_alarm(self, alarm: ipc.Alarm, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A detector saw a change."""
@@ -113,6 +87,7 @@ class Episode:
     def on_window(self, window: ipc.Window, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A window is full."""
         self._window, self._position = window, window.position
+        is_new_day = self.budget.renew(now.monotonic_s)
         effects = window.effects if window.profile else {}
         facts = WindowFacts(start=window.start, position=window.position, n=window.n, effects=effects)
         was_learning = self.policy.is_learning
@@ -122,13 +97,15 @@ class Episode:
             actions.append(do.StoreRequest(record=self._record(now)))
         if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
             actions += self.report(now, active)
+        if is_new_day:  # the worker counts down what it was given
+            actions.append(self._sampling())
         if self.config.report.stats:
             actions.append(self.voice.stats(now, active, window))
         return actions
 
     def on_sample(self, sample: ipc.SampleOut, body: bytes, now: Now, active: ActiveRecord) -> list[do.Action]:
         """An input worth a label; it leaves only if the owner opted in and the budget allows."""
-        if not self.config.samples.enabled or self.budget.left(now.monotonic_s) == 0:
+        if not self.config.samples.enabled or self.budget.left == 0:
             return []
         self.budget.used += 1
         return [self.voice.sample(now, active, sample, body)]
@@ -138,9 +115,16 @@ class Episode:
         outputs = [] if answers is None else self.policy.on_answer(answers)
         return self._carry_out(outputs, now, None)
 
-    def on_update_failed(self) -> None:
-        """It was no good here."""
-        self.policy.on_answer_failed()
+    def on_update_failed(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+        """It was no good here; when it was the answer, the device is without one again."""
+        return self._carry_out([], now, active, always=True) if self.policy.on_answer_failed() else []
+
+    def caught_up(self, phase: UpdatePhase, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+        """After a restart: draw the conclusion that a power cut may have prevented when the update ended."""
+        if phase is not UpdatePhase.COMMITTED or active is None:
+            return self.on_update_failed(now, active)
+        held = active.bundle if self.request is None else self.request.bundle
+        return self.on_commit(now, active) if self.policy.is_answered or held != active.bundle else []
 
     def on_commit(self, now: Now, active: ActiveRecord) -> list[do.Action]:
         """Another bundle was committed."""
@@ -197,7 +181,7 @@ class Episode:
                     actions.append(do.Publish(kind="model/request", message=None))
                     data = {"request": request, "why": why}
                     actions.append(self.voice.event(now, EventType.REQUEST_CLOSED, f"request {why}", data=data))
-        return [do.StoreRequest(record=self._record(now)), *actions, *self.report(now, active), *self.orders(now)]
+        return [do.StoreRequest(record=self._record(now)), *actions, *self.report(now, active), *self.orders()]
 
     def _on_changed(self, change: StateChanged, now: Now) -> list[do.Action]:
         suspected = self.voice.ts(now) if change.state is DriftState.SUSPECT else self._since.suspected
@@ -219,6 +203,11 @@ class Episode:
         }
         return [self.voice.event(now, kind, f"drift {change.state.value}", severity=severity, data=data)]
 
+    def _sampling(self) -> do.TellWorker:
+        samples = self.config.samples.enabled and self.policy.state in _SAMPLED
+        budget_left = self.budget.left if samples else 0
+        return do.TellWorker(message=ipc.SamplesOn(on=samples, budget_left=budget_left, signal=self._since.signal))
+
     def _request_of(self, output: OpenRequest, now: Now, active: ActiveRecord | None) -> ModelRequest:
         return ModelRequest(
             ts=self.voice.ts(now),
@@ -232,7 +221,7 @@ class Episode:
             signal=output.signal,
             evidence=self._evidence(output),
             capabilities=dict(sorted(self.capabilities.items())),
-            samples_on_offer=self.budget.left(now.monotonic_s) if self.config.samples.enabled else 0,
+            samples_on_offer=self.budget.left if self.config.samples.enabled else 0,
         )
 
     def _evidence(self, output: OpenRequest) -> Evidence | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from agent import ipc
 from agent.core.records import Target
 from edge_models.channel import Channel
+from edge_models.manifest import BundleId
 from edge_models.wire.command import Command, Feedback
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.update import Desired, GroupDesired
@@ -55,21 +56,25 @@ class RollbackAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchProgress:
-    """So much of the target is here."""
+    """So much of a bundle is here."""
 
+    bundle: BundleId
     bytes: int
     total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchDone:
-    """Every file of the target is here."""
+    """Every file of a bundle is here."""
+
+    bundle: BundleId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailed:
-    """The download ended without the target."""
+    """The download ended without the bundle."""
 
+    bundle: BundleId
     code: str
     message: str
     transient: bool = False  # the same download may succeed later without anybody's help
@@ -92,6 +97,7 @@ class TargetBad:
 
     code: str
     message: str
+    transient: bool = False  # it could not be looked at, which says nothing about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +119,10 @@ class CandidateCompared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateDied:
-    """The candidate's process ended or had to be killed."""
+    """The candidate's process ended, had to be killed, or could not be started."""
 
     reason: str
+    blames_model: bool = True  # False when it never ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +147,14 @@ class WorkerDied:
     bundle: str
     reason: str
     blames_model: bool = True  # False when the source is at fault
+    is_damaged: bool = False  # the bundle's files are not what its manifest says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSkipped:
+    """A frame of the source that killed one worker after the other will not be run."""
+
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +206,13 @@ class SourceEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRefused:
+    """The broker does not let this device hear something that it needs."""
+
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """The broker accepted the connection."""
 
@@ -239,7 +261,10 @@ UpdateEvent = (
     | StorageFailed
 )  # fmt: skip
 EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerSample
-LinkEvent = Connected | DesiredSeen | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
+LinkEvent = (
+    Connected | SubscriptionRefused | DesiredSeen | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
+)
+SourceEvent = SourceEnded | FrameSkipped
 Event = (
-    UpdateEvent | EpisodeEvent | LinkEvent | WorkerStarted | WorkerPrediction | SourceEnded | ChannelSeen | CheckFailed
+    UpdateEvent | EpisodeEvent | SourceEvent | LinkEvent | WorkerStarted | WorkerPrediction | ChannelSeen | CheckFailed
 )

@@ -5,8 +5,7 @@
     SUSPECT -> CONFIRMED ``confirm_windows`` windows in a row over the threshold, all their frames after the alarm
     SUSPECT -> OK        CALM windows in a row below it
     CONFIRMED -> REQUESTED  at once, or when the cool-down after the last request is over
-    -> RECOVERED         two windows in a row below half the threshold
-    RECOVERED -> OK      CALM more windows below the threshold
+    -> RECOVERED         two windows in a row below half the threshold; OK after CALM more below it
 
 A bundle that answers the device's own request was made for the input that this device has now, while its profile still
 speaks of the original data. So after such a commit the first two windows are taken as this device's normal, as
@@ -89,15 +88,10 @@ class OpenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRequest:
-    """The request needs no answer any more.
-
-    Attributes:
-        id: The request.
-        why: recovered, committed, answered or dismissed.
-    """
+    """The request needs no answer any more."""
 
     id: str
-    why: str
+    why: str  # recovered, committed, answered or dismissed
 
 
 PolicyOutput = StateChanged | OpenRequest | CloseRequest
@@ -150,6 +144,11 @@ class RequestPolicy:
         return self._episode.request
 
     @property
+    def is_answered(self) -> bool:
+        """Whether an answer to the request is being installed."""
+        return self._episode.is_answered
+
+    @property
     def is_learning(self) -> bool:
         """Whether the next windows are taken as this device's normal."""
         return self._learning is not None
@@ -197,11 +196,13 @@ class RequestPolicy:
         self._episode.is_answered = True
         return [CloseRequest(id=request, why="answered")]
 
-    def on_answer_failed(self) -> None:
-        """The answer was no good here: another request may follow, after the cool-down."""
-        if self._episode.state is DriftState.REQUESTED and self._episode.request is None:
-            self._episode.state = DriftState.CONFIRMED
-            self._episode.is_answered = False
+    def on_answer_failed(self) -> bool:
+        """The answer was no good here: another request may follow, after the cool-down. Whether that is new."""
+        if self._episode.state is not DriftState.REQUESTED or self._episode.request is not None:
+            return False
+        self._episode.state = DriftState.CONFIRMED
+        self._episode.is_answered = False
+        return True
 
     def dismiss(self, position: int) -> list[PolicyOutput]:
         """The operator wants no model for this."""

@@ -7,6 +7,7 @@ decides. So a hint alone never starts an update, and without a broker polling st
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from agent.core.records import ActiveRecord, Target, UpdateRecord
@@ -77,6 +78,12 @@ def with_group_desired(record: UpdateRecord, group: str, desired: GroupDesired |
     """Likewise for a group."""
     others = {name: hint for name, hint in record.group_desired.items() if name != group}
     return replace(record, group_desired=others if desired is None else {**others, group: desired})
+
+
+def with_groups(record: UpdateRecord, groups: Collection[str]) -> UpdateRecord:
+    """The record without the hints to groups that the device has left: nobody would ever take those back."""
+    kept = {name: hint for name, hint in record.group_desired.items() if name in groups}
+    return replace(record, group_desired=kept)
 
 
 def settled_record(record: UpdateRecord, active: ActiveRecord, device: str) -> UpdateRecord:

@@ -13,7 +13,7 @@ from agent.config import UpdateConfig
 from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_states import UpdateStates
+from agent.core.update_states import DAMAGED_CODE, UpdateStates
 from agent.core.update_table import RESTING, Move, State, is_legal
 from edge_models.wire.update import UpdateError
 
@@ -100,6 +100,12 @@ class UpdateMachine:
                     self._states.go(Move.GAVE_UP, now_s, error=_error("storage", message))
         return self._states.take()
 
+    def orders(self) -> list[do.Action]:
+        """What a fresh active worker has to be told."""
+        if self.state is not State.SHADOW:
+            return []
+        return [do.StartShadow(rate_hz=self._settings.shadow.rate_hz)]
+
     def _on_tick(self, now_s: float) -> None:
         states = self._states
         if states.retry_at_s is not None and now_s >= states.retry_at_s and self.record.target is not None:
@@ -132,8 +138,8 @@ class UpdateMachine:
                 self._on_target(target, now_s)
             case ev.TargetWithdrawn() if is_legal(self.state, Move.WITHDRAWN):
                 self._states.go(Move.WITHDRAWN, now_s)
-            case ev.RollbackAsked(rev=rev):
-                self._on_rollback(rev, now_s)
+            case ev.RollbackAsked(rev=rev) if self.active is not None and self.state is not State.ROLLING_BACK:
+                self._leave_active(self.active, rev, _error("operator", "rolled back by command"), now_s)
             case _:
                 pass
 
@@ -148,10 +154,9 @@ class UpdateMachine:
             self.bytes = self.total = None
             self._states.go(Move.TARGET, now_s, target=target, attempt=1)
 
-    def _on_rollback(self, rev: int, now_s: float) -> None:
-        active, old = self.active, self.record.target
-        if active is None or self.state is State.ROLLING_BACK:
-            return
+    def _leave_active(self, active: ActiveRecord, rev: int, error: UpdateError, now_s: float) -> None:
+        """Go back to the bundle before the active one."""
+        old = self.record.target
         left = Target(
             bundle=active.bundle,
             serial=active.serial,
@@ -160,13 +165,14 @@ class UpdateMachine:
             artifact=active.artifact,
             version=active.version,
         )
-        error = _error("operator", "rolled back by command")
         self._states.go(Move.ROLLBACK, now_s, error=error, target=left, superseded=False)
 
     def _on_fetch(self, event: ev.FetchProgress | ev.FetchDone | ev.FetchFailed, now_s: float) -> None:
         target = self.record.target
         if self.state is not State.DOWNLOADING or target is None or self._states.retry_at_s is not None:
             return
+        if event.bundle != target.bundle:
+            return  # a late word of a download that has been superseded
         match event:
             case ev.FetchProgress():
                 self.bytes, self.total = event.bytes, event.total
@@ -182,7 +188,8 @@ class UpdateMachine:
         if self.state is not State.VERIFYING or target is None:
             return
         if isinstance(event, ev.TargetBad):
-            self._fault(event.code, event.message, now_s)
+            move = Move.GAVE_UP if event.transient else Move.FAULT
+            self._states.go(move, now_s, error=_error(event.code, event.message))
         elif target.serial is not None and event.serial != target.serial:
             found = f"the manifest has serial {event.serial}, the channel lists {target.serial}"
             self._fault("serial", found, now_s)
@@ -201,6 +208,8 @@ class UpdateMachine:
                     self._states.go(Move.ACCEPTED, now_s)
             case ev.CandidateTested(reason=reason), State.SELF_TEST:
                 self._fault("self_test", reason, now_s)
+            case ev.CandidateDied(blames_model=False, reason=reason), State.SELF_TEST:
+                self._states.go(Move.GAVE_UP, now_s, error=_error("job", reason))
             case ev.CandidateDied(reason=reason), (State.SELF_TEST | State.SHADOW):
                 self._fault("candidate_died", reason, now_s)
             case ev.CandidateCompared(n=n, agree=agree, nan=nan), State.SHADOW:
@@ -223,6 +232,8 @@ class UpdateMachine:
                     self._states.go(Move.PROVEN, now_s)
             case ev.WorkerDied(blames_model=True, reason=reason), State.PROVISIONAL:
                 self._fault("worker_died", reason, now_s)
+            case ev.WorkerDied(is_damaged=True, reason=reason), _ if self.state in RESTING and self.active.previous:
+                self._leave_active(self.active, 0, _error(DAMAGED_CODE, reason), now_s)
             case _:
                 pass
 

@@ -19,9 +19,15 @@ from edge_models.wire.update import LastResult, UpdateError
 ROLLING_BACK_DEADLINE_S = 30.0  # the pointer is restored at once; this bounds the wait for the worker
 RETRY_FIRST_S = 5.0
 RETRY_LONGEST_S = 300.0
-PASSING_CODES = frozenset({"network", "deadline", "timeout", "no_space", "storage", "signature", "rollback", "expired"})
-"""Failures of a download that say nothing about the bundle: the next look at the channel may try again. Forged
-signatures are among them, or whoever sits on the line could make a device refuse a good bundle for ever."""
+DAMAGED_CODE = "damaged"
+"""The running bundle's files were harmed on this device's disk: it may come again, whole."""
+PASSING_CODES = frozenset({
+    "network", "deadline", "timeout", "http", "not_published", "signature", "rollback", "expired",
+    "interrupted", "job", "no_space", "storage",
+})  # fmt: skip
+"""Failures that say nothing about the bundle: the next look at the channel may try again. What the registry and the
+line to it do is among them, or whoever sits there could make a device refuse a good bundle for ever; and so is what
+becomes of our own children, or a busy device would."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,8 +123,8 @@ class UpdateStates:
         self.order(do.StopTrial())
         if retry:
             self.retry_at_s = now_s + min(RETRY_FIRST_S * 2 ** (self.record.attempt - 2), RETRY_LONGEST_S)
-        else:
-            self.order(do.StartFetch(target=target))
+        else:  # what superseded targets left goes first, or a row of them could fill the disk
+            self.order(do.KeepBundles(keep=self._kept() | {target.bundle}), do.StartFetch(target=target))
 
     def _try_out(self, target: Target) -> None:
         self.order(do.StopTrial())
@@ -154,16 +160,20 @@ class UpdateStates:
     def _rest(self) -> None:
         self.order(do.StopTrial())
         active, target = self.active, self.record.target
-        keep: set[BundleId] = set()
-        if active is not None:
-            if active.provisional and self.record.phase is State.COMMITTED:
-                self.point_to(replace(active, provisional=False))
-            keep.add(active.bundle)
-            if active.previous is not None:
-                keep.add(active.previous.bundle)
+        if active is not None and active.provisional and self.record.phase is State.COMMITTED:
+            self.point_to(replace(active, provisional=False))
+        keep = self._kept()
         if self.record.phase is State.FAILED and target is not None:  # what is here already need not come again
-            keep.add(target.bundle)
-        self.order(do.KeepBundles(keep=frozenset(keep)))
+            keep |= {target.bundle}
+        if active is not None or self.record.phase is State.ROLLED_BACK:  # else: a lost pointer, perhaps
+            self.order(do.KeepBundles(keep=keep))
+
+    def _kept(self) -> frozenset[BundleId]:
+        """The active bundle and the last good one before it."""
+        if self.active is None:
+            return frozenset()
+        previous = self.active.previous
+        return frozenset({self.active.bundle} if previous is None else {self.active.bundle, previous.bundle})
 
     def _deadline_of(self, state: State, now_s: float) -> float | None:
         settings = self.settings
@@ -188,7 +198,10 @@ def _with_result(record: UpdateRecord) -> UpdateRecord:
     result = LastResult(
         bundle=target.bundle, outcome=record.phase, rollout=target.rollout, attempt=max(record.attempt, 1)
     )
-    passing = record.phase is State.FAILED and record.error is not None and record.error.code in PASSING_CODES
-    if record.phase is not State.COMMITTED and not passing:
+    code = None if record.error is None else record.error.code
+    passing = code == DAMAGED_CODE if record.phase is State.ROLLED_BACK else code in PASSING_CODES
+    if record.phase not in (State.COMMITTED, State.REJECTED) and passing:
+        return replace(record, last_result=result)
+    if record.phase is not State.COMMITTED:
         record = record.with_bad(target)
     return replace(record, last_result=result)

@@ -22,6 +22,7 @@ from edge_models.errors import BundleError, EdgeModelsError
 log = logging.getLogger(__name__)
 
 BEAT_EVERY_S = HEARTBEAT_S / 2  # the contract says at least each HEARTBEAT_S; half leaves room for a slow frame
+CAREFUL_S = 10.0  # the frame at which the last worker died comes at most a beat and a frame after the start
 MAX_MESSAGE_CHARS = 2000
 
 Code = Literal["bundle", "runtime", "source", "config", "internal"]
@@ -74,6 +75,7 @@ class Loop:
         self._role: Role | None = None
         self._stopping = False
         self._beat_due_s = clock.monotonic_s()
+        self._careful_until_s = 0.0
 
     def run(self) -> int:
         """Work until the supervisor says stop or is gone; the exit code of the process."""
@@ -106,6 +108,8 @@ class Loop:
             return
         now_s = self._clock.monotonic_s()
         if self._role is not None and self._role.due_s is not None and self._role.due_s <= now_s:
+            if now_s < self._careful_until_s:
+                self._beat(now_s)  # if this frame ends the process, the supervisor knows which one it was
             self._role.work(now_s)
         if now_s >= self._beat_due_s:
             self._beat(now_s)
@@ -123,6 +127,7 @@ class Loop:
             if self._role is not None:
                 raise IpcError("a second configure message, expected one for each worker")
             self._role = self._open_role(message, self._link)
+            self._careful_until_s = self._clock.monotonic_s() + CAREFUL_S if message.careful else 0.0
         elif self._role is None:
             raise IpcError(f"{message.type} before configure, expected configure first")
         else:

@@ -81,7 +81,9 @@ class EventType(StrEnum):
     ROLLED_BACK = "rolled_back"
     DESIRED_REFUSED = "desired_refused"
     MESSAGE_REFUSED = "message_refused"
+    SUBSCRIPTION_REFUSED = "subscription_refused"
     SOURCE_ENDED = "source_ended"
+    FRAME_SKIPPED = "frame_skipped"
 
 
 class SampleReason(StrEnum):

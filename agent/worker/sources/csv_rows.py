@@ -117,7 +117,10 @@ class CsvRows:
         """Pass over rows that were delivered before a restart; laps are counted, not walked."""
         lap = 0
         for done in range(count):
-            row = next((row for row in self._rows if row), None)
+            try:
+                row = next((row for row in self._rows if row), None)
+            except (OSError, ValueError, csv.Error):  # counted when it was its turn, and passed over
+                continue
             if row is None:
                 lap = done
                 break

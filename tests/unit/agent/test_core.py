@@ -6,15 +6,18 @@ import itertools
 import random
 from dataclasses import replace
 
+import pytest
+
 from agent import ipc
 from agent.config import AgentConfig
 from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.core import Core
-from agent.core.episode import SampleBudget, begin_episode
+from agent.core.episode import begin_episode
 from agent.core.records import ActiveRecord, RequestRecord, UpdateRecord
 from agent.core.recovery import recover
 from agent.core.reports import Voice
+from agent.core.sample_budget import SampleBudget
 from agent.core.update_table import State
 from edge_models.channel import Channel
 from edge_models.wire.codec import encode_message
@@ -25,6 +28,7 @@ from edge_models.wire.update import Desired, GroupDesired, ModelRequest, ModelSt
 from tests.unit.agent.world import CONFIG, bundle, channel, moment, only, published, running, target
 
 PROFILE = "0123456789abcdef"
+FETCHED = ev.FetchDone(bundle=bundle("b"))
 VERIFIED = ev.TargetVerified(model="digits", version="2.0", serial=2, artifact="tflite-int8")
 
 
@@ -93,7 +97,9 @@ class Device:
         ready = ev.WorkerReady(bundle=bundle(letter))
         ran = ev.WorkerRan(bundle=bundle(letter), frames=50)
         compared = ev.CandidateCompared(n=100, agree=90, nan=0)
-        return self.tell(ev.FetchDone(), VERIFIED, ev.CandidateTested(ok=True), compared, ready, ran)
+        return self.tell(
+            ev.FetchDone(bundle=bundle(letter)), VERIFIED, ev.CandidateTested(ok=True), compared, ready, ran
+        )
 
 
 def messages(kind: type, actions: list[do.Action]) -> list[object]:
@@ -166,7 +172,7 @@ def test_hint_to_a_group_counts_for_its_share() -> None:
 def test_bundle_that_failed_is_not_tried_again_until_the_channel_changes() -> None:
     device = Device(running("a"))
     device.look(channel("a", "b"))
-    device.tell(ev.FetchDone(), ev.TargetBad(code="unfit", message="no such artifact"))
+    device.tell(FETCHED, ev.TargetBad(code="unfit", message="no such artifact"))
 
     assert not only(do.StartFetch, device.look(channel("a", "b", rev=7)))
     assert only(do.StartFetch, device.look(channel("a", "b", rev=8)))
@@ -175,7 +181,7 @@ def test_bundle_that_failed_is_not_tried_again_until_the_channel_changes() -> No
 def test_superseded_model_makes_way_for_the_newer_one() -> None:
     device = Device(running("a"))
     device.look(channel("a", "b"))
-    device.tell(ev.FetchDone(), VERIFIED, ev.CandidateTested(ok=True), ev.CandidateCompared(n=100, agree=90, nan=0))
+    device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), ev.CandidateCompared(n=100, agree=90, nan=0))
 
     device.look(channel("a", "b", "c", rev=8))
     device.tell(ev.WorkerReady(bundle=bundle("a")))
@@ -257,7 +263,7 @@ def test_answer_closes_the_request_and_the_commit_the_episode() -> None:
 
     started = device.look(channel("a", "b"))
     disagreeing = ev.CandidateCompared(n=100, agree=5, nan=0)  # of course: the old model is wrong here
-    device.tell(ev.FetchDone(), VERIFIED, ev.CandidateTested(ok=True), disagreeing)
+    device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), disagreeing)
     committed = device.tell(ev.WorkerReady(bundle=bundle("b")), ev.WorkerRan(bundle=bundle("b"), frames=50))
 
     assert published("model/request", started) == [None]
@@ -411,7 +417,7 @@ class TestHomeAssistantEntity:
         device.look(channel("a", "b"))
         device.after_s += 5
 
-        entity = self.entity(device.tell(ev.FetchProgress(bytes=30, total=120)))
+        entity = self.entity(device.tell(ev.FetchProgress(bundle=bundle("b"), bytes=30, total=120)))
 
         assert (entity.in_progress, entity.update_percentage) == (True, 25.0)
 
@@ -420,7 +426,10 @@ class TestHomeAssistantEntity:
         device.look(channel("a", "b"))
         device.after_s += 5
 
-        told = [bool(messages(ModelState, device.tell(ev.FetchProgress(bytes=n, total=120)))) for n in range(10)]
+        told = [
+            bool(messages(ModelState, device.tell(ev.FetchProgress(bundle=bundle("b"), bytes=n, total=120))))
+            for n in range(10)
+        ]
 
         assert told == [True] + [False] * 9
 
@@ -430,3 +439,75 @@ class TestHomeAssistantEntity:
         entity = self.entity([*device.look(channel("a", "b")), *device.install("b")])
 
         assert (entity.installed_version, entity.latest_version, entity.in_progress) == ("2.0", "2.0", False)
+
+
+def test_restarted_worker_goes_on_copying_frames_to_the_candidate() -> None:
+    device = Device(running("a"))
+    device.look(channel("a", "b"))
+    device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True))
+    assert device.state is State.SHADOW
+
+    assert only(do.StartShadow, device.tell(ev.WorkerStarted()))
+
+
+def test_group_that_the_device_has_left_has_no_say() -> None:
+    hint = GroupDesired(rev=9, bundle=bundle("b"))
+    record = UpdateRecord(group_desired={"left": hint, "stays": hint})
+
+    device = Device(running("a"), record=record, config=replace(CONFIG, groups=("stays",)))
+
+    assert set(device.core.machine.record.group_desired) == {"stays"}
+
+
+def test_failed_answer_is_remembered_so_that_the_device_may_ask_again_after_a_restart() -> None:
+    device = Device(running("a"))
+    device.drift()
+    device.tell(ev.DesiredSeen(desired=Desired(rev=1, bundle=bundle("b"), answers="q1")))
+    device.look(channel("a", "b", chosen="a"))
+    assert device.core.episode.policy.request is None
+
+    actions = device.tell(FETCHED, ev.TargetBad(code="unfit", message="no such artifact"))
+
+    assert [stored.record.state for stored in only(do.StoreRequest, actions)] == [DriftState.CONFIRMED]
+    assert [report.state for report in published("drift", actions)] == [DriftState.CONFIRMED]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("phase", "after"), [(State.COMMITTED, DriftState.OK), (State.REJECTED, DriftState.CONFIRMED)])
+def test_power_cut_after_the_end_of_an_answer_and_before_the_episode_knew_is_made_up_for(
+    phase: State, after: DriftState
+) -> None:
+    record = UpdateRecord(phase=phase, target=target("b" if phase is State.COMMITTED else "c"))
+
+    device = Device(running("b"), record=record, request=RequestRecord(state=DriftState.REQUESTED))
+
+    assert device.core.episode.policy.state is after
+    assert device.core.episode.policy.is_learning is (phase is State.COMMITTED)
+
+
+def test_power_cut_between_the_start_of_an_answer_and_its_note_does_not_keep_the_request_open() -> None:
+    device = Device(running("a"))
+    device.drift()
+    request = device.core.episode.request
+    record = UpdateRecord(phase=State.DOWNLOADING, target=target("b", answers="q1"), attempt=1)
+
+    again = Device(running("a"), record=record, request=RequestRecord(state=DriftState.REQUESTED, request=request))
+
+    assert again.core.episode.request is None
+
+
+def test_worker_is_told_of_a_new_days_samples() -> None:
+    device = Device(running("a"))
+    device.drift()
+    device.after_s += 86_400
+
+    orders = [action.message for action in only(do.TellWorker, device.windows(0.5))]
+
+    assert orders == [ipc.SamplesOn(on=True, budget_left=3, signal="mean")]
+
+
+def test_skipped_frame_and_refused_subscription_are_told() -> None:
+    device = Device(running("a"))
+
+    told = device.tell(ev.FrameSkipped(position=7), ev.SubscriptionRefused(topics=("driftline/pi-1/desired",)))
+
+    assert events(told) == ["frame_skipped", "subscription_refused"]

@@ -45,6 +45,12 @@ def test_hint_to_a_group_names_the_group(inbound: Inbound) -> None:
     assert event.group == "south"
 
 
+def test_hint_to_a_group_that_the_device_has_left_is_refused(inbound: Inbound) -> None:
+    event = inbound.event(message("desired", DESIRED, owner="group/north"), moment())
+
+    assert isinstance(event, ev.MessageRefused)
+
+
 @pytest.mark.parametrize("payload", [b"", b"{}", b'{"id":"c1","args":{"on":false}}'])
 def test_command_is_read_with_or_without_a_body(inbound: Inbound, payload: bytes) -> None:
     event = inbound.event(message("cmd/hold", payload), moment())

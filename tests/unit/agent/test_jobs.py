@@ -166,7 +166,9 @@ def test_download_reports_progress_and_its_end(yard: Yard) -> None:
     )  # fmt: skip
 
     assert events == [
-        ev.FetchProgress(bytes=0, total=100), ev.FetchProgress(bytes=40, total=100), ev.FetchDone(),
+        ev.FetchProgress(bundle=bundle("b"), bytes=0, total=100),
+        ev.FetchProgress(bundle=bundle("b"), bytes=40, total=100),
+        ev.FetchDone(bundle=bundle("b")),
     ]  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class Pi:
                     self.state_dir.keep_bundles(keep)
                 case do.StartFetch():
                     self.state_dir.install(self.new, INT8)
-                    self.events.append(ev.FetchDone())
+                    self.events.append(ev.FetchDone(bundle=self.new.id))
                 case do.StartVerify():
                     self.events.append(ev.TargetVerified(model="digits", version="2.0", serial=2, artifact=INT8))
                 case do.StartCandidate():

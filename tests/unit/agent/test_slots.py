@@ -217,6 +217,48 @@ def test_worker_that_cannot_be_started_is_tried_again(slot: Slot) -> None:
     assert len(slot.nursery.workers) == 2
 
 
+def test_worker_after_one_that_died_announces_its_frames(slot: Slot) -> None:
+    assert not slot.worker.configure.careful
+    slot.die(1.0)
+    slot.slot.tick(1.0)
+
+    assert slot.worker.configure.careful
+
+
+def test_frame_that_kills_every_worker_is_skipped_and_told(slot: Slot) -> None:
+    told: list[ev.Event] = []
+    for died_s in (1.0, 10.0, 20.0):
+        slot.say(ready(), ipc.Heartbeat(position=120, seq=120), at_s=died_s)
+        told += slot.die(died_s)
+        slot.slot.tick(died_s + 5.0)
+
+    assert [event for event in told if isinstance(event, ev.FrameSkipped)] == [ev.FrameSkipped(position=120)]
+    assert slot.worker.configure.position == 121
+
+
+def test_deaths_at_different_frames_skip_none(slot: Slot) -> None:
+    for position in (10, 20, 30, 40):
+        slot.say(ready(), ipc.Heartbeat(position=position, seq=1), at_s=1.0 * position)
+        assert not any(isinstance(event, ev.FrameSkipped) for event in slot.die(1.0 * position))
+        slot.slot.tick(9.0 + position)
+
+
+def test_model_that_does_not_load_costs_no_frame(slot: Slot) -> None:
+    for died_s in (1.0, 10.0, 20.0, 40.0):
+        assert len(slot.die(died_s)) == 1
+        slot.slot.tick(died_s + 9.0)
+
+    assert slot.worker.configure.position == 0
+
+
+def test_damaged_bundle_is_named_as_such(slot: Slot) -> None:
+    slot.say(ipc.Failed(code="bundle", message="model.tflite: sha256 differs"))
+
+    assert slot.die(1.0) == [
+        ev.WorkerDied(bundle=bundle("a"), reason="bundle: model.tflite: sha256 differs", is_damaged=True)
+    ]
+
+
 def test_none_runs_when_none_should(slot: Slot) -> None:
     slot.slot.run(None, 1.0)
     slot.die(1.1)
@@ -305,6 +347,12 @@ class TestCandidate:
 
         assert nursery.workers[0].ended
         assert nursery.workers[1].configure.bundle == bundle("c")
+
+    def test_candidate_that_could_not_be_started_says_nothing_about_its_model(self) -> None:
+        slot, nursery = self.made()
+        nursery.refuses = True
+
+        assert slot.start(bundle("c"), "tflite-int8", 1.0) == [ev.CandidateDied(reason="no memory", blames_model=False)]
 
     def test_frames_without_a_candidate_are_dropped(self) -> None:
         slot, _ = self.made()

@@ -14,6 +14,7 @@ from agent.core.update_table import Move, State
 from edge_models.wire.update import LastResult
 from tests.unit.agent.world import SETTINGS, START_S, bundle, only, running, target
 
+FETCHED = ev.FetchDone(bundle=bundle("b"))
 VERIFIED = ev.TargetVerified(model="digits", version="2.0", serial=2, artifact="tflite-int8")
 
 
@@ -50,7 +51,7 @@ class Story:
 
 def in_shadow(*, chosen: Target | None = None) -> Story:
     story = Story(running("a"))
-    story.tell(ev.TargetChosen(target=chosen or target("b")), ev.FetchDone(), VERIFIED, ev.CandidateTested(ok=True))
+    story.tell(ev.TargetChosen(target=chosen or target("b")), FETCHED, VERIFIED, ev.CandidateTested(ok=True))
     assert story.state is State.SHADOW
     return story
 
@@ -118,7 +119,7 @@ def test_pointer_moves_before_the_worker_starts() -> None:
 def test_network_failure_is_tried_again_later_and_then_given_up() -> None:
     story = Story(running("a"))
     story.tell(ev.TargetChosen(target=target("b")))
-    failure = ev.FetchFailed(code="network", message="no answer", transient=True)
+    failure = ev.FetchFailed(bundle=bundle("b"), code="network", message="no answer", transient=True)
 
     for _ in range(SETTINGS.attempts - 1):
         assert not only(do.StartFetch, story.tell(failure))
@@ -134,7 +135,7 @@ def test_network_failure_is_tried_again_later_and_then_given_up() -> None:
 def test_retry_waits_before_it_downloads() -> None:
     story = Story(running("a"))
     story.tell(ev.TargetChosen(target=target("b")))
-    story.tell(ev.FetchFailed(code="network", message="no answer", transient=True))
+    story.tell(ev.FetchFailed(bundle=bundle("b"), code="network", message="no answer", transient=True))
 
     assert not only(do.StartFetch, story.wait(4.9))
     assert only(do.StartFetch, story.wait(0.2))
@@ -145,7 +146,7 @@ def test_wrong_content_is_bad_after_all_attempts() -> None:
     story.tell(ev.TargetChosen(target=target("b")))
 
     for _ in range(SETTINGS.attempts):
-        story.tell(ev.FetchFailed(code="content", message="sha256 differs"))
+        story.tell(ev.FetchFailed(bundle=bundle("b"), code="content", message="sha256 differs"))
         story.wait(300)
 
     assert story.state is State.REJECTED
@@ -154,13 +155,13 @@ def test_wrong_content_is_bad_after_all_attempts() -> None:
 
 @pytest.mark.parametrize(
     ("code", "end", "bad"),
-    [("unfit", State.REJECTED, True), ("too_large", State.REJECTED, True), ("http", State.FAILED, True),
+    [("unfit", State.REJECTED, True), ("too_large", State.REJECTED, True), ("http", State.FAILED, False),
      ("signature", State.FAILED, False), ("no_space", State.FAILED, False)],
 )  # fmt: skip
 def test_final_download_failures(code: str, end: State, bad: bool) -> None:
     story = Story(running("a"))
 
-    story.tell(ev.TargetChosen(target=target("b")), ev.FetchFailed(code=code, message="it is so"))
+    story.tell(ev.TargetChosen(target=target("b")), ev.FetchFailed(bundle=bundle("b"), code=code, message="it is so"))
 
     assert story.state is end
     assert story.machine.record.is_bad(bundle("b"), 7) is bad
@@ -171,7 +172,7 @@ def test_final_download_failures(code: str, end: State, bad: bool) -> None:
 def test_serial_other_than_the_channel_lists_is_rejected() -> None:
     story = Story(running("a"))
 
-    story.tell(ev.TargetChosen(target=target("b", serial=3)), ev.FetchDone(), VERIFIED)
+    story.tell(ev.TargetChosen(target=target("b", serial=3)), FETCHED, VERIFIED)
 
     assert story.state is State.REJECTED
     assert story.machine.active == running("a")
@@ -183,7 +184,7 @@ def test_serial_other_than_the_channel_lists_is_rejected() -> None:
 )
 def test_candidate_that_fails_its_test_is_rejected_and_the_old_model_goes_on(fault: ev.UpdateEvent) -> None:
     story = Story(running("a"))
-    story.tell(ev.TargetChosen(target=target("b")), ev.FetchDone(), VERIFIED)
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, VERIFIED)
 
     orders = story.tell(fault)
 
@@ -214,7 +215,7 @@ def test_disagreement_does_not_count_for_the_answer_to_a_request() -> None:
 def test_manifest_that_names_the_open_request_is_an_answer_too() -> None:
     story = Story(running("a"))
     answer = replace(VERIFIED, answers=("other", "pi-1-req"))
-    story.tell(ev.TargetChosen(target=target("b")), ev.FetchDone(), answer, request="pi-1-req")
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, answer, request="pi-1-req")
 
     story.tell(ev.CandidateTested(ok=True), ev.CandidateCompared(n=100, agree=0, nan=0))
 
@@ -241,7 +242,7 @@ def test_shadow_without_traffic_ends_at_its_deadline() -> None:
 def test_shadow_is_left_out_when_nothing_runs() -> None:
     story = Story(None)
 
-    story.tell(ev.TargetChosen(target=target("b")), ev.FetchDone(), VERIFIED, ev.CandidateTested(ok=True))
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, VERIFIED, ev.CandidateTested(ok=True))
 
     assert story.state is State.PROVISIONAL
 
@@ -308,7 +309,7 @@ def test_newer_target_supersedes_one_under_test(state: State) -> None:
     story = Story(running("a"))
     way: list[ev.UpdateEvent] = [
         ev.TargetChosen(target=target("b")),
-        ev.FetchDone(),
+        FETCHED,
         VERIFIED,
         ev.CandidateTested(ok=True),
     ]
@@ -414,3 +415,84 @@ def test_commit_that_was_interrupted_is_completed() -> None:
 
     assert machine.active == running("b", previous="a")
     assert only(do.PointTo, orders)
+
+
+def test_late_end_of_a_superseded_download_is_not_taken_for_the_new_one() -> None:
+    story = Story(running("a"))
+    story.tell(ev.TargetChosen(target=target("b")), ev.TargetChosen(target=target("c", serial=3)))
+
+    story.tell(FETCHED, ev.FetchFailed(bundle=bundle("b"), code="unfit", message="too new"))
+
+    assert story.state is State.DOWNLOADING
+    assert story.machine.record.target == target("c", serial=3)
+
+
+def test_superseded_downloads_do_not_pile_up_on_the_disk() -> None:
+    story = Story(running("a", previous="e"))
+    story.tell(ev.TargetChosen(target=target("b")))
+
+    actions = story.tell(ev.TargetChosen(target=target("c", serial=3)))
+
+    assert only(do.KeepBundles, actions) == [do.KeepBundles(keep=frozenset(map(bundle, "aec")))]
+
+
+def test_bundles_are_kept_while_nobody_knows_which_of_them_ran() -> None:
+    record = UpdateRecord(phase=State.REJECTED, target=target("b"))
+
+    machine = UpdateMachine(settings=SETTINGS, record=record, active=None)
+
+    assert not only(do.KeepBundles, machine.resume(Move.RESTARTED, START_S))
+
+
+@pytest.mark.parametrize("code", ["interrupted", "job", "not_published"])
+def test_bundle_is_not_to_blame_for_what_becomes_of_our_children_and_the_registry(code: str) -> None:
+    story = Story(running("a"))
+    story.tell(ev.TargetChosen(target=target("b")))
+
+    for _ in range(SETTINGS.attempts):
+        story.tell(ev.FetchFailed(bundle=bundle("b"), code=code, message="killed", transient=code != "not_published"))
+        story.wait(300)
+
+    assert story.state is State.FAILED
+    assert not story.machine.record.is_bad(bundle("b"), 7)
+
+
+def test_verification_that_could_not_be_done_does_not_reject_the_bundle() -> None:
+    story = Story(running("a"))
+
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED)
+    story.tell(ev.TargetBad(code="interrupted", message="the verify child ended with signal 9", transient=True))
+
+    assert story.state is State.FAILED
+    assert not story.machine.record.is_bad(bundle("b"), 7)
+
+
+def test_running_bundle_that_was_damaged_on_disk_makes_room_for_the_last_good_one_and_may_come_again() -> None:
+    story = Story(running("b", serial=2, previous="a"), UpdateRecord(phase=State.COMMITTED, target=target("b")))
+
+    story.tell(ev.WorkerDied(bundle=bundle("b"), reason="bundle: sha256 differs", is_damaged=True), ready("a"))
+
+    assert story.state is State.ROLLED_BACK
+    assert story.machine.active is not None
+    assert story.machine.active.bundle == bundle("a")
+    assert not story.machine.record.is_bad(bundle("b"), 7)
+    assert not story.machine.record.is_bad(bundle("b"), 0)
+    assert only(do.StartFetch, story.tell(ev.TargetChosen(target=target("b"))))
+
+
+def test_damaged_bundle_without_a_last_good_one_stays_because_there_is_no_other() -> None:
+    story = Story(running("b"), UpdateRecord(phase=State.COMMITTED, target=target("b")))
+
+    story.tell(ev.WorkerDied(bundle=bundle("b"), reason="bundle: sha256 differs", is_damaged=True))
+
+    assert story.state is State.COMMITTED
+
+
+def test_candidate_that_could_not_be_started_does_not_reject_the_bundle() -> None:
+    story = Story(running("a"))
+
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, VERIFIED)
+    story.tell(ev.CandidateDied(reason="worker cannot be started: no memory", blames_model=False))
+
+    assert story.state is State.FAILED
+    assert not story.machine.record.is_bad(bundle("b"), 7)

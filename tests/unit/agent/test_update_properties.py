@@ -15,11 +15,14 @@ from agent.core.update_table import RESTING, State
 from tests.unit.agent.world import SETTINGS, START_S, bundle, running, target
 
 LETTERS = st.sampled_from("abcd")
+B = bundle("b")
 EVENTS = st.sampled_from([
-    ev.FetchDone(), ev.FetchProgress(bytes=1, total=2), ev.FetchFailed(code="network", message="", transient=True),
-    ev.FetchFailed(code="content", message=""), ev.FetchFailed(code="http", message=""),
+    ev.FetchDone(bundle=B), ev.FetchDone(bundle=bundle("c")), ev.FetchProgress(bundle=B, bytes=1, total=2),
+    ev.FetchFailed(bundle=B, code="network", message="", transient=True),
+    ev.FetchFailed(bundle=B, code="content", message=""), ev.FetchFailed(bundle=B, code="http", message=""),
     ev.TargetVerified(model="digits", version="2", serial=2, artifact="tflite-int8"),
-    ev.TargetBad(code="content", message=""), ev.CandidateTested(ok=True), ev.CandidateTested(ok=False),
+    ev.TargetBad(code="content", message=""), ev.TargetBad(code="interrupted", message="", transient=True),
+    ev.CandidateTested(ok=True), ev.CandidateTested(ok=False),
     ev.CandidateCompared(n=100, agree=90, nan=0), ev.CandidateCompared(n=100, agree=1, nan=0),
     ev.CandidateDied(reason=""), ev.TargetWithdrawn(), ev.RollbackAsked(rev=7), ev.StorageFailed(message=""),
 ])  # fmt: skip
@@ -56,9 +59,10 @@ class Device(RuleBasedStateMachine):
         self.carry_out(self.machine.handle(ev.WorkerReady(bundle=bundle(letter)), self.now_s))
         self.carry_out(self.machine.handle(ev.WorkerRan(bundle=bundle(letter), frames=frames), self.now_s))
 
-    @rule(letter=LETTERS)
-    def a_worker_dies(self, letter: str) -> None:
-        self.carry_out(self.machine.handle(ev.WorkerDied(bundle=bundle(letter), reason="signal 11"), self.now_s))
+    @rule(letter=LETTERS, is_damaged=st.booleans())
+    def a_worker_dies(self, letter: str, is_damaged: bool) -> None:
+        died = ev.WorkerDied(bundle=bundle(letter), reason="signal 11", is_damaged=is_damaged)
+        self.carry_out(self.machine.handle(died, self.now_s))
 
     @rule(seconds=st.floats(0, 4000))
     def time_passes(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -112,6 +113,17 @@ def test_the_last_beat_tells_the_next_worker_where_to_go_on(pair: tuple[socket.s
     Loop(link=SupervisorLink(mine), open_role=lambda configure, link: role, clock=StoppedClock()).run()
 
     assert answers(other)[-1] == Heartbeat(position=role.position, seq=role.frames)
+
+
+def test_careful_worker_says_which_frame_comes_before_it_runs_it(pair: tuple[socket.socket, socket.socket]) -> None:
+    mine, other = pair
+    role = FakeRole(other, frames_wanted=3)
+    other.sendall(encode_frame(replace(CONFIGURE, careful=True)))
+
+    Loop(link=SupervisorLink(mine), open_role=lambda configure, link: role, clock=StoppedClock()).run()
+
+    beats = [message.position for message in answers(other) if isinstance(message, Heartbeat)]
+    assert beats == [7, 8, 9, 10]
 
 
 def test_it_ends_when_the_supervisor_is_gone(pair: tuple[socket.socket, socket.socket]) -> None:

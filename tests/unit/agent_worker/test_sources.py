@@ -184,6 +184,14 @@ def test_a_file_of_rows_can_be_looped_and_taken_up_again(csv_source: OpenCsv) ->
     assert positions_and_values(csv_source(text, position=9), 1) == [None]
 
 
+def test_a_row_that_cannot_be_read_is_passed_over_by_who_starts_after_it(csv_source: OpenCsv) -> None:
+    text = 'a,b\n1,1\n"2"x,2\n3,3\n'
+    with pytest.raises(SourceError, match="row 1"):
+        positions_and_values(csv_source(text), 3)
+
+    assert positions_and_values(csv_source(text, position=2), 2) == [(2, [3, 3]), None]
+
+
 def test_a_file_without_rows_ends_even_when_it_is_looped(csv_source: OpenCsv) -> None:
     source = csv_source("a,b\n", loop=True)
 
