@@ -101,13 +101,7 @@ def next_channel(
         seed: Which devices are the first ones; by default the start of the bundle's id.
         min_serial: Older bundles must no longer start; by default as in ``present``.
     """
-    listed = {item.id: item.serial for item in (bundle, *also)}
-    base_id = None if base is None else base.id
-    if base is not None:
-        listed[base.id] = base.serial
-    elif present is not None and percent < 100:
-        base_id = present.bundle if present.bundle != bundle.id else present.base
-        listed |= {} if base_id is None else {base_id: present.listed[base_id]}
+    others = {base.id: base.serial} if base is not None else _before(present, bundle.id) if percent < 100 else {}
     lowest = min_serial if min_serial is not None else (present.min_serial if present else 1)
     try:
         channel = Channel(
@@ -115,14 +109,20 @@ def next_channel(
             channel=name,
             rev=present.rev + 1 if present else 1,
             bundle=bundle.id,
-            base=base_id,
+            base=next(iter(others), None),
             percent=percent,
             seed=seed if seed is not None else short(bundle.id),
             min_serial=lowest,
-            listed=listed,
+            listed={item.id: item.serial for item in (bundle, *also)} | others,
         )
     except ValueError as exc:
         raise ChannelError(
             f"channel {bundle.model}/{name}: expected {exc}; lower --min-serial or choose another"
         ) from exc
     return present if present is not None and replace(channel, rev=present.rev) == present else channel
+
+
+def _before(present: Channel | None, bundle: BundleId) -> dict[BundleId, int]:
+    """What all devices ran before ``bundle``, with its serial; empty if that is not known."""
+    name = None if present is None else present.bundle if present.bundle != bundle else present.base
+    return {} if present is None or name is None else {name: present.listed[name]}

@@ -30,13 +30,16 @@ from deploy.registry.errors import (
 )
 from deploy.registry.files import copy_durable, locked, sync_directory, write_durable
 from deploy.registry.metadata import DELEGATED, MetadataStore, SignedFile, State
-from deploy.registry.settings import MAX_SETTINGS_BYTES, ONLINE_ROLES, Layout, Lifetimes, Settings
+from deploy.registry.settings import MAX_SETTINGS_BYTES, OFFLINE_ROLES, ONLINE_ROLES, Layout, Lifetimes, Settings
 from edge_models.bundle import Bundle, check_bytes, open_bundle
 from edge_models.channel import Channel, channel_target, manifest_target
 from edge_models.errors import BundleError, FieldError, IntegrityError
 from edge_models.manifest import MANIFEST_NAME, BundleId, FileEntry, Manifest, short
 
 log = logging.getLogger(__name__)
+
+_DAY_S = 86400.0
+_WARN_S = 30 * _DAY_S
 
 
 class Registry:
@@ -248,8 +251,19 @@ class Registry:
             return state.expiries()
 
     def keep_fresh(self) -> None:
-        """Renew if an online role has less than half of its lifetime left; a server calls this now and then."""
+        """Renew if an online role has less than half of its lifetime left; a server calls this now and then.
+
+        What only offline keys can renew is told of in the log, in its last month.
+        """
         state = self._metadata.load()
+        left_s = min(state.expiries()[role].timestamp() for role in OFFLINE_ROLES) - self._clock.unix_s()
+        if left_s < _WARN_S:
+            log.warning(
+                "root and targets expire in %d days, after which devices take no updates: bring keys/offline here and "
+                "run `driftline-fleet registry renew --offline --registry %s`",
+                max(left_s // _DAY_S, 0),
+                self.directory,
+            )
         if any(self._metadata.due(state, role) for role in ONLINE_ROLES):
             log.info("registry renews signatures directory=%s", self.directory)
             self.renew()

@@ -153,7 +153,7 @@ class Renewal:
 
 
 def _file(path: Path, headers: dict[str, str], media_type: str) -> Response:
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():  # a link under a served name could lead to a key
         return _missing()
     return FileResponse(path, headers=headers, media_type=media_type)
 

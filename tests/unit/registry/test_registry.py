@@ -283,6 +283,20 @@ def test_registry_that_is_kept_fresh_renews_at_half_of_a_lifetime(registry: Regi
     assert (renewed["root"], renewed["targets"]) == (first["root"], first["targets"])
 
 
+def test_offline_signatures_that_run_out_are_told_of_in_time(
+    registry: Registry, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.sleep(330 * DAY_S)
+    registry.keep_fresh()
+    assert "renew --offline" not in caplog.text
+
+    clock.sleep(10 * DAY_S)
+    registry.keep_fresh()
+
+    assert "root and targets expire in 25 days" in caplog.text
+    assert "registry renew --offline" in caplog.text
+
+
 def test_renewal_with_offline_keys_makes_a_new_root(registry: Registry, clock: FakeClock, tmp_path: Path) -> None:
     trusted = registry.trusted_root.read_bytes()
     clock.sleep(300 * DAY_S)
