@@ -13,6 +13,7 @@ from deploy.fleet.reports import expect
 from edge_models.wire import SampleMessage
 
 MAX_LABEL = 1_000_000
+MAX_UNLABELLED = 5_000  # of one device; a sample has up to 64 KiB
 
 
 def sample_id(device: str, message: str) -> str:
@@ -21,13 +22,14 @@ def sample_id(device: str, message: str) -> str:
 
 
 def record_sample(session: Session, device: Device, message: object, now_s: float) -> None:
-    """Keep a delivered sample, once."""
+    """Keep a delivered sample, once; a device that has too many without a label loses the oldest one."""
     if message is None:
         return
     sample = expect(message, SampleMessage)
     identity = sample_id(device.id, sample.id)
     if session.get(Sample, identity) is not None:
         return
+    _make_room(session, device.id)
     session.add(
         Sample(
             id=identity,
@@ -131,6 +133,13 @@ def label(session: Session, labels: Mapping[str, str], *, labelled_by: str, now_
 def forget_unlabelled_before(session: Session, before_s: float) -> None:
     """Drop samples that nobody has labelled and that are older."""
     session.execute(delete(Sample).where(Sample.label.is_(None), Sample.received_at < before_s))
+
+
+def _make_room(session: Session, device: str) -> None:
+    unlabelled = select(Sample.id).where(Sample.device == device, Sample.label.is_(None))
+    if (session.scalar(select(func.count()).select_from(unlabelled.subquery())) or 0) >= MAX_UNLABELLED:
+        oldest = unlabelled.order_by(Sample.received_at, Sample.id).limit(1)
+        session.execute(delete(Sample).where(Sample.id == oldest.scalar_subquery()))
 
 
 def _class_names(session: Session, bundle: str) -> Sequence[str]:

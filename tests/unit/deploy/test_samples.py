@@ -84,6 +84,21 @@ def test_samples_are_listed_by_arrival_and_filtered(filled: FleetDatabase) -> No
     assert counts == {"pi-1": 1, "pi-2": 0, "pi-3": 0}
 
 
+def test_a_device_that_delivers_without_end_fills_no_disk(
+    filled: FleetDatabase, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "MAX_UNLABELLED", 5)
+    give(filled, pi_1__1_0="0")
+    clock.sleep(1)
+
+    Ingest(filled, Topics(), clock).apply([messages.sample("pi-1", number) for number in (6, 7)])
+
+    with filled.read() as session:
+        kept = [sample.message for sample in samples.listed(session, device="pi-1")]
+        assert len(samples.listed(session, device="pi-2")) == 6
+    assert kept == ["1-0", "1-3", "1-4", "1-5", "1-6", "1-7"]
+
+
 def test_samples_become_the_arrays_that_the_source_delivered(filled: FleetDatabase) -> None:
     give(filled, pi_1__1_3="1", pi_2__1_4="zero")
     with filled.read() as session:
