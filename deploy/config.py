@@ -17,6 +17,7 @@ from deploy.errors import ConfigError
 from edge_models.errors import FieldError
 from edge_models.fields import decode, described
 from edge_models.manifest import MODEL_NAME
+from edge_models.yaml_document import parse_yaml
 
 MAX_CONFIG_BYTES = 256 * 1024
 _SQLITE = "sqlite:///"
@@ -166,8 +167,6 @@ def _recipe(recipe: str | None, base: Path) -> str | None:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_CONFIG_BYTES + 1)
@@ -176,9 +175,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if len(data) > MAX_CONFIG_BYTES:
         raise ConfigError(f"{path}: more than {MAX_CONFIG_BYTES} bytes, expected a configuration")
     try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(exc).split())}") from exc
+        document = parse_yaml(data)
+    except FieldError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
     if document is None:
         return {}
     if not isinstance(document, dict):

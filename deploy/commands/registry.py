@@ -101,7 +101,13 @@ def _registry_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _channel_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--percent", type=int, default=100, metavar="N", help="share of devices that run it (100)")
+    parser.add_argument(
+        "--percent",
+        type=int,
+        default=100,
+        metavar="N",
+        help="share of devices that run it (100); those that a rollout has told otherwise keep to what is listed",
+    )
     parser.add_argument("--base", metavar="BUNDLE_ID", help="what the others run (what the channel said before)")
     parser.add_argument("--seed", metavar="TEXT", help="which devices are the first ones (the bundle's id)")
     parser.add_argument("--min-serial", type=int, metavar="N", help="older bundles must no longer start (unchanged)")

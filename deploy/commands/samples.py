@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _who(label)
     add_options(label)
     table = actions.add_parser("import", help="take labels from a table", description="Take labels from a table.")
-    table.add_argument("table", metavar="CSV", help="has the columns id and label, maybe labelled_by; - is stdin")
+    table.add_argument("table", metavar="CSV", help="has the columns id and label; - is stdin")
     _who(table)
     add_options(table)
     export = actions.add_parser("export", help="write samples to a file", description="Write samples to a file.")

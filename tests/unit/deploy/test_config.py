@@ -66,6 +66,7 @@ def test_without_a_file_there_are_defaults(tmp_path: Path, monkeypatch: pytest.M
         ("retrain: {held_fraction: 1.5}\n", "retrain.held_fraction: found 1.5"),
         ("- a\n", "found a list, expected keys"),
         ("a: [\n", "not YAML"),
+        ("model: a\nmodel: b\n", "model: found the key again in line 2"),
         ("\x00", "not YAML"),
     ],
 )
