@@ -11,10 +11,14 @@ from sqlalchemy.orm import Session
 
 from deploy.errors import UnknownIdError
 from deploy.fleet.models import Device, Job, Request, Rollout
+from deploy.fleet.reports import model_state
 from deploy.fleet.requests import active_jobs, of_job, refuse
 from deploy.fleet.states import FINAL_ROLLOUT_STATES, JobState, RequestState, RolloutState
+from edge_models.wire import UpdatePhase
 
 log = logging.getLogger(__name__)
+
+_TURNED_DOWN = (UpdatePhase.REJECTED, UpdatePhase.ROLLED_BACK)
 
 _ENDED_BY = {
     RolloutState.COMMITTED: JobState.DONE,
@@ -102,16 +106,28 @@ def end_with_rollouts(session: Session, now_s: float) -> None:
 
 
 def _has_come_to_nothing(session: Session, request: Request) -> bool:
-    """Whether the newest rollout of the answer to the device's channel was taken back, or none could even begin."""
+    """Whether the answer will not help: its newest rollout on the device's channel was taken back, or none could even
+    begin, or the device came too late for it and turned the bundle down by itself.
+    """
     ordered = (
-        select(Rollout.state)
+        select(Rollout)
         .join(Device, Device.channel == Rollout.channel)
         .where(Device.id == request.device, Rollout.bundle == request.bundle_answer)
         .order_by(Rollout.created_at.desc(), Rollout.id.desc())
     )
-    states = list(session.scalars(ordered))
-    begun = [state for state in states if state is not RolloutState.REFUSED]
-    return begun[0] is RolloutState.ROLLED_BACK if begun else bool(states)
+    found = list(session.scalars(ordered))
+    newest = next((rollout for rollout in found if rollout.state is not RolloutState.REFUSED), None)
+    if newest is None:
+        return bool(found)
+    is_turned_down = newest.state in FINAL_ROLLOUT_STATES and _has_turned_down(session, request.device, newest.id)
+    return newest.state is RolloutState.ROLLED_BACK or is_turned_down
+
+
+def _has_turned_down(session: Session, device: str, rollout: str) -> bool:
+    row = session.get(Device, device)
+    state = None if row is None else model_state(row)
+    last = None if state is None else state.last_result
+    return last is not None and last.rollout == rollout and last.outcome in _TURNED_DOWN
 
 
 def described(session: Session, job: Job) -> Mapping[str, Any]:

@@ -267,6 +267,25 @@ def test_a_rollout_that_was_refused_because_the_bundle_runs_already_takes_no_ans
     assert request(database, "r-1").state is RequestState.ANSWERED
 
 
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [(UpdatePhase.REJECTED, RequestState.REFUSED), (UpdatePhase.COMMITTED, RequestState.ANSWERED)],
+)
+def test_a_device_that_missed_the_wave_and_rejects_the_answer_has_none(
+    database: FleetDatabase, clock: FakeClock, ask: Ask, outcome: UpdatePhase, expected: RequestState
+) -> None:
+    ask("pi-1", "r-1")
+    rollout = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
+    finish(database, rollout, RolloutState.INCOMPLETE, clock)
+    assert request(database, "r-1").state is RequestState.ANSWERED
+
+    said = state(outcome, OLD, last=(NEW, outcome, rollout))
+    Ingest(database, Topics(), clock).apply([messages.model_state("pi-1", said)])
+    finish(database, rollout, RolloutState.INCOMPLETE, clock)
+
+    assert request(database, "r-1").state is expected
+
+
 def test_a_rollout_on_another_channel_takes_no_answer_back(database: FleetDatabase, clock: FakeClock, ask: Ask) -> None:
     ask("pi-1", "r-1")
     first = roll_out(database, "job-1", devices=("pi-1",), clock=clock)
