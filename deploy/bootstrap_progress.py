@@ -68,21 +68,7 @@ def run(command: Sequence[str], what: str, *, cwd: Path, keep_open: Sequence[int
     """
     started = time.monotonic()
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
-    try:
-        # A session of its own: a signal then reaches the build processes that pip starts as well.
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            pass_fds=tuple(keep_open),
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise CommandFailedError(f"{command[0]} does not start: {exc}") from exc
+    process = _started(command, cwd, keep_open)
     reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
     reader.start()
     try:
@@ -96,6 +82,24 @@ def run(command: Sequence[str], what: str, *, cwd: Path, keep_open: Sequence[int
         tail = "".join(f"\n    {line}" for line in lines)
         raise CommandFailedError(f"{what} ended with exit code {process.returncode}; its last lines:{tail}")
     say(f"{what}: done in {time.monotonic() - started:.0f} s")
+
+
+def _started(command: Sequence[str], cwd: Path, keep_open: Sequence[int]) -> subprocess.Popen[str]:
+    try:
+        # A session of its own: a signal then reaches the build processes that pip starts as well.
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=tuple(keep_open),
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise CommandFailedError(f"{command[0]} does not start: {exc}") from exc
 
 
 def _collect(process: subprocess.Popen[str], lines: collections.deque[str]) -> None:
