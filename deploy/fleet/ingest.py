@@ -76,6 +76,8 @@ class Ingest:
             owner, kind = self._topics.parse(delivery.topic)
             message = _message(kind, delivery.payload)
             now_s = self._clock.unix_s()
+            if message is None and session.get(Device, owner) is None:
+                return  # somebody clears up after a device that is gone
             with session.begin_nested():  # a value that the database refuses must not undo the whole batch
                 device = reports.seen(session, owner, now_s, is_live=not delivery.retained)
                 RECORDERS[kind](session, device, message, now_s)

@@ -218,3 +218,12 @@ def test_old_events_and_unlabelled_samples_are_forgotten(
     assert [count(database, table) for table in (Event, Sample, DriftChange)] == [1, 1, 0]
     with database.read() as session:
         assert [row.id for row in all_devices(session)] == ["pi-1"]
+
+
+def test_clearing_the_topics_of_a_device_that_is_gone_makes_no_device(database: FleetDatabase) -> None:
+    Ingest(database, Topics(), FakeClock()).apply(
+        [messages.delivery("pi-gone", kind, b"") for kind in ("status", "meta", "model/request")]
+    )
+
+    with database.read() as session:
+        assert all_devices(session) == []
