@@ -5,7 +5,7 @@
     driftline-agent replay BUNDLE FRAMES.npz   the whole pipeline over recorded frames, without a broker
 
 Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, 2 bad input (one line on stderr says what),
-130 Ctrl-C during check or replay.
+130 Ctrl-C and 143 SIGTERM during check or replay.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import argparse
 import json
 import logging
 import random
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from agent.clock import SystemClock
@@ -28,6 +30,11 @@ PROGRAM = "driftline-agent"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM has arrived; like Ctrl-C it ends the program through its ``finally`` blocks, so no child stays."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     level = logging.DEBUG if arguments.verbose else logging.INFO
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    previous = signal.signal(signal.SIGTERM, _terminate)  # until the supervisor takes it over
     try:
         return _run(arguments)
     except (AgentError, EdgeModelsError) as exc:
@@ -50,6 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Terminated:
+        return EXIT_TERMINATED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -105,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         help="say whether a configuration is right",
         description="Say whether a configuration is right: keys and values, certificates, bundle, source, detectors.",
-        epilog="Exit codes: 0 right, 2 wrong (one line on stderr for each mistake), 130 Ctrl-C.",
+        epilog="Exit codes: 0 right, 2 wrong (one line on stderr for each mistake), 130 Ctrl-C, 143 SIGTERM.",
     )
     check.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
     check.add_argument("--json", action="store_true", help="print one JSON document: ok, file, errors")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -191,3 +195,21 @@ def test_frames_from_a_topic_are_run(embedded: Embedded, onlooker: Onlooker, mak
 
     assert onlooker.wait_for("prediction").json["position"] == 0
     onlooker.wait_for("state", lambda heard: heard.json["n"] == 3)
+
+
+def test_check_that_waits_for_a_file_ends_on_sigterm_without_a_word(tmp_path: Path) -> None:
+    pipe = tmp_path / "agent.yaml"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "agent", "check", "-c", str(pipe)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as check:
+        until(lambda: _catches(check.pid, signal.SIGTERM))
+        check.send_signal(signal.SIGTERM)
+        said = check.communicate(timeout=20)
+
+    assert (check.returncode, *said) == (143, "", "")
+
+
+def _catches(pid: int, number: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    caught = next(line.split()[1] for line in lines if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
