@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.corruptions import Images, from_unit, to_unit
+from converter.corruptions import Corruption, Images, from_unit, to_unit
 from converter.errors import RequestError
 from converter.evidence.likeness import histogram_distance
 from converter.evidence.lookalike import Evidence, Lookalike, find_lookalike
@@ -168,7 +168,8 @@ def _check_samples(x: NDArray[Any], y: NDArray[np.int64], retraining: Retraining
 def _finding(lesson: Lesson) -> dict[str, Any]:
     finding: dict[str, Any] = {"samples": len(lesson.labels)}
     if lesson.lookalike is not None:
-        finding["lookalike"] = _setting(lesson.lookalike)
+        finding["lookalike"] = _setting(lesson.lookalike.corruption)
+        finding["instead"] = [_setting(other) for other in lesson.lookalike.instead]
         finding["pixel_map"] = lesson.lookalike.pixel_map is not None
         finding["distance"] = round(lesson.lookalike.distance, 4)
     return finding
@@ -177,10 +178,10 @@ def _finding(lesson: Lesson) -> dict[str, Any]:
 def _in_words(lookalike: Lookalike | None) -> str:
     if lookalike is None:
         return "samples as delivered"
-    setting = ", ".join(f"{name} {value:g}" for name, value in _setting(lookalike).items())
+    setting = ", ".join(f"{name} {value:g}" for name, value in _setting(lookalike.corruption).items())
     pixels = " with a map of pixels" if lookalike.pixel_map is not None else ""
     return f"{setting or 'no camera setting'}{pixels}, distance {lookalike.distance:.2f}"
 
 
-def _setting(lookalike: Lookalike) -> dict[str, float]:
-    return {name: round(getattr(lookalike.corruption, name), 3) for name in moving(lookalike.corruption)}
+def _setting(corruption: Corruption) -> dict[str, float]:
+    return {name: round(getattr(corruption, name), 3) for name in moving(corruption)}

@@ -15,12 +15,14 @@ from converter.corruptions import BOUNDS, NEUTRAL, Corruption, Images, Settings,
 from converter.evidence.likeness import MAX_PICTURES, Likeness, Signals
 from converter.evidence.pixel_map import PixelMap, fit_pixel_map
 from converter.evidence.pose import MIN_SAMPLES, find_pose
-from converter.evidence.search import STEP, Found, moving, search
+from converter.evidence.search import FAMILIES, STEP, Found, moving, search
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
 
 POOR = 0.9  # a lookalike that is no nearer than this to the evidence teaches nothing
 _SAME = 0.3  # one that another device led to and that is as near as this needs no search of its own
+_AS_GOOD = 0.05  # further from a sketch than the best by less than this: may be as true
+_OF_LIGHT = ("light", "grain")
 _MAP_GAIN = 0.05  # what a pixel map must bring on samples it was not fitted to
 _FITTED = 800  # pictures that a map is fitted with
 _JITTER = 0.5  # of the search's steps: the evidence is an estimate, and light and mounting go on changing
@@ -47,26 +49,33 @@ class Lookalike:
 
     Attributes:
         corruption: Setting of the simulated camera.
+        instead: Settings that explain the evidence nearly as well.
         pixel_map: What comes on top, or None.
         distance: Between such pictures and the evidence; 1 is that of uncorrupted ones.
     """
 
     corruption: Corruption = NEUTRAL
+    instead: tuple[Corruption, ...] = ()
     pixel_map: PixelMap | None = None
     distance: float = 1.0
 
     def take(self, images: Images, rng: np.random.Generator) -> Images:
         """Pictures (n, h, w, c) as the device would take them, each with a slightly different setting."""
-        taken = corrupt(images, self._jittered(len(images), rng), rng)
+        ways = (self.corruption, *self.instead)
+        parts = np.array_split(images, len(ways))
+        taken = np.concatenate(
+            [corrupt(part, _jittered(one, len(part), rng), rng) for one, part in zip(ways, parts, strict=True)]
+        )
         return taken if self.pixel_map is None else self.pixel_map.apply(taken, rng)
 
-    def _jittered(self, count: int, rng: np.random.Generator) -> Settings:
-        setting = settings(self.corruption, count)
-        for name in moving(self.corruption):
-            centre = np.float32(getattr(self.corruption, name))
-            drawn = centre + np.float32(_JITTER * STEP[name]) * rng.standard_normal(count, np.float32)
-            setting[name] = np.clip(drawn, *BOUNDS[name]).astype(np.float32)
-        return setting
+
+def _jittered(corruption: Corruption, count: int, rng: np.random.Generator) -> Settings:
+    setting = settings(corruption, count)
+    for name in moving(corruption):
+        centre = np.float32(getattr(corruption, name))
+        drawn = centre + np.float32(_JITTER * STEP[name]) * rng.standard_normal(count, np.float32)
+        setting[name] = np.clip(drawn, *BOUNDS[name]).astype(np.float32)
+    return setting
 
 
 def find_lookalike(
@@ -99,9 +108,20 @@ def find_lookalike(
         distance = likeness.of(other.corruption)
         if distance < _SAME and other.pixel_map is None:
             return replace(other, distance=distance)
+    if len(evidence.samples) < MIN_SAMPLES:
+        return _from_sketch(likeness, budget, rng)
     pose = find_pose(evidence.samples, evidence.labels, clean, labels, rng)
-    found = search(likeness, pose, poses=len(evidence.samples) < MIN_SAMPLES, budget=budget, rng=rng)
+    found = search(likeness, pose, families=[name for name in FAMILIES if name != "pose"], budget=budget, rng=rng)
     return _with_map(found, evidence, clean, labels, signals, rng)
+
+
+def _from_sketch(likeness: Likeness, budget: int, rng: np.random.Generator) -> Lookalike:
+    """Histograms alone do not tell dim light from small and blurred pictures: light is always tried by itself, too."""
+    tries = [search(likeness, NEUTRAL, families=some, budget=budget, rng=rng) for some in (FAMILIES, _OF_LIGHT)]
+    best = min(tries, key=lambda found: found.distance)
+    near = [one for one in tries if one is not best and one.distance < best.distance + _AS_GOOD]
+    different = tuple(one.corruption for one in near if set(moving(one.corruption)) != set(moving(best.corruption)))
+    return Lookalike(corruption=best.corruption, instead=different, distance=best.distance)
 
 
 def _likeness(

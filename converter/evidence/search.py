@@ -8,7 +8,7 @@ result for the same evidence.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -60,6 +60,40 @@ _COMPANIONS = {
 }
 
 
+_LEVELS = ((1, 0), (0, 0.3), (0, 0.6), (0.3, 1), (0.6, 1), (0.3, 0.6), (-0.3, 1), (0, 1.6), (0.1, 0.4), (-0.3, 0.7))
+_PLACES = tuple(itertools.product((0.3, 0.5, 0.7), (0.3, 0.5, 0.7), (0, 1)))
+_SIDES = tuple((x, y) for x in (-0.15, 0, 0.15) for y in (-0.15, 0, 0.15) if x or y)
+
+FAMILIES: Mapping[str, tuple[Changes, ...]] = {
+    "pose": (
+        *({"rotation_deg": deg} for deg in (-135, -90, -60, -40, -20, 20, 40, 60, 90, 135, 180)),
+        *({"zoom": value} for value in (0.55, 0.75, 1.3, 1.7)),
+        *({"shift_x": x, "shift_y": y} for x, y in _SIDES),
+        {"mirror": 1},
+    ),
+    "optics": (
+        *({"blur_px": px} for px in (0.7, 1.2, 2.0, 3.0)),
+        *({"motion_px": px, "motion_deg": deg} for px in (4, 8) for deg in (0, 45, 90, 135)),
+        *({"block_px": px} for px in (2, 3, 4, 6)),
+    ),
+    "light": (
+        *({"gamma": value} for value in (0.4, 0.6, 1.7, 3.0)),
+        *({"black": black, "white": white} for black, white in _LEVELS),
+        *({name: value} for name in ("slope_x", "slope_y") for value in (-0.5, 0.5)),
+    ),
+    "dirt": (
+        *({"stripes": 0.4, "stripe_px": px, "stripe_deg": deg} for px in (3, 4, 6, 8) for deg in (0, 45, 90, 135)),
+        *({"cover": 0.4, "cover_x": x, "cover_y": y, "cover_value": value} for x, y, value in _PLACES),
+        *({"cover": 0.4, "cover_wander": 0.6, "cover_value": value} for value in (0, 0.5, 1)),
+    ),
+    "grain": (
+        *({"noise": value} for value in (0.05, 0.1, 0.2, 0.35)),
+        *({"specks": value} for value in (0.08, 0.2, 0.4)),
+    ),
+}
+"""What is tried on top of a setting, by kind of corruption."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A setting and its distance from the evidence (1 = no better than none)."""
@@ -68,16 +102,19 @@ class Found:
     distance: float
 
 
-def search(likeness: Likeness, start: Corruption, *, poses: bool, budget: int, rng: np.random.Generator) -> Found:
+def search(
+    likeness: Likeness, start: Corruption, *, families: Collection[str], budget: int, rng: np.random.Generator
+) -> Found:
     """Find the setting with the smallest distance.
 
     Args:
         likeness: What to come close to.
         start: Where to begin; its pose if labelled samples gave one.
-        poses: Whether to try turns and shifts too; needless when ``start`` has the pose.
+        families: Which of ``FAMILIES`` to try.
         budget: No further round is begun when so many settings have been tried.
         rng: For the small steps.
     """
+    primitives = [changes for name in families for changes in FAMILIES[name]]
     tried: dict[Corruption, float] = {}
 
     def distance(corruption: Corruption) -> float:
@@ -88,7 +125,7 @@ def search(likeness: Likeness, start: Corruption, *, poses: bool, budget: int, r
     front = sorted({NEUTRAL, start}, key=distance)
     for _ in range(MAX_ROUNDS):
         before = distance(front[0])
-        candidates = {c for base in front for c in _one_step(base, likeness, poses=poses)}
+        candidates = {c for base in front for c in _one_step(base, likeness, primitives)}
         best = sorted(candidates, key=distance)[:_BEAM]
         polished = [_polished(distance, one, rng, _POLISH) for one in best]
         front = sorted({*front, *polished}, key=distance)[:_BEAM]
@@ -108,37 +145,14 @@ def moving(corruption: Corruption) -> list[str]:
     return active + extra
 
 
-def _one_step(base: Corruption, likeness: Likeness, *, poses: bool) -> Iterator[Corruption]:
-    for changes in (*_primitives(), *(_pose_primitives() if poses else ())):
+def _one_step(base: Corruption, likeness: Likeness, primitives: Sequence[Changes]) -> Iterator[Corruption]:
+    for changes in primitives:
         yield clipped(base, **changes)
     if light := likeness.fitted_light(base):
         yield clipped(base, **light)
         for gamma in (0.5, 2.0):
             bent = clipped(base, gamma=gamma)
             yield clipped(bent, **likeness.fitted_light(bent))
-
-
-def _primitives() -> Iterator[Changes]:
-    yield from ({"blur_px": value} for value in (0.7, 1.2, 2.0, 3.0))
-    yield from ({"motion_px": px, "motion_deg": deg} for px in (4, 8) for deg in (0, 45, 90, 135))
-    yield from ({"block_px": value} for value in (2, 3, 4, 6))
-    yield from ({"gamma": value} for value in (0.4, 0.6, 1.7, 3.0))
-    levels = ((1, 0), (0, 0.3), (0, 0.6), (0.3, 1), (0.6, 1), (0.3, 0.6), (-0.3, 1), (0, 1.6), (0.1, 0.4), (-0.3, 0.7))
-    yield from ({"black": black, "white": white} for black, white in levels)
-    yield from ({name: value} for name in ("slope_x", "slope_y") for value in (-0.5, 0.5))
-    yield from ({"stripes": 0.4, "stripe_px": px, "stripe_deg": deg} for px in (3, 4, 6, 8) for deg in (0, 45, 90, 135))
-    places = itertools.product((0.3, 0.5, 0.7), (0.3, 0.5, 0.7), (0, 1))
-    yield from ({"cover": 0.4, "cover_x": x, "cover_y": y, "cover_value": value} for x, y, value in places)
-    yield from ({"cover": 0.4, "cover_wander": 0.6, "cover_value": value} for value in (0, 0.5, 1))
-    yield from ({"noise": value} for value in (0.05, 0.1, 0.2, 0.35))
-    yield from ({"specks": value} for value in (0.08, 0.2, 0.4))
-
-
-def _pose_primitives() -> Iterator[Changes]:
-    yield from ({"rotation_deg": value} for value in (-135, -90, -60, -40, -20, 20, 40, 60, 90, 135, 180))
-    yield from ({"zoom": value} for value in (0.55, 0.75, 1.3, 1.7))
-    yield from ({"shift_x": x, "shift_y": y} for x in (-0.15, 0, 0.15) for y in (-0.15, 0, 0.15) if x or y)
-    yield {"mirror": 1}
 
 
 def _polished(

@@ -11,7 +11,7 @@ from converter.evidence.likeness import Likeness, histogram_distance
 from converter.evidence.lookalike import Evidence, Lookalike, find_lookalike
 from converter.evidence.pixel_map import fit_pixel_map
 from converter.evidence.pose import find_pose
-from converter.evidence.search import moving, search
+from converter.evidence.search import FAMILIES, moving, search
 from edge_models.profile import Profile, build_profile
 from edge_models.signals import input_signal_names, input_signals_batch
 from edge_models.sketch import Sketch
@@ -95,6 +95,15 @@ def test_darkening_is_found_from_a_sketch_alone() -> None:
     assert histogram_distance(signals(taken), *sketch(dark)) < 0.6 * before
 
 
+def test_pictures_are_shared_out_among_explanations_that_are_as_good() -> None:
+    ways = Lookalike(corruption=Corruption(black=1, white=0), instead=(Corruption(white=0.4),))
+
+    taken = ways.take(CLEAN[:10], np.random.default_rng(0))
+
+    assert (taken[:5].mean(axis=(1, 2, 3)) > 0.5).all()
+    assert (taken[5:].mean(axis=(1, 2, 3)) < 0.2).all()
+
+
 def test_checkerboard_of_inverted_pixels_becomes_a_pixel_map() -> None:
     board = (np.indices((SIDE, SIDE)).sum(axis=0) // 2 % 2).astype(bool)[..., None]
     samples = np.where(board, 1 - OTHERS, OTHERS).astype(np.float32)
@@ -142,7 +151,7 @@ def test_search_repeats_itself() -> None:
 def test_what_resembles_training_data_keeps_the_neutral_setting() -> None:
     pictures = Likeness(clean=CLEAN[:80], labels=LABELS[:80], signals=signals, samples=OTHERS, sketch=None)
 
-    found = search(pictures, NEUTRAL, poses=False, budget=100, rng=np.random.default_rng(0))
+    found = search(pictures, NEUTRAL, families=FAMILIES, budget=100, rng=np.random.default_rng(0))
 
     assert found.corruption == NEUTRAL
     assert found.distance == pytest.approx(1.0)

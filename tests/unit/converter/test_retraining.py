@@ -142,4 +142,4 @@ def test_search_can_be_switched_off() -> None:
 
     findings = planned(replace(NOTHING, samples=samples(frames(60, 2, Corruption(white=0.3)))), without).findings
 
-    assert findings == ({"samples": 60, "lookalike": {}, "pixel_map": False, "distance": 1.0},)
+    assert findings == ({"samples": 60, "lookalike": {}, "instead": [], "pixel_map": False, "distance": 1.0},)
