@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(exc), exc.exit_code)
     except EdgeModelsError as exc:
         return _fail(str(exc), EXIT_USAGE)
+    except ModuleNotFoundError as exc:
+        expected = "expected the extra converter; pip install -c constraints.txt '.[converter]'"
+        return _fail(f"found no package {exc.name} in this environment, {expected}", EXIT_USAGE)
     except OSError as exc:
         return _fail(str(exc), 1)
     except KeyboardInterrupt:

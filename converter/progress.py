@@ -40,7 +40,7 @@ class PlainProgress:
 
     def step(self, stage: str, done: int, total: int, detail: str = "") -> None:
         """Print the first, the last and each fifth step."""
-        if done in (1, total) or done % PLAIN_EVERY == 0:
+        if done in (1, total) or (done % PLAIN_EVERY == 0 and (done or detail)):  # 0 of n without a word is no news
             sys.stderr.write(f"{stage} {done}/{total} {detail}".rstrip() + "\n")
             sys.stderr.flush()
 

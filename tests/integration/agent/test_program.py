@@ -202,7 +202,7 @@ def test_check_that_waits_for_a_file_ends_on_sigterm_without_a_word(tmp_path: Pa
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "agent", "check", "-c", str(pipe)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as check:
-        until(lambda: _catches(check.pid, signal.SIGTERM))
+        until(lambda: _catches(check.pid, signal.SIGTERM), "a handler of SIGTERM")
         check.send_signal(signal.SIGTERM)
         said = check.communicate(timeout=20)
 

@@ -325,3 +325,22 @@ def test_help_is_quick_and_says_what_the_exit_codes_mean(arguments: list[str]) -
     assert ended.stdout.endswith("HEAVY\n")
     assert "exit codes: 0 done, 1 failed" in " ".join(ended.stdout.split())
     assert all(command in ended.stdout for command in (arguments or COMMANDS))
+
+
+def test_a_recipe_with_an_unknown_data_set_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ["build", "digits", "--set", "dataset.source=nothing", "-o", str(tmp_path / "out")]
+
+    assert main(order) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "dataset.source: found 'nothing'" in line
+
+
+def test_a_package_that_is_not_installed_is_one_line(
+    bundle: Bundle, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "converter.commands.evaluate", raising=False)
+    monkeypatch.setitem(sys.modules, "converter.commands.evaluate", None)
+
+    assert main(["evaluate", str(bundle.directory), str(data)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "found no package converter.commands.evaluate" in line

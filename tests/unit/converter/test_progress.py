@@ -35,7 +35,6 @@ def test_a_log_gets_the_first_the_last_and_each_fifth_step(capsys: pytest.Captur
         train(progress)
 
     assert capsys.readouterr().err.splitlines() == [
-        "data 0/1",
         "train 1/12 loss 1.00",
         "train 5/12 loss 0.20",
         "train 10/12 loss 0.10",
