@@ -1,7 +1,8 @@
 """Carries out what the core decides: the only place that knows all adapters.
 
 Commands are carried out in order. When a state or the pointer cannot be made durable, the work that would follow it is
-not begun and the core hears of it; only a way back to the last good model goes on without.
+not begun and the core hears of it. A way back to the last good model goes on without, and so does a commit: the disk
+then still says that the new model is on trial, which the next start repeats.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.core import Core
 from agent.core.records import Now
-from agent.core.update_table import State
+from agent.core.update_table import RESTING, State
 from agent.delivery import Delivery
 from agent.errors import StorageError
 from agent.health import HealthProbe
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 SAMPLES_USED = "samples_used"
 SAMPLES_DAY = "samples_day"
 DAY_S = 86400
-_WAY_BACK = frozenset({State.IDLE, State.ROLLING_BACK, State.ROLLED_BACK, State.REJECTED, State.FAILED})
+_GO_ON = RESTING | {State.ROLLING_BACK}  # these end an update: there is nothing left that could be given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class Hands:
             except StorageError as exc:
                 log.error("storage failed action=%s reason=%s", type(action).__name__, exc)  # noqa: TRY400 - the reason says it
                 durable = isinstance(action, (do.StoreUpdate, do.PointTo))
-                if durable and self.core.machine.state not in _WAY_BACK:
+                if durable and self.core.machine.state not in _GO_ON:
                     return [*events, ev.StorageFailed(message=str(exc)[:300])]
         return events
 

@@ -2,7 +2,8 @@
 
 Four lanes, urgent ones first. The whole is bounded in bytes: when a new message does not fit, the oldest of the least
 urgent lane goes, so telemetry is lost before events and events before replies. Messages expire. The (boot, seq) inside
-them lets a reader drop what arrives twice.
+them lets a reader drop what arrives twice. On a disk that is full or read-only the queue goes on in memory until the
+next start: a device that cannot store must still be able to say so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from agent.errors import StorageError
 from agent.state_dir import OUTBOX_FILE
@@ -32,6 +34,7 @@ CREATE INDEX IF NOT EXISTS by_lane ON rows (lane, id);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _NEXT = "SELECT id, kind, topic, body, expiry_s, created_utc_s FROM rows"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _EXPIRY_PERIOD_S = 30.0  # looking for expired rows reads the whole table
 
 
@@ -72,12 +75,12 @@ class Outbox:
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int) -> None:
+        self._storage = storage
         self._max_bytes = max_bytes
-        self._database = _open(storage)
+        self._database, self._is_durable = _open(storage)
         self._expired_at_s: float | None = None
         self.dropped = 0
-        with _wrapped("read"):
-            row = self._database.execute("SELECT COUNT(*), TOTAL(LENGTH(topic) + LENGTH(body)) FROM rows").fetchone()
+        row = self._read("SELECT COUNT(*), TOTAL(LENGTH(topic) + LENGTH(body)) FROM rows")[0]
         self.messages, self.bytes = int(row[0]), int(row[1])
 
     def put(
@@ -88,11 +91,10 @@ class Outbox:
         if not self._make_room(size, lane):
             self.dropped += 1
             return False
-        with _wrapped("written"):
-            self._database.execute(
-                "INSERT INTO rows (lane, kind, topic, body, expiry_s, created_utc_s) VALUES (?, ?, ?, ?, ?, ?)",
-                (lane, kind, topic, body, expiry_s, utc_s),
-            )
+        self._write(
+            "INSERT INTO rows (lane, kind, topic, body, expiry_s, created_utc_s) VALUES (?, ?, ?, ?, ?, ?)",
+            (lane, kind, topic, body, expiry_s, utc_s),
+        )
         self.messages += 1
         self.bytes += size
         return True
@@ -107,13 +109,12 @@ class Outbox:
         self._drop_expired(utc_s)
         holes = ",".join("?" * len(skip))
         query = f"{_NEXT} WHERE id NOT IN ({holes}) ORDER BY lane, id LIMIT 1"
-        with _wrapped("read"):
-            found = self._database.execute(query, tuple(skip)).fetchone()
-        if found is None:
+        found = self._read(query, tuple(skip))
+        if not found:
             return None
-        row_id, kind, topic, body, expiry_s, created_s = found
-        if expiry_s is not None and created_s is not None and utc_s is not None:
-            expiry_s = max(1.0, created_s + expiry_s - utc_s)
+        row_id, kind, topic, body, expiry_s, created_s = found[0]
+        if expiry_s is not None and created_s is not None and utc_s is not None:  # the clock may have been set back
+            expiry_s = min(max(1.0, created_s + expiry_s - utc_s), expiry_s)
         return Row(id=row_id, kind=kind, topic=topic, body=body, expiry_s=expiry_s)
 
     def delivered(self, row_id: int) -> None:
@@ -122,8 +123,7 @@ class Outbox:
 
     def refused(self, row_id: int) -> bool:
         """The broker refused it; after three times it is given up, and the answer is True."""
-        with _wrapped("written"):
-            self._database.execute("UPDATE rows SET refusals = refusals + 1 WHERE id = ?", (row_id,))
+        self._write("UPDATE rows SET refusals = refusals + 1 WHERE id = ?", (row_id,))
         gone = self._delete("WHERE id = ? AND refusals >= ?", (row_id, MAX_REFUSALS))
         self.dropped += gone
         return gone > 0
@@ -132,20 +132,17 @@ class Outbox:
         """Age of the oldest message whose time is known."""
         if utc_s is None:
             return None
-        with _wrapped("read"):
-            created_s = self._database.execute("SELECT MIN(created_utc_s) FROM rows").fetchone()[0]
+        created_s = self._read("SELECT MIN(created_utc_s) FROM rows")[0][0]
         return None if created_s is None else max(0.0, utc_s - created_s)
 
     def counter(self, name: str) -> int:
         """A small number that survives restarts."""
-        with _wrapped("read"):
-            row = self._database.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self._read("SELECT value FROM counters WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
 
     def set_counter(self, name: str, value: int) -> None:
         """Set it."""
-        with _wrapped("written"):
-            self._database.execute("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", (name, value))
+        self._write("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         """Close the database."""
@@ -153,49 +150,80 @@ class Outbox:
 
     def _make_room(self, size: int, lane: Lane) -> bool:
         while self.bytes + size > self._max_bytes:
-            with _wrapped("read"):
-                victim = self._database.execute(
-                    "SELECT id FROM rows WHERE lane >= ? ORDER BY lane DESC, id LIMIT 1", (lane,)
-                ).fetchone()
-            if victim is None:
+            victims = self._read("SELECT id FROM rows WHERE lane >= ? ORDER BY lane DESC, id LIMIT 1", (lane,))
+            if not victims:
                 return False
-            self.dropped += self._delete("WHERE id = ?", victim)
+            self.dropped += self._delete("WHERE id = ?", victims[0])
         return True
 
     def _drop_expired(self, utc_s: float | None) -> None:
         if utc_s is None or (self._expired_at_s is not None and 0 <= utc_s - self._expired_at_s < _EXPIRY_PERIOD_S):
             return
         self._expired_at_s = utc_s
-        with _wrapped("written"):  # what was kept before the time was known starts to age now
-            self._database.execute("UPDATE rows SET created_utc_s = ? WHERE created_utc_s IS NULL", (utc_s,))
+        # What was kept before the time was known starts to age now.
+        self._write("UPDATE rows SET created_utc_s = ? WHERE created_utc_s IS NULL", (utc_s,))
         self.dropped += self._delete("WHERE created_utc_s + expiry_s < ?", (utc_s,))
 
     def _delete(self, where: str, parameters: tuple[object, ...]) -> int:
-        with _wrapped("written"):
-            gone = self._database.execute(
-                f"DELETE FROM rows {where} RETURNING LENGTH(topic) + LENGTH(body)",  # noqa: S608 - texts of this file
-                parameters,
-            ).fetchall()
+        gone = self._write(
+            f"DELETE FROM rows {where} RETURNING LENGTH(topic) + LENGTH(body)",  # noqa: S608 - texts of this file
+            parameters,
+        )
         self.messages -= len(gone)
         self.bytes -= sum(size for (size,) in gone)
         return len(gone)
 
+    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        with _wrapped("read"):
+            return self._database.execute(query, parameters).fetchall()
 
-def _open(storage: Storage) -> sqlite3.Connection:
-    """The database; a damaged one is put aside and begun anew, because telemetry is not worth a device that is down."""
+    def _write(self, statement: str, parameters: tuple[object, ...]) -> list[Any]:
+        try:
+            return self._database.execute(statement, parameters).fetchall()
+        except sqlite3.Error as exc:
+            if not self._is_durable:
+                raise StorageError(f"{OUTBOX_FILE}: cannot be written: {exc}") from exc
+            self._go_on_in_memory(exc)
+        return self._write(statement, parameters)
+
+    def _go_on_in_memory(self, reason: sqlite3.Error) -> None:
+        """Take along what waits, under the same ids; what is on disk stays there, and is sent again after a restart."""
+        log.warning("outbox goes on in memory reason=%s", reason)
+        memory = self._storage.memory_database()
+        with _wrapped("read"):
+            self._database.backup(memory)
+            self._database.close()
+        self._database, self._is_durable = memory, False
+
+
+def _open(storage: Storage) -> tuple[sqlite3.Connection, bool]:
+    """The database, and whether it is durable.
+
+    A damaged one is put aside and begun anew, because telemetry is not worth a device that is down; where there can be
+    none, because the disk is full or read-only, one in memory has to do.
+    """
     try:
-        return _prepared(storage)
-    except StorageError as exc:
-        log.warning("outbox damaged file=%s reason=%s", OUTBOX_FILE, exc)
+        try:
+            return _prepared(storage.database(OUTBOX_FILE)), True
+        except StorageError as exc:
+            if not _is_damaged(exc):
+                raise
+            log.warning("outbox damaged file=%s reason=%s", OUTBOX_FILE, exc)
         for suffix in ("-wal", "-shm"):
             storage.remove(OUTBOX_FILE + suffix)
-        if storage.path(OUTBOX_FILE).exists():
-            storage.rename(OUTBOX_FILE, OUTBOX_FILE + ".bad")
-        return _prepared(storage)
+        storage.rename(OUTBOX_FILE, OUTBOX_FILE + ".bad")
+        return _prepared(storage.database(OUTBOX_FILE)), True
+    except StorageError as exc:
+        log.warning("outbox only in memory reason=%s", exc)
+    return _prepared(storage.memory_database()), False
 
 
-def _prepared(storage: Storage) -> sqlite3.Connection:
-    database = storage.database(OUTBOX_FILE)
+def _is_damaged(exc: StorageError) -> bool:
+    cause = exc.__cause__  # none when the database fails its own check
+    return not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF in _DAMAGED
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     try:
         with _wrapped("prepared"):
             database.executescript(_SCHEMA)

@@ -20,6 +20,7 @@ from agent.core.recovery import Recovery, recover
 from agent.core.reports import Voice
 from agent.core.sample_budget import SampleBudget
 from agent.delivery import Delivery
+from agent.errors import StorageError
 from agent.first_bundle import check_first_bundle
 from agent.hands import DAY_S, SAMPLES_DAY, SAMPLES_USED, Hands
 from agent.health import HealthProbe, hardware, operating_system
@@ -75,7 +76,7 @@ def _assembled(
     runtimes = inventory.runtimes
     recovery = _recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
-    voice = Voice(device=config.id, boot=state_dir.next_boot(), started_s=now.monotonic_s)
+    voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir.read_request(), runtimes, rng, now)
     spawn = partial(WorkerProcess, module=worker_module)
     candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
@@ -125,7 +126,10 @@ def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str
     for note in recovery.notes:
         log.warning("recovered note=%s", note)
     if recovery.active != pointer:
-        state_dir.write_active(recovery.active)
+        try:
+            state_dir.write_active(recovery.active)
+        except StorageError as exc:  # the next start will find the same
+            log.warning("recovery not stored reason=%s", exc)
     if recovery.active is not None or config.bundle is None:
         return recovery
     first = check_first_bundle(config, Path(config.bundle), runtimes)

@@ -10,6 +10,7 @@ from starting.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Iterable
@@ -93,13 +94,21 @@ class StateDir:
         else:
             self.storage.write_atomic(ACTIVE_FILE, canonical_json(active))
 
-    def next_boot(self) -> int:
-        """Count this start; with (boot, seq) a reader sees gaps and duplicates."""
+    def next_boot(self, utc_s: float | None) -> int:
+        """Count this start; with (boot, seq) a reader sees gaps and duplicates.
+
+        A start that cannot be counted, because the disk is full or read-only, takes the time for its number: the model
+        has to run even so, and the next start must not have the same number.
+        """
         try:
             boot = int(self.storage.read(BOOT_FILE, max_bytes=20) or b"0") + 1
         except (ValueError, StorageError):
             boot = 1
-        self.storage.write_atomic(BOOT_FILE, b"%d\n" % boot)
+        try:
+            self.storage.write_atomic(BOOT_FILE, b"%d\n" % boot)
+        except StorageError as exc:
+            log.warning("start not counted reason=%s", exc)
+            return max(boot, int(utc_s or 0))
         return boot
 
     def read_time_floor_s(self) -> float:
@@ -144,7 +153,8 @@ class StateDir:
     def put_aside(self, name: str, reason: object) -> None:
         """Rename a damaged file, so that it can be looked at and does no more harm."""
         log.warning("record damaged file=%s reason=%s", name, reason)
-        self.storage.rename(name, f"{name}.bad")
+        with contextlib.suppress(StorageError):  # a disk that takes no change
+            self.storage.rename(name, f"{name}.bad")
 
     def _read(self, name: str, kind: type[R]) -> R | None:
         try:
@@ -156,7 +166,12 @@ class StateDir:
 
     def _bundle_names(self) -> list[str]:
         directory = self.root / BUNDLES_DIR
-        return sorted(entry.name for entry in directory.iterdir()) if directory.is_dir() else []
+        try:
+            return sorted(entry.name for entry in directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as exc:
+            raise StorageError(f"{directory}: cannot be read: {exc.strerror}") from exc
 
     def _is(self, name: str, model: str | None) -> bool:
         try:

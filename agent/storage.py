@@ -177,6 +177,10 @@ class Storage:
             raise StorageError(f"{file}: cannot be opened: {exc}") from exc
         return connection
 
+    def memory_database(self) -> sqlite3.Connection:
+        """Open an SQLite database that ends with the process, for when the disk takes none."""
+        return sqlite3.connect(":memory:", isolation_level=None)
+
     def _copy(self, old: Path, new: Path) -> None:
         with old.open("rb") as source, self.open_part(new, keep_bytes=0) as part:
             while chunk := source.read(_COPY_BYTES):

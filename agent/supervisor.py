@@ -21,6 +21,7 @@ from functools import partial
 
 from agent.core import events as ev
 from agent.core.records import Now
+from agent.errors import StorageError
 from agent.hands import Hands
 from agent.ipc import MAX_BODY_BYTES
 from agent.memory import release_unused
@@ -178,7 +179,10 @@ class Supervisor:
     def _keep_house(self, now: Now) -> None:
         if now.utc_s is not None and now.utc_s >= self.time_floor_s + TIME_FLOOR_PERIOD_S:
             self.time_floor_s = now.utc_s
-            self._hands.state_dir.write_time_floor_s(now.utc_s)
+            try:
+                self._hands.state_dir.write_time_floor_s(now.utc_s)
+            except StorageError as exc:
+                log.warning("time floor not stored reason=%s", exc)
         if now.monotonic_s >= self._trim_at_s:
             self._trim_at_s = now.monotonic_s + TRIM_PERIOD_S
             release_unused()

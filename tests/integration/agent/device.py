@@ -24,6 +24,10 @@ from edge_models.wire.codec import encode_message
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0  # the machine may be busy with other tests
 ID = "pi-1"
+ON_A_FULL_DISK = (  # files may have no length any more; pipes and sockets go on working
+    "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    "runpy.run_module('agent', run_name='__main__')"
+)
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,11 @@ class Device:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
+    def start(self, *, disk_is_full: bool = False) -> None:
+        program = ["-c", ON_A_FULL_DISK] if disk_is_full else ["-m", "agent"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "-v", "run", "-c", str(self.config)], cwd=ROOT, stderr=log
+                [sys.executable, *program, "-v", "run", "-c", str(self.config)], cwd=ROOT, stderr=log
             )
 
     def children(self, module: str = "agent.worker") -> list[psutil.Process]:

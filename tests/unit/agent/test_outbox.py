@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.errors import StorageError
 from agent.outbox import MAX_REFUSALS, Lane, Outbox
 from agent.storage import Storage
 
@@ -153,3 +155,64 @@ def test_damaged_database_is_put_aside(open_outbox: Open, tmp_path: Path) -> Non
 
     assert put(outbox, "event")
     assert (tmp_path / "outbox.sqlite.bad").exists()
+
+
+class SmallDisk(Storage):
+    """A disk on which a database cannot grow beyond a few pages."""
+
+    def database(self, path: Path | str) -> sqlite3.Connection:
+        connection = super().database(path)
+        connection.execute("PRAGMA max_page_count=8")
+        return connection
+
+
+class NoDisk(Storage):
+    """A disk that is full, or was made read-only because it fails."""
+
+    def database(self, path: Path | str) -> sqlite3.Connection:
+        cause = sqlite3.OperationalError("disk I/O error")
+        cause.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise StorageError(f"{path}: cannot be opened: {cause}") from cause
+
+
+def test_full_disk_costs_no_message_and_no_id(tmp_path: Path) -> None:
+    with contextlib.closing(Outbox(SmallDisk(tmp_path), max_bytes=1_000_000)) as outbox:
+        names = [f"event-{number}" for number in range(300)]
+        assert all(put(outbox, name) for name in names)
+        first = outbox.next(UTC_S)
+        assert first is not None
+        outbox.delivered(first.id)
+        outbox.set_counter("samples_used", 3)
+
+        assert topics(outbox) == names[1:]
+        assert outbox.counter("samples_used") == 3
+        assert outbox.messages == 299
+
+
+def test_messages_from_before_the_disk_was_full_are_there_after_a_restart(tmp_path: Path, open_outbox: Open) -> None:
+    with contextlib.closing(Outbox(SmallDisk(tmp_path), max_bytes=1_000_000)) as outbox:
+        for number in range(300):
+            put(outbox, f"event-{number}")
+
+    assert topics(open_outbox(1_000_000))[:10] == [f"event-{number}" for number in range(10)]
+
+
+def test_disk_that_takes_no_database_leaves_the_old_one_alone(tmp_path: Path, open_outbox: Open) -> None:
+    put(open_outbox(10_000), "from before")
+
+    with contextlib.closing(Outbox(NoDisk(tmp_path), max_bytes=10_000)) as outbox:
+        assert put(outbox, "now")
+        assert topics(outbox) == ["now"]
+
+    assert not (tmp_path / "outbox.sqlite.bad").exists()
+    assert topics(open_outbox(10_000)) == ["from before"]
+
+
+def test_clock_that_is_set_back_does_not_lengthen_a_life(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "event", expiry_s=300.0)
+
+    row = outbox.next(UTC_S - 86_400)
+
+    assert row is not None
+    assert row.expiry_s == 300.0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.core.records import RequestRecord, UpdateRecord
 from agent.core.update_table import State
+from agent.errors import StorageError
 from agent.state_dir import StateDir
-from agent.storage import Storage
+from agent.storage import Operation, Storage
 from edge_models.wire.telemetry import DriftState
 from edge_models.wire.update import Desired, LastResult, UpdateError
 from tests.factories.bundles import make_bundle
@@ -55,10 +58,10 @@ def test_damaged_record_is_put_aside_and_counts_as_missing(state_dir: StateDir, 
 
 
 def test_starts_are_counted(state_dir: StateDir) -> None:
-    assert [state_dir.next_boot(), state_dir.next_boot()] == [1, 2]
+    assert [state_dir.next_boot(None), state_dir.next_boot(1.8e9)] == [1, 2]
 
     (state_dir.root / "boot").write_text("many")
-    assert state_dir.next_boot() == 1
+    assert state_dir.next_boot(None) == 1
 
 
 def test_only_whole_bundles_of_the_model_are_present(state_dir: StateDir) -> None:
@@ -96,3 +99,33 @@ def test_pointer_can_be_taken_away(state_dir: StateDir) -> None:
     state_dir.write_active(None)
 
     assert state_dir.read_active() is None
+
+
+def full(_: Operation) -> None:
+    raise StorageError("no space left on device")
+
+
+def test_start_on_a_full_disk_has_a_number_of_its_own(tmp_path: Path) -> None:
+    state_dir = StateDir(Storage(tmp_path))
+    state_dir.next_boot(1.8e9)
+
+    stuck = StateDir(Storage(tmp_path, observer=full))
+
+    assert [stuck.next_boot(1.8e9), stuck.next_boot(1.8e9 + 60)] == [1_800_000_000, 1_800_000_060]
+    assert state_dir.next_boot(1.8e9) == 2
+
+
+def test_damaged_record_on_a_disk_that_takes_no_change_counts_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "active.json").write_text("{")
+
+    assert StateDir(Storage(tmp_path, observer=full)).read_active() is None
+
+
+def test_directory_that_cannot_be_listed_is_one_of_our_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path) -> Iterator[Path]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "iterdir", fails)
+
+    with pytest.raises(StorageError, match="bundles: cannot be read: Input/output error"):
+        StateDir(Storage(tmp_path)).present()
