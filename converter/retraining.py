@@ -29,6 +29,7 @@ from edge_models.signals import input_signals_batch
 from edge_models.sketch import Sketch
 
 MIN_EPOCH = 3840  # examples: a small data set is dealt more than once, so that an epoch means the same amount of work
+MAX_COMPARED = 4000  # original frames that lookalikes are searched with
 _OWN = 0.25  # mean distance of histograms up to which a sketch is of the device that delivered the samples
 
 
@@ -83,6 +84,7 @@ def retraining_plan(
     pictures = _Pictures(like=x, value_range=recipe.input.value_range, spec=spec) if spec.kind == "image" else None
     devices = _devices(x[:0], retraining, pictures)
     rng = np.random.default_rng(recipe.training.seed)
+    some = rng.permutation(len(y))[:MAX_COMPARED]
     lessons: list[Lesson] = []
     for number, device in enumerate(devices):
         known = [lesson.lookalike for lesson in lessons if lesson.lookalike is not None]
@@ -90,7 +92,7 @@ def retraining_plan(
         if pictures is not None:
             lookalike = find_lookalike(
                 Evidence(samples=pictures.unit(device.frames), labels=device.labels, sketch=device.sketch),
-                *(pictures.unit(x), y),
+                *(pictures.unit(x[some]), y[some]),
                 signals=pictures.signals,
                 known=known,
                 budget=recipe.retrain.search,

@@ -22,7 +22,8 @@ from edge_models.sketch import Sketch
 Signals = Callable[[Images], NDArray[np.float64]]
 """The input signals (n, k) of pictures in 0..1, in the order of the profile's."""
 
-MAX_PICTURES = 120  # a candidate costs 5 ms then, and 300 are tried for each device
+_MOST, _FEWEST = 120, 40
+_PIXELS = _MOST * 28 * 28  # a candidate costs 5 ms then, and 300 are tried for each device
 _LEVELS = np.linspace(0.03, 0.97, 16)
 _WEIGHTS = {"means": 2.0, "spread": 0.7, "signals": 1.0, "spectrum": 0.7, "sketch": 1.0}
 _MAX_GAP = 3.0  # standard deviations that one signal may contribute
@@ -33,6 +34,12 @@ _KINDS = (
     *("gamma", "black", "white", "slope_x", "slope_y", "stripes", "cover", "noise", "specks"),
 )
 _SEED = 5  # of the noise in candidates: the same for all, so that they differ by their settings only
+
+
+def enough_pictures(images: Images) -> int:
+    """How many pictures of this size a candidate is judged by: 120 of 28 x 28, fewer of larger ones."""
+    height, width = images.shape[1:3]
+    return max(_FEWEST, min(_MOST, _PIXELS // int(height * width)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.corruptions import BOUNDS, NEUTRAL, Corruption, Images, Settings, corrupt, settings
-from converter.evidence.likeness import MAX_PICTURES, Likeness, Signals
+from converter.evidence.likeness import Likeness, Signals, enough_pictures
 from converter.evidence.pixel_map import PixelMap, fit_pixel_map
 from converter.evidence.pose import MIN_SAMPLES, find_pose
 from converter.evidence.search import FAMILIES, STEP, Found, moving, search
@@ -128,13 +128,14 @@ def _likeness(
     evidence: Evidence, clean: Images, labels: NDArray[np.int64], signals: Signals, rng: np.random.Generator
 ) -> Likeness | None:
     """Clean pictures of the samples' classes against the samples; without samples, any against the sketch."""
+    most = enough_pictures(clean)
     if len(evidence.samples) >= MIN_SAMPLES:
-        wanted, samples = evidence.labels[:MAX_PICTURES], evidence.samples[:MAX_PICTURES]
+        wanted, samples = evidence.labels[:most], evidence.samples[:most]
         chosen = np.array([rng.choice(np.flatnonzero(labels == one)) for one in wanted])
         return Likeness(clean=clean[chosen], labels=wanted, signals=signals, samples=samples, sketch=evidence.sketch)
     if evidence.sketch is None:
         return None
-    chosen = rng.permutation(len(clean))[: 2 * MAX_PICTURES]
+    chosen = rng.permutation(len(clean))[: 2 * most]
     return Likeness(clean=clean[chosen], labels=labels[chosen], signals=signals, samples=None, sketch=evidence.sketch)
 
 
