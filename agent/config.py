@@ -138,11 +138,9 @@ class DriftConfig:
 
     def __post_init__(self) -> None:
         """Refuse a detector without a name."""
-        for detector in self.detectors:
+        for position, detector in enumerate(self.detectors):
             if not isinstance(detector.get("name"), str):
-                raise ValueError(  # noqa: TRY004 - a wrong document is a ValueError here, decode() wraps it
-                    "a name (a string) in every item of detectors, such as adwin"
-                )
+                raise FieldError(f"detectors[{position}].name", f"{detector.get('name')!r}", "a name such as adwin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +192,7 @@ class AgentConfig:
     def __post_init__(self) -> None:
         """Refuse reserved ids."""
         if self.id in RESERVED_IDS:
-            raise ValueError(f"an id other than {', '.join(RESERVED_IDS)}")
+            raise FieldError("id", repr(self.id), f"an id other than {', '.join(RESERVED_IDS)}")
 
 
 def load_config(path: Path, *, parse: Callable[[bytes], object] = parse_yaml) -> AgentConfig:

@@ -57,13 +57,15 @@ def tls_context(config: MqttConfig, device: str) -> ssl.SSLContext | None:
         name = common_name(Path(tls.cert))
         if name != device:
             raise LinkError(f"{tls.cert}: the certificate's common name is {name!r}, expected the id {device!r}")
+    files = tls.ca
     try:
         context = ssl.create_default_context(cafile=tls.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # ETSI EN 303 645, 5.5
         if tls.cert is not None:
+            files = f"{tls.cert} with {tls.key}"
             context.load_cert_chain(tls.cert, tls.key)
     except (OSError, ssl.SSLError) as exc:
-        raise LinkError(f"mqtt.tls: certificates cannot be used ({exc}); check ca, cert and key") from exc
+        raise LinkError(f"mqtt.tls: {files}: cannot be used ({exc}); check ca, cert and key (PEM files)") from exc
     return context
 
 

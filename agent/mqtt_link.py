@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -272,7 +273,8 @@ class MqttLink:
         self._put(client, Down(reason=str(reason)), failure=0)
 
     def _on_connect_fail(self, client: paho.Client, _data: object) -> None:
-        self._put(client, Down(reason="no connection"))
+        config, problem = self._config, sys.exc_info()[1]  # paho calls from its except clause
+        self._put(client, Down(reason=f"no connection to {config.host}:{config.port}: {problem}"))
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from agent.config import AgentConfig, CsvSource, ReplaySource
@@ -39,8 +40,8 @@ def _problems(config: AgentConfig) -> Iterator[str]:
         yield str(exc)
     if config.update is not None:
         yield from _root_problems(Path(config.update.root))
-    if isinstance(config.source, (ReplaySource, CsvSource)) and not Path(config.source.path).exists():
-        yield f"source.path: {config.source.path} does not exist, expected recorded frames or rows"
+    if isinstance(config.source, (ReplaySource, CsvSource)):
+        yield from _source_problems(Path(config.source.path))
     yield from _detector_problems(config)
 
 
@@ -56,13 +57,20 @@ def _root_problems(path: Path) -> Iterator[str]:
         yield f"update.root: {path} is no root metadata; expected the registry's root.json"
 
 
+def _source_problems(path: Path) -> Iterator[str]:
+    if not path.exists():
+        yield f"source.path: {path} does not exist, expected recorded frames or rows"
+    elif path.is_dir() and find_spec("PIL") is None:
+        yield f"source.path: {path} is a folder of images, which needs Pillow; install it with pip install pillow"
+
+
 def _detector_problems(config: AgentConfig) -> Iterator[str]:
     from agent.worker.drift.registry import Watched, build_detectors
 
     watched = Watched(signals=("confidence",), edges={})
-    for item in config.drift.detectors:
+    for position, item in enumerate(config.drift.detectors):
         known = {key: value for key, value in item.items() if key != "signals"}  # names depend on the bundle
         try:
             build_detectors([known], watched)
         except AgentError as exc:
-            yield str(exc)
+            yield f"drift.detectors[{position}]: {exc}"

@@ -163,6 +163,8 @@ def _decode_dataclass(kind: type, value: object, where: str, unknown: Unknown) -
     }
     try:
         return kind(**arguments)
+    except FieldError as exc:
+        raise FieldError(join(where, exc.where), exc.found, exc.expected) from exc
     except ValueError as exc:
         raise FieldError(where, "values that do not fit together", str(exc)) from exc
 

@@ -75,7 +75,7 @@ def one_of(value: object, allowed: Any, where: str) -> Any:
     for item in allowed:
         if value == item and isinstance(value, bool) is isinstance(item, bool):  # in Python True == 1
             return item
-    raise FieldError(where, shown(value), "one of " + ", ".join(str(item) for item in allowed))
+    raise FieldError(where, shown(value), "one of " + ", ".join(dict.fromkeys(str(item) for item in allowed)))
 
 
 def check_length(value: Any, meta: Described, where: str, unit: str) -> None:

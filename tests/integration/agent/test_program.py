@@ -59,6 +59,7 @@ def test_it_ends_cleanly_without_a_broker_too(make_device: MakeDevice) -> None:
     device = make_device(1)
     device.start()
     device.wait_for_child()
+    until(lambda: "no connection to 127.0.0.1:1: " in device.log.read_text(), "the reason in the log")
 
     assert device.stop() == 0
 
