@@ -142,10 +142,13 @@ class Registry:
             UnknownBundleError: None does, or several.
         """
         found = [item for name, item in published(self._metadata.load()).items() if name.startswith(prefix)]
-        if len(found) != 1:
+        if not found:
             raise UnknownBundleError(
-                f"bundle {prefix}: {len(found)} published bundles have an id that starts so; "
-                f"`driftline-fleet registry list` shows all"
+                f"bundle {prefix}: not published here; `driftline-fleet registry publish` does that"
+            )
+        if len(found) > 1:
+            raise UnknownBundleError(
+                f"bundle {prefix}: {len(found)} published bundles have an id that starts so; give more of its digits"
             )
         return found[0]
 
