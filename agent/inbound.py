@@ -13,7 +13,7 @@ from agent import ipc
 from agent.config import AgentConfig, MqttSource
 from agent.core import events as ev
 from agent.core.records import Now
-from agent.mqtt_link import Message
+from agent.link_events import Message
 from edge_models.errors import FieldError
 from edge_models.wire.channels import channel_named
 from edge_models.wire.codec import decode_message

@@ -3,8 +3,10 @@
 paho's thread only puts what happened into a queue and wakes the loop; everything else runs in the loop's thread. paho
 never looks at the limits in the CONNACK, so they are handed on to ``Delivery``, which keeps to them. MQTT 5 is tried
 first; a broker that hangs up three times before CONNACK, or says that it does not know the version, gets 3.1.1, and
-then MQTT 5 again, because a broker that is starting hangs up too. A connection without a word for three times the
-keep-alive while an answer is due is replaced with its thread (paho issues 891 and 692: both can hang unnoticed).
+then MQTT 5 again, because a broker that is starting hangs up too. A broker that refuses a subscription is connected to
+again, later and later: the device can be heard meanwhile, but not told everything. A connection without a word for
+three times the keep-alive while an answer is due is replaced with its thread (paho issues 891 and 692: both can hang
+unnoticed).
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agent.config import MqttConfig
 from agent.credentials import password, tls_context
 from agent.lean_import import without
+from agent.link_events import Acked, Down, LinkEvent, Message, Subscribed, Up, Will
 from edge_models.wire.channels import WILL_DELAY_S
 
 with without("urllib.request", unless="socks"):
@@ -37,51 +39,9 @@ RECEIVE_MAXIMUM = 20  # messages on their way; mosquitto's own default
 SESSION_EXPIRY_S = 86400  # the broker keeps commands and feedback for a device that is away
 CLOSES_BEFORE_FALLBACK = 3
 UNSUPPORTED_PROTOCOL_VERSION = 132  # MQTT 5 section 3.2.2.2
+RETURN_WAITS_S = (0.0, 1.0, 5.0, 30.0, 120.0, 300.0)  # before connections that we begin anew; the last one for ever
 MAX_WAITING = 1000  # messages between paho's thread and the loop
 MAX_WAITING_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Up:
-    """The broker accepted us."""
-
-    receive_maximum: int
-    max_packet_bytes: int | None
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Down:
-    """The connection is gone, or was never made."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """Somebody published something that we subscribed to."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acked:
-    """The broker answered a message of QoS 1."""
-
-    mid: int
-    refused: str | None = None
-
-
-LinkEvent = Up | Down | Message | Acked
-
-
-class Will(NamedTuple):
-    """What the broker says for us when we vanish."""
-
-    topic: str
-    payload: bytes
 
 
 class _Entry(NamedTuple):
@@ -112,6 +72,9 @@ class MqttLink:
         self._password = password(config.password_file)
         self._protocol = paho.MQTTv311 if config.protocol == "3.1.1" else paho.MQTTv5
         self._closes = 0
+        self._was_refused = False  # by a CONNACK, which paho follows with a disconnect
+        self._returns = 0  # connections begun anew since one was all right
+        self._return_at_s: float | None = None
         self._client: paho.Client | None = None
         self._entries: deque[_Entry] = deque()
         self._waiting_bytes = 0
@@ -136,9 +99,19 @@ class MqttLink:
 
     def restart(self) -> None:
         """Replace the connection and its thread; what was on its way has to be sent again."""
+        self._return_at_s = None
         self._drop_client()
         self.generation += 1
         self.start()
+
+    def tick(self, now_s: float) -> None:
+        """Connect again when it is time to."""
+        if self._return_at_s is not None and now_s >= self._return_at_s:
+            self.restart()
+
+    def next_deadline_s(self) -> float | None:
+        """When ``tick`` is needed at the latest."""
+        return self._return_at_s
 
     def close(self) -> None:
         """Say goodbye and free the descriptors."""
@@ -160,7 +133,7 @@ class MqttLink:
         sent = info.rc in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN)  # paho keeps what it could not send yet
         return info.mid if sent else None
 
-    def drain(self) -> list[LinkEvent]:
+    def drain(self, now_s: float) -> list[LinkEvent]:
         """What happened since the last call, in order."""
         with contextlib.suppress(BlockingIOError):
             while self._wake_out.recv(4096):
@@ -173,31 +146,43 @@ class MqttLink:
                     self._waiting_bytes -= len(entry.event.payload)
             if entry.client is self._client:  # else: a late word of a connection that was replaced
                 events.append(entry.event)
-                self._follow(entry)
+                self._follow(entry, now_s)
         return events
 
-    def _follow(self, entry: _Entry) -> None:
+    def _follow(self, entry: _Entry, now_s: float) -> None:
         match entry.event:
             case Up():
-                self.is_up, self._closes = True, 0
+                self.is_up, self._closes, self._was_refused = True, 0, False
             case Down() if entry.failure == UNSUPPORTED_PROTOCOL_VERSION:
-                self._other_protocol()
-            case Down() if entry.failure is not None and not self.is_up:
+                self._other_protocol(now_s)
+            case Down() if entry.failure:
+                self._was_refused = True
+            case Down() if entry.failure is not None and not self.is_up and not self._was_refused:
                 self._closes += 1
                 if self._closes >= CLOSES_BEFORE_FALLBACK:
-                    self._other_protocol()
+                    self._other_protocol(now_s)
             case Down():
-                self.is_up = False
+                self.is_up = self._was_refused = False
+            case Subscribed(refused=refused) if refused:
+                self._return_later(now_s, at_least_s=RETURN_WAITS_S[1])
+            case Subscribed():
+                self._returns, self._return_at_s = 0, None
             case _:
                 pass
 
-    def _other_protocol(self) -> None:
+    def _other_protocol(self, now_s: float) -> None:
         self._closes = 0
         if self._config.protocol != "auto":
             return
         self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
         log.info("protocol changed host=%s version=%s", self._config.host, self._version())
-        self.restart()
+        self._drop_client()  # or paho would go on trying the other one
+        self._return_later(now_s)
+
+    def _return_later(self, now_s: float, *, at_least_s: float = 0.0) -> None:
+        wait_s = max(RETURN_WAITS_S[min(self._returns, len(RETURN_WAITS_S) - 1)], at_least_s)
+        self._returns += 1
+        self._return_at_s = now_s + wait_s
 
     def _drop_client(self) -> paho.Client | None:
         client, self._client = self._client, None
@@ -230,6 +215,7 @@ class MqttLink:
         client.on_connect_fail = self._on_connect_fail
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         if self._config.username is not None:
             client.username_pw_set(self._config.username, self._password)
         if self._tls is not None:
@@ -289,6 +275,12 @@ class MqttLink:
         self, client: paho.Client, _data: object, mid: int, reason: ReasonCode, _given: Properties | None
     ) -> None:
         self._put(client, Acked(mid=mid, refused=str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(
+        self, client: paho.Client, _data: object, _mid: int, reasons: list[ReasonCode], _given: Properties | None
+    ) -> None:
+        answered = zip(self._subscriptions, reasons, strict=False)  # a broker that answers fewer has refused none
+        self._put(client, Subscribed(refused=tuple(topic for (topic, _), reason in answered if reason.is_failure)))
 
     def _put(self, client: paho.Client, event: LinkEvent, *, failure: int | None = None) -> None:
         self._entries.append(_Entry(client, event, failure))

@@ -27,7 +27,8 @@ from agent.health import HealthProbe, hardware, operating_system
 from agent.inbound import Inbound
 from agent.inventory import Inventory, take_inventory
 from agent.jobs import Jobs
-from agent.mqtt_link import MqttLink, Will
+from agent.link_events import Will
+from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
 from agent.process import WorkerProcess

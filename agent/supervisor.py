@@ -24,8 +24,9 @@ from agent.core.records import Now
 from agent.errors import StorageError
 from agent.hands import Hands
 from agent.ipc import MAX_BODY_BYTES
+from agent.link_events import Acked, Down, Message, Subscribed, Up
 from agent.memory import release_unused
-from agent.mqtt_link import Acked, Down, Message, MqttLink, Up
+from agent.mqtt_link import MqttLink
 from agent.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Supervisor:
         self._stop = False
         self._failures = 0
         self._generation = link.generation
+        self._unheard: tuple[str, ...] = ()  # topics that the broker keeps from us
         self._state_at_s = clock.monotonic_s()
         self._discover_at_s: float | None = None
         self._trim_at_s = clock.monotonic_s() + TRIM_FIRST_S
@@ -144,6 +146,7 @@ class Supervisor:
             hands.active.next_deadline_s(),
             hands.candidate.next_deadline_s(),
             hands.jobs.next_deadline_s(),
+            self._link.next_deadline_s(),
             self._state_at_s,
             self._discover_at_s,
             self._trim_at_s,
@@ -163,6 +166,7 @@ class Supervisor:
             log.warning("connection silent, replacing it")
             hands.delivery.on_down()
             self._link.restart()
+        self._link.tick(now.monotonic_s)
         self._forget_if_replaced()
         self._report_on_time(now)
         self._keep_house(now)
@@ -196,7 +200,7 @@ class Supervisor:
 
     def _on_link(self) -> list[ev.Event]:
         events: list[ev.Event] = []
-        for happened in self._link.drain():
+        for happened in self._link.drain(self._clock.monotonic_s()):
             self._forget_if_replaced()
             now = self._now()
             match happened:
@@ -209,6 +213,8 @@ class Supervisor:
                     self._hands.delivery.on_acked(mid, refused, now)
                 case Message():
                     events += self._on_message(happened, now)
+                case Subscribed(refused=refused):
+                    events += self._on_subscribed(refused)
         self._forget_if_replaced()
         return events
 
@@ -218,6 +224,13 @@ class Supervisor:
         hands.greet(now)
         self._events += hands.carry_out(hands.core.handle(ev.Connected(), now), now)
         hands.delivery.on_up(receive_maximum=up.receive_maximum, max_packet_bytes=up.max_packet_bytes, now=now)
+
+    def _on_subscribed(self, refused: tuple[str, ...]) -> list[ev.Event]:
+        before, self._unheard = self._unheard, refused
+        if not refused:
+            return []
+        log.warning("subscription refused topics=%s", " ".join(refused))
+        return [] if refused == before else [ev.SubscriptionRefused(topics=refused)]
 
     def _on_message(self, message: Message, now: Now) -> list[ev.Event]:
         inbound = self._hands.inbound
@@ -245,7 +258,7 @@ class Supervisor:
             hands.say_goodbye(self._now())
             while not hands.delivery.is_idle and self._clock.monotonic_s() < until_s:
                 select.select([self._link], [], [], 0.05)
-                for happened in self._link.drain():
+                for happened in self._link.drain(self._clock.monotonic_s()):
                     if isinstance(happened, Acked):
                         hands.delivery.on_acked(happened.mid, happened.refused, self._now())
         hands.close()

@@ -9,7 +9,7 @@ import pytest
 from agent.config import MqttSource
 from agent.core import events as ev
 from agent.inbound import MAX_PER_SECOND, Inbound
-from agent.mqtt_link import Message
+from agent.link_events import Message
 from edge_models.wire.topics import CommandVerb
 from tests.unit.agent.world import CONFIG, bundle, moment
 
