@@ -96,7 +96,7 @@ class Fleet:
             "shadow": {"frames": 30, "deadline_s": 20, "rate_hz": 50},
             "provisional": {"frames": 30, "deadline_s": 20},
         }
-        return {"url": self.server.url, "root": str(self.registry.trusted_root), "poll_s": 2, **quick, **fields}
+        return {"url": self.server.url, "root": str(self.registry.trusted_root), "poll_s": 1, **quick, **fields}
 
 
 @pytest.fixture

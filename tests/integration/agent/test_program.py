@@ -89,7 +89,8 @@ def test_worker_that_is_killed_runs_again_within_2_s_while_mqtt_stays_up(
 def test_children_die_with_a_supervisor_that_is_killed_and_the_broker_tells(
     embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice
 ) -> None:
-    device = make_device(embedded.port)
+    older = {"host": "127.0.0.1", "port": embedded.port_v3, "protocol": "3.1.1"}  # its will waits for nobody
+    device = make_device(embedded.port, mqtt=older)
     device.start()
     onlooker.wait_for("prediction")
 

@@ -71,8 +71,11 @@ def test_open_request_is_the_same_after_a_restart(
     assert onlooker.wait_for("model/request", after_s=left.at_s).payload == request.payload
 
 
-def test_device_that_does_not_drift_never_asks(embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice) -> None:
-    device = make_device(embedded.port, drift=QUICK)
+def test_device_that_does_not_drift_never_asks(
+    embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, recording: Path
+) -> None:
+    source = {"type": "replay", "path": str(recording), "rate_hz": 300, "loop": True}
+    device = make_device(embedded.port, source=source, drift=QUICK)
     device.start()
 
     onlooker.wait_for("stats", lambda heard: heard.json["seq"] >= 10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import Any
 
 import pytest
@@ -94,7 +93,7 @@ def test_bad_bundle_is_rejected_and_the_running_model_goes_on(
     assert state.json["error"]["code"] == "self_test"
     assert state.json["installed"]["bundle"] == bundles["first"].id
     onlooker.wait_for("prediction", lambda heard: heard.json["bundle"] == bundles["first"].id, after_s=state.at_s)
-    time.sleep(4.5)  # two polls
+    wait_for_two_looks(device)
     assert phases(onlooker).count("downloading") == 1  # and it is not tried again
 
 
@@ -145,7 +144,7 @@ def test_operator_rolls_back_and_the_next_look_does_not_undo_it(
 
     assert onlooker.wait_for("reply/rollback").json["ok"]
     onlooker.wait_for("model/state", in_phase("rolled_back"))
-    time.sleep(4.5)  # two polls
+    wait_for_two_looks(device)
     assert device.record("active.json")["bundle"] == bundles["first"].id
 
 
@@ -205,6 +204,16 @@ def test_damaged_records_do_not_keep_the_device_from_running(
     device.wait_until_it_runs(bundles["second"].id)
     assert (device.state / "active.json.bad").exists()
     running(device)
+
+
+def wait_for_two_looks(device: Device) -> None:
+    """Until two more looks at the channel have ended, which the beginning of a third one shows."""
+
+    def looks() -> int:
+        return device.log.read_text().count("job started kind=check")
+
+    before = looks()
+    until(lambda: looks() >= before + 3, "two looks", log=device.log)
 
 
 def running(device: Device) -> None:
