@@ -6,6 +6,7 @@ Slower than the start itself on purpose: it loads River to look at the detectors
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +43,17 @@ def _problems(config: AgentConfig) -> Iterator[str]:
         yield from _root_problems(Path(config.update.root))
     if isinstance(config.source, (ReplaySource, CsvSource)):
         yield from _source_problems(Path(config.source.path))
+    yield from _state_dir_problems(Path(config.state_dir))
     yield from _detector_problems(config)
+
+
+def _state_dir_problems(path: Path) -> Iterator[str]:
+    """What is there already has to be a directory that takes files; what is not, has to be one that can be made."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not existing.is_dir():
+        yield f"state_dir: {existing} is no directory, expected one that the agent may write to"
+    elif not os.access(existing, os.W_OK | os.X_OK) or os.statvfs(existing).f_flag & os.ST_RDONLY:
+        yield f"state_dir: {path} cannot be written to, expected a directory that takes the agent's files"
 
 
 def _root_problems(path: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from agent.worker.drift.loader import ChangeDetector, canonical_name, detector
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.scale import Scale
+from agent.worker.errors import DetectorError
 
 WARM_UP_FRAMES = 100  # half of the smallest useful window: what a stream does before is its start, not a change
 ERROR_SIGNAL = "error"  # 1 for a prediction that feedback called wrong, else 0: what binary detectors take
@@ -82,11 +83,15 @@ class PerSignal:
 
 
 def _shared_budget(name: str, parameters: dict[str, Any], signals: int) -> dict[str, Any]:
-    """The parameters with the probability of a false alarm divided among the signals."""
+    """The parameters with the probability of a false alarm divided among the signals.
+
+    Raises:
+        DetectorError: It is no probability; River itself would take it and be silent for ever, or never be.
+    """
     significance = _SIGNIFICANCE.get(name)
-    if significance is None or signals < 2:
+    if significance is None:
         return parameters
     value = parameters.get(significance, _DEFAULT_SIGNIFICANCE[name])
-    if isinstance(value, (int, float)):
-        parameters[significance] = value / signals
-    return parameters
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        raise DetectorError(f"drift detector {name}: found {significance} {value!r}, expected a number between 0 and 1")
+    return {**parameters, significance: value / max(signals, 1)}

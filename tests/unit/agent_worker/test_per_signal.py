@@ -132,3 +132,9 @@ def test_a_signal_that_the_model_does_not_have_is_refused(watched: Watched) -> N
 def test_a_detector_without_a_name_is_refused(watched: Watched) -> None:
     with pytest.raises(DetectorError, match="expected an item with a name"):
         build_detectors([{"delta": 0.1}], watched)
+
+
+@pytest.mark.parametrize("delta", [7, 0, -0.1, True, "small"])
+def test_a_false_alarm_rate_that_is_no_probability_is_refused(delta: object) -> None:
+    with pytest.raises(DetectorError, match="between 0 and 1"):
+        PerSignal("adwin", signals=("mean",), scale=None, parameters={"delta": delta})

@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.config import AgentConfig
+from agent.preflight import preflight
+
+
+def config(state_dir: Path) -> AgentConfig:
+    return AgentConfig(id="pi-1", model="digits", state_dir=str(state_dir))
+
+
+def about_state_dir(state_dir: Path) -> list[str]:
+    return [problem for problem in preflight(config(state_dir)) if problem.startswith("state_dir")]
+
+
+def test_a_directory_that_can_be_made_is_no_problem(tmp_path: Path) -> None:
+    assert about_state_dir(tmp_path / "var" / "state") == []
+
+
+def test_a_file_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+
+    assert about_state_dir(tmp_path / "state" / "deeper") == [
+        f"state_dir: {tmp_path / 'state'} is no directory, expected one that the agent may write to"
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_of_others_is_a_problem(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    assert len(about_state_dir(tmp_path / "state")) == 1
+    tmp_path.chmod(0o700)
