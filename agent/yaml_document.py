@@ -13,6 +13,7 @@ from typing import cast
 
 from agent.child import die_with_parent
 from agent.errors import ConfigError
+from edge_models.errors import EdgeModelsError
 
 TIMEOUT_S = 60.0  # a Pi Zero under load
 
@@ -21,14 +22,14 @@ def parse_yaml(data: bytes) -> object:
     """The document as JSON has it; dates and the like become text.
 
     Raises:
-        ConfigError: It is not YAML.
+        ConfigError: It is not YAML, or has a key twice.
     """
-    import yaml
+    from edge_models.yaml_document import parse_yaml as parse_strictly
 
     try:
-        return json.loads(json.dumps(yaml.safe_load(data), default=str))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
-        raise ConfigError(f"not YAML: {' '.join(str(exc).split())}") from exc
+        return json.loads(json.dumps(parse_strictly(data), default=str))
+    except (EdgeModelsError, ValueError, TypeError, RecursionError) as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def parse_in_child(data: bytes) -> object:

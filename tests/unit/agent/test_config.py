@@ -83,6 +83,7 @@ def test_sources_are_told_apart_by_their_type(tmp_path: Path, source: str, kind:
         (MINIMAL + "update: {url: 'ftp://x', root: r}\n", "update.url: found 'ftp://x'"),
         ("", "found null, expected a mapping"),
         ("id: [", "not YAML"),
+        (MINIMAL + "id: pi8-cam\n", "id: found the key again"),
         ("\x00", "not YAML"),
         ("x" * 300_000, "more than 262144 bytes"),
     ],
