@@ -125,7 +125,7 @@ class Device:
 
     def start(self, *, disk_is_full: bool = False) -> None:
         program = ["-c", ON_A_FULL_DISK] if disk_is_full else ["-m", "agent"]
-        # On a full disk the log goes elsewhere, as it does on a Pi: a log that cannot be flushed would be exit code 120.
+        # On a full disk the log goes elsewhere, as on a Pi: one that cannot be flushed would be exit code 120.
         with Path(os.devnull if disk_is_full else self.log).open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *program, "-v", "run", "-c", str(self.config)], cwd=ROOT, stderr=log
