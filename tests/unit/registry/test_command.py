@@ -70,10 +70,10 @@ def test_text_output_names_what_happened(tmp_path: Path, capsys: pytest.CaptureF
     [
         (["publish", "no-such-bundle"], "no-such-bundle/manifest.json"),
         (["channel", "show", "digits", "stable"], "no channel digits/stable"),
-        (["channel", "set", "stable", "abc"], "0 published bundles"),
+        (["channel", "set", "stable", "abc"], "bundle abc: not published here"),
         (["publish", "bundle", "--channel", "stable", "--percent", "101"], "--percent 101"),
         (["publish", "bundle", "--channel", "No Name"], "No Name"),
-        (["publish", "bundle", "--channel", "stable", "--base", "abc"], "bundle abc: 0 published bundles"),
+        (["publish", "bundle", "--channel", "stable", "--base", "abc"], "bundle abc: not published here"),
         (["publish", "bundle", "--channel", "stable", "--min-serial", "9"], "serial of at least 9"),
         (["publish", "registry/registry.json"], "Not a directory"),
         (["serve", "--port", "99999"], "--port: found 99999, expected 0 to 65535"),
