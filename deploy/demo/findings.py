@@ -36,7 +36,7 @@ def collect(
     fleet = _fleet(stage, "requests") or {"requests": [], "jobs": []}
     return Findings(
         bundles=_bundles(stage, fleet["jobs"]),
-        devices=[_device(plan, watch, first=first, second=second) for plan in plans],
+        devices=[_device(plan, watch, first=first, second=second) for plan in plans if plan.id in watch.devices],
         requests=[_request(one) for one in fleet["requests"]],
         retrain=_retrain(fleet["jobs"]),
         rollouts=[

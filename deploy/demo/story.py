@@ -19,7 +19,7 @@ from deploy.demo.labelling import Labeller
 from deploy.demo.options import CHANNEL, DemoOptions
 from deploy.demo.report import ENOUGH_FRAMES, Findings
 from deploy.demo.stage import Stage
-from deploy.demo.streams import device_streams, load_drift, write_stream, write_training_set
+from deploy.demo.streams import Stream, device_streams, load_drift, write_stream, write_training_set
 from deploy.demo.teller import Teller
 from deploy.demo.watch import Watch, accuracy, delivered_sources
 from deploy.link import Link
@@ -41,25 +41,17 @@ class Story:
     """One run of the demo: chapters in their order, each on top of what the ones before have brought about.
 
     Attributes:
-        watch: What an onlooker has seen; there as soon as the devices are.
+        watch: What an onlooker has seen; it knows the devices as soon as their streams are made.
     """
 
     def __init__(self, options: DemoOptions, stage: Stage, teller: Teller, clock: Clock) -> None:
-        unseen = load_drift(options.drift_file) if options.drift_file else None
+        self.watch = Watch({})
+        self._unseen = load_drift(options.drift_file) if options.drift_file else None
         self._options = options
         self._plans = options.plans()
         self._stage = stage
         self._teller = teller
         self._clock = clock
-        streams = device_streams(
-            [plan.drift for plan in self._plans],
-            [plan.drift_at for plan in self._plans],
-            frames=options.stream_frames,
-            seed=options.seed,
-            unseen=unseen,
-        )
-        self.watch = Watch({plan.id: stream for plan, stream in zip(self._plans, streams, strict=True)})
-        self._labeller = Labeller(stage, self.watch)
         self._first = ""
         self._second: str | None = None
 
@@ -91,6 +83,7 @@ class Story:
 
     def _train(self) -> None:
         folder = self._stage.folder
+        self.watch = Watch(self._streams())
         write_training_set(folder / "training.npz", self._options.seed)
         (folder / "recipe.yaml").write_bytes((resources.files("deploy.demo") / "recipe.yaml").read_bytes())
         for plan in self._plans:
@@ -112,6 +105,16 @@ class Story:
             f"accuracy {report['int8_accuracy']:.1%} in int8, {report['float_accuracy']:.1%} in float32; "
             f"{report['int8_bytes']} bytes, {report['int8_bytes'] / report['float_bytes']:.2f} of the float32 file"
         )
+
+    def _streams(self) -> dict[str, Stream]:
+        streams = device_streams(
+            [plan.drift for plan in self._plans],
+            [plan.drift_at for plan in self._plans],
+            frames=self._options.stream_frames,
+            seed=self._options.seed,
+            unseen=self._unseen,
+        )
+        return {plan.id: stream for plan, stream in zip(self._plans, streams, strict=True)}
 
     def _publish(self) -> None:
         stage, folder = self._stage, self._stage.folder
@@ -164,8 +167,10 @@ class Story:
         self._until(all_asked, link, DRIFT_TIMEOUT_S, "a drifted device did not ask for a model")
 
     def _answer(self, link: Link) -> None:
+        labeller = Labeller(self._stage, self.watch)
+
         def rolled_out() -> bool:
-            labelled = self._labeller.label_new()
+            labelled = labeller.label_new()
             if labelled:
                 self._teller.note(f"a person labels {labelled} samples")
             return self._ask_fleet()
