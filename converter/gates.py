@@ -32,28 +32,26 @@ def check_gates(figures: Figures, gates: GatesRecipe) -> None:
         >>> check_gates(Figures(float_accuracy=0.95, int8_accuracy=0.90, float_bytes=100, int8_bytes=30,
         ...     float_difference=0.0, agreement=0.9, sqnr_db=12.0, n_test=500), GatesRecipe())
         Traceback (most recent call last):
-        converter.errors.GateError: max_int8_drop: int8 loses 0.0500, allowed 0.0100; calibrate with more examples
+        converter.errors.GateError: drop: int8 loses 0.0500, allowed 0.0100; calibrate with more examples
     """
     drop = figures.float_accuracy - figures.int8_accuracy
     ratio = figures.int8_bytes / figures.float_bytes
     missed = []
-    if drop > gates.max_int8_drop + 1e-9:
+    if drop > gates.drop + 1e-9:
+        missed.append(f"drop: int8 loses {drop:.4f}, allowed {gates.drop:.4f}; calibrate with more examples")
+    if gates.size_ratio is not None and ratio > gates.size_ratio:
         missed.append(
-            f"max_int8_drop: int8 loses {drop:.4f}, allowed {gates.max_int8_drop:.4f}; calibrate with more examples"
-        )
-    if ratio > gates.max_size_ratio:
-        missed.append(
-            f"max_size_ratio: int8 file is {ratio:.3f} of the float one, allowed {gates.max_size_ratio:.3f}; "
+            f"size_ratio: int8 file is {ratio:.3f} of the float one, allowed {gates.size_ratio:.3f}; "
             "small networks are mostly structure, widen a layer or raise the gate"
         )
-    if not figures.float_difference <= gates.max_float_difference:  # NaN is a difference, too
+    if not figures.float_difference <= gates.float_difference:  # NaN is a difference, too
         missed.append(
-            f"max_float_difference: Keras and float TFLite differ by {figures.float_difference:.2e}, "
-            f"allowed {gates.max_float_difference:.2e}; the export lost something"
+            f"float_difference: Keras and float TFLite differ by {figures.float_difference:.2e}, "
+            f"allowed {gates.float_difference:.2e}; the export lost something"
         )
-    if figures.int8_accuracy < gates.min_accuracy:
+    if figures.int8_accuracy < gates.metric:
         missed.append(
-            f"min_accuracy: int8 reaches {figures.int8_accuracy:.4f}, wanted {gates.min_accuracy:.4f}; "
+            f"metric: int8 reaches {figures.int8_accuracy:.4f}, wanted {gates.metric:.4f}; "
             "train longer or bring more data"
         )
     if missed:

@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 
-from converter.keras_process.messages import MAX_LINE_BYTES, Answer, Order
-from converter.keras_process.workbench import Workbench
+from converter.keras_process.bench import Answer, Bench
+from converter.keras_process.messages import HANDLERS, MAX_LINE_BYTES, Order
+from converter.keras_process.tensorflow import load_tensorflow
 from edge_models.fields import canonical_json, decode_json
 
 
@@ -20,11 +21,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends this process
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    workbench = Workbench()
+    load_tensorflow()
+    bench = Bench()
     for line in sys.stdin.buffer:
         order = decode_json(Order, line, max_bytes=MAX_LINE_BYTES)
         try:
-            answer = Answer(loss=workbench.do(order.do))
+            answer = HANDLERS[type(order.do)](bench, order.do)
         except Exception as exc:  # noqa: BLE001 - TensorFlow raises anything; the parent makes its own error of it
             answer = Answer(error=f"{type(exc).__name__}: {' '.join(str(exc).split())[:300]}")
         answers.write(canonical_json(answer))

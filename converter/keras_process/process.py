@@ -22,20 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.errors import ConversionError, RecipeError
-from converter.keras_process.messages import (
-    MAX_LINE_BYTES,
-    Answer,
-    Convert,
-    Create,
-    Fit,
-    Load,
-    Message,
-    Order,
-    Predict,
-    Save,
-    Schedule,
-)
-from converter.recipe import CnnRecipe, MlpRecipe, TrainingRecipe
+from converter.keras_process.bench import Answer
+from converter.keras_process.conversion import Convert
+from converter.keras_process.learning import Fit, Predict, Schedule
+from converter.keras_process.making import Create, Load, Save
+from converter.keras_process.messages import MAX_LINE_BYTES, Message, Order
+from converter.recipe import NetworkRecipe, TrainingRecipe
 from edge_models.errors import FieldError
 from edge_models.fields import canonical_json, decode_json
 from edge_models.npz import read_npz
@@ -73,7 +65,7 @@ class KerasProcess:
 
     def __enter__(self) -> Self:
         """Start the process; TensorFlow is being imported while the caller goes on."""
-        with (self._path / "log").open("wb") as log:
+        with (self.folder / "log").open("wb") as log:
             self._child = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -97,9 +89,9 @@ class KerasProcess:
                     stream.close()
         self._folder.cleanup()
 
-    def create(self, network: CnnRecipe | MlpRecipe, shape: tuple[int, ...], classes: int, *, seed: int) -> None:
+    def create(self, network: NetworkRecipe, shape: tuple[int, ...], classes: int, *, seed: int) -> None:
         """Make an untrained network."""
-        self._do("making the network", Create(network=network, shape=shape, classes=classes, seed=seed))
+        self.do("making the network", Create(network=network, shape=shape, classes=classes, seed=seed))
 
     def load(self, path: Path, shape: tuple[int, ...], classes: int, *, seed: int) -> None:
         """Take a saved Keras model with this input and so many classes.
@@ -108,29 +100,31 @@ class KerasProcess:
             RecipeError: There is none, or another one.
         """
         try:
-            self._do("loading", Load(path=str(path.absolute()), shape=shape, classes=classes, seed=seed))
+            self.do("loading", Load(path=str(path.absolute()), shape=shape, classes=classes, seed=seed))
         except ConversionError as exc:
             raise RecipeError(f"--init {path}: no Keras model that fits; {exc}") from exc
 
     def schedule(self, recipe: TrainingRecipe, steps: int) -> None:
         """Prepare the optimiser for so many steps in all."""
-        self._do(
+        self.do(
             "compiling",
-            Schedule(learning_rate=recipe.learning_rate, weight_decay=recipe.l2, steps=steps, batch=recipe.batch),
+            Schedule(
+                learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=steps, batch=recipe.batch
+            ),
         )
 
     def begin_epoch(self, x: NDArray[np.float32], y: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
         """Start training on one epoch and return at once; ``end_epoch`` must follow."""
-        self._send("training", Fit(file=self._write(x=x, y=y, weight=weight)))
+        self.send("training", Fit(file=self.write(x=x, y=y, weight=weight)))
 
     def end_epoch(self) -> float:
         """Wait for the epoch and return its mean loss."""
-        return self._answer().loss or 0.0
+        return self.answer().loss or 0.0
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (n, classes) of preprocessed inputs (n, ...)."""
-        result = self._path / "logits.npz"
-        self._do("predicting", Predict(file=self._write(x=x), result=str(result)))
+        result = self.folder / "logits.npz"
+        self.do("predicting", Predict(file=self.write(x=x), result=str(result)))
         return np.asarray(read_npz(result, max_bytes=1 << 30, names=("logits",))["logits"], np.float32)
 
     def save(self, path: Path) -> None:
@@ -138,7 +132,7 @@ class KerasProcess:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft.keras").absolute()
         try:
-            self._do("saving", Save(path=str(draft)))
+            self.do("saving", Save(path=str(draft)))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -152,27 +146,38 @@ class KerasProcess:
         Raises:
             ConversionError: TensorFlow refused the model, crashed, or took too long.
         """
-        float32, int8 = self._path / "float.tflite", self._path / "int8.tflite"
-        message = Convert(calibration=self._write(x=calibration), float32=str(float32), int8=str(int8))
-        self._do("converting", message)
+        float32, int8 = self.folder / "float.tflite", self.folder / "int8.tflite"
+        message = Convert(calibration=self.write(x=calibration), float32=str(float32), int8=str(int8))
+        self.do("converting", message)
         return Converted(float32=float32.read_bytes(), int8=int8.read_bytes())
 
     @property
-    def _path(self) -> Path:
+    def folder(self) -> Path:
+        """Where files for and of the process lie; it goes with the process."""
         return Path(self._folder.name)
 
-    def _write(self, **arrays: NDArray[Any]) -> str:
-        """Two files in turn: the process may still read one while the next is being made."""
+    def write(self, **arrays: NDArray[Any]) -> str:
+        """The path of arrays for the process: two files in turn, it may still read one while the next is being made."""
         self._files += 1
-        path = self._path / f"arrays-{self._files % 2}.npz"
+        path = self.folder / f"arrays-{self._files % 2}.npz"
         np.savez(path, allow_pickle=False, **arrays)  # not deflated: an epoch is 10 MB and more
         return str(path)
 
-    def _do(self, step: str, message: Message) -> Answer:
-        self._send(step, message)
-        return self._answer()
+    def do(self, step: str, message: Message) -> Answer:
+        """Give an order and wait for the answer.
 
-    def _send(self, step: str, message: Message) -> None:
+        Args:
+            step: What is being done, for the error message: "converting".
+            message: The order.
+
+        Raises:
+            ConversionError: It was refused, took too long, or the process died.
+        """
+        self.send(step, message)
+        return self.answer()
+
+    def send(self, step: str, message: Message) -> None:
+        """Give an order; ``answer`` must follow."""
         self._step = step
         child = self._running()
         stdin: Any = child.stdin
@@ -182,7 +187,8 @@ class KerasProcess:
         except BrokenPipeError:
             raise self._ended(child) from None
 
-    def _answer(self) -> Answer:
+    def answer(self) -> Answer:
+        """Wait for the answer to the last order."""
         child = self._running()
         stdout: Any = child.stdout
         with selectors.DefaultSelector() as selector:
@@ -213,7 +219,7 @@ class KerasProcess:
             if -code == signal.SIGKILL:
                 hint = "; the machine may be out of memory"
             return ConversionError(f"TensorFlow crashed while {self._step} ({signal.Signals(-code).name}){hint}")
-        with (self._path / "log").open("rb") as log:
+        with (self.folder / "log").open("rb") as log:
             last = _last_line(log)
         return ConversionError(f"the TensorFlow process ended while {self._step}: {last or f'exit code {code}'}")
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
 from converter.errors import RecipeError
-from converter.recipe import CnnRecipe, MlpRecipe
+from converter.recipe import CnnRecipe, MlpRecipe, NetworkRecipe
 
 
-def check_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...]) -> None:
+def check_network(recipe: NetworkRecipe, input_shape: tuple[int, ...]) -> None:
     """Refuse a network that cannot be built for this input.
 
     Raises:
         RecipeError: It needs an image, or a larger one.
     """
-    if isinstance(recipe, MlpRecipe):
+    if not isinstance(recipe, CnnRecipe):
         return
     if len(input_shape) != 3:
         raise RecipeError(
@@ -29,7 +29,7 @@ def check_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...]) -
         )
 
 
-def build_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...], classes: int) -> Any:  # noqa: ANN401
+def build_network(recipe: NetworkRecipe, input_shape: tuple[int, ...], classes: int) -> Any:  # noqa: ANN401
     """An untrained Keras model.
 
     Args:
@@ -49,7 +49,7 @@ def build_network(recipe: CnnRecipe | MlpRecipe, input_shape: tuple[int, ...], c
         case MlpRecipe():
             hidden = _dense_layers(recipe, inputs)
         case _:
-            assert_never(recipe)
+            raise RecipeError(f"network: found {recipe.type}, expected cnn or mlp")
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(hidden))
 
 

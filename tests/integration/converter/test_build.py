@@ -183,14 +183,14 @@ def test_a_missed_gate_writes_nothing_and_leaves_the_older_bundle(built: Built, 
     before = {path.name: path.read_bytes() for path in built.bundle.directory.iterdir()}
     for name, data in before.items():
         (output / name).write_bytes(data)
-    changes = (f"dataset.source=npz:{DIGITS}", "dataset.limit=300", "training.epochs=1", "gates.min_accuracy=1")
+    changes = (f"dataset.source=npz:{DIGITS}", "dataset.limit=300", "training.epochs=1", "gates.metric=1")
     overrides = [argument for change in changes for argument in ("--set", change)]
 
     ended = convert("build", "digits", "-o", output, "--keep-model", model, *overrides, "--progress", "none")
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("driftline-convert: error: ")
-    assert "min_accuracy: int8 reaches 0." in ended.stderr
+    assert "metric: int8 reaches 0." in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -43,7 +43,7 @@ def test_a_retraining_answers_its_requests_with_what_devices_saw_and_delivered(b
         *("build", "digits", "-o", tmp_path / "bundle", "--parent", built.bundle.directory, "--init", built.model),
         *("--evidence", tmp_path / "e.json", "--samples", tmp_path / "s.npz", "--answers", "r-1", "--answers", "r-2"),
         *("--serial", "2", "--version", "1.10", "--set", "retrain.epochs=2", "--set", "retrain.search=60"),
-        *("--set", "gates.min_accuracy=0.8", "--json", "--progress", "none"),
+        *("--set", "gates.metric=0.8", "--json", "--progress", "none"),
     )
 
     assert ended.returncode == 0, ended.stderr

@@ -47,7 +47,7 @@ RECIPE = {
     },
     "network": {"type": "mlp", "hidden": [24]},
     "training": {"epochs": 10, "batch": 32, "learning_rate": 1e-2},
-    "gates": {"max_size_ratio": 2, "max_int8_drop": 0.03},
+    "gates": {"size_ratio": 2, "drop": 0.03},
 }
 
 

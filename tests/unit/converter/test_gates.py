@@ -11,7 +11,7 @@ from converter.errors import GateError
 from converter.gates import Figures, check_gates
 from converter.recipe import GatesRecipe
 
-GATES = GatesRecipe(max_int8_drop=0.01, max_size_ratio=0.5, max_float_difference=1e-3, min_accuracy=0.9)
+GATES = GatesRecipe(drop=0.01, size_ratio=0.5, float_difference=1e-3, metric=0.9)
 GOOD = Figures(
     float_accuracy=0.95,
     int8_accuracy=0.95,
@@ -42,16 +42,16 @@ def test_a_build_at_its_gates_passes(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"int8_accuracy": 0.938}, "max_int8_drop: int8 loses 0.0120, allowed 0.0100; calibrate with more examples"),
-        ({"int8_bytes": 501}, "max_size_ratio: int8 file is 0.501 of the float one, allowed 0.500; "),
+        ({"int8_accuracy": 0.938}, "drop: int8 loses 0.0120, allowed 0.0100; calibrate with more examples"),
+        ({"int8_bytes": 501}, "size_ratio: int8 file is 0.501 of the float one, allowed 0.500; "),
         (
             {"float_difference": 0.5},
-            "max_float_difference: Keras and float TFLite differ by 5.00e-01, allowed 1.00e-03",
+            "float_difference: Keras and float TFLite differ by 5.00e-01, allowed 1.00e-03",
         ),
-        ({"float_difference": float("nan")}, "max_float_difference: Keras and float TFLite differ by nan"),
+        ({"float_difference": float("nan")}, "float_difference: Keras and float TFLite differ by nan"),
         (
             {"float_accuracy": 0.89, "int8_accuracy": 0.89},
-            "min_accuracy: int8 reaches 0.8900, wanted 0.9000; train longer or bring more data",
+            "metric: int8 reaches 0.8900, wanted 0.9000; train longer or bring more data",
         ),
     ],
 )
@@ -70,8 +70,8 @@ def test_all_missed_gates_are_named_at_once() -> None:
         check_gates(bad, GATES)
 
     assert [part.split(":")[0] for part in str(caught.value).split("; ") if ":" in part] == [
-        "max_int8_drop",
-        "max_size_ratio",
-        "max_float_difference",
-        "min_accuracy",
+        "drop",
+        "size_ratio",
+        "float_difference",
+        "metric",
     ]

@@ -79,7 +79,7 @@ def test_failed_save_leaves_no_file(tmp_path: Path) -> None:
 
 def test_process_and_its_files_are_gone_afterwards() -> None:
     with process("sys.stdin.read()") as keras:
-        child, folder = keras._running(), keras._path
+        child, folder = keras._running(), keras.folder
         keras.begin_epoch(*EPOCH)
 
     assert child.returncode is not None

@@ -1,0 +1,75 @@
+"""Orders that make, take and keep a model, and how the TensorFlow process carries them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from converter.keras_process.bench import Answer, Bench
+from converter.recipe import NetworkRecipe
+from converter.training.networks import build_network
+from edge_models.fields import described
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Make an untrained network."""
+
+    op: Literal["create"] = described("Name of the message.", default="create")
+    network: NetworkRecipe = described("Kind and size.")
+    shape: tuple[int, ...] = described("Of the input, without batch axis.")
+    classes: int = described("Number of logits; of values to restore for an autoencoder.", ge=1)
+    seed: int = described("Of weights and dropout.", ge=0)
+    l1: float = described("Penalty on the absolute values of kernels.", default=0.0)
+    l2: float = described("Penalty on the squares of kernels.", default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Take a saved Keras model."""
+
+    op: Literal["load"] = described("Name of the message.", default="load")
+    path: str = described("The .keras file.")
+    shape: tuple[int, ...] = described("Input that it must have, without batch axis.")
+    classes: int = described("Number of logits that it must have.", ge=1)
+    seed: int = described("Of dropout.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """Keep the Keras model."""
+
+    op: Literal["save"] = described("Name of the message.", default="save")
+    path: str = described("The .keras file.")
+
+
+def create(bench: Bench, message: Create) -> Answer:
+    """Make an untrained network."""
+    _seed(message.seed)
+    bench.model = build_network(message.network, message.shape, message.classes)
+    return Answer()
+
+
+def load(bench: Bench, message: Load) -> Answer:
+    """Take a saved Keras model."""
+    import keras
+
+    _seed(message.seed)
+    model = keras.models.load_model(message.path, compile=False)
+    found = tuple(model.input_shape[1:]), model.output_shape[-1]
+    if found != (message.shape, message.classes):
+        raise ValueError(f"found {found[0]} to {found[1]} classes, expected {message.shape} to {message.classes}")
+    bench.model = model
+    return Answer()
+
+
+def save(bench: Bench, message: Save) -> Answer:
+    """Keep the model."""
+    bench.model.save(message.path)
+    return Answer()
+
+
+def _seed(seed: int) -> None:
+    import keras
+
+    keras.utils.set_random_seed(seed)

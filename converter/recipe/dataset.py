@@ -1,0 +1,82 @@
+"""The recipe's sections ``dataset`` and ``input``: the data, and what the model eats of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_models.fields import described
+from edge_models.manifest import Step
+
+SOURCES = "mnist5k, digits, npz:PATH, images:PATH, wav:PATH, csv:PATH or signals:PATH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecipe:
+    """Where the data come from and how they are divided.
+
+    Paths are relative to the recipe's own folder; ``$DRIFTLINE_DATA`` in them is the folder of that environment
+    variable. A folder may be a zip archive of it.
+    """
+
+    source: str = described(f"{SOURCES}.", max_length=4096)
+    unlabelled: tuple[str, ...] = described(
+        "More sources of the same form, without labels, for self-supervised pre-training.", default=(), max_length=64
+    )
+    pattern: str | None = described(
+        "Regular expression over the path of a file below the source (or the name of an array of signals:), with the "
+        "named groups label, group and part (train, profile or test); files that it does not match are left out. "
+        "Without it, the folder that a file is in is its label.",
+        default=None,
+        max_length=400,
+    )
+    labels: tuple[str, ...] = described("Class names; the data's own when left out.", default=(), max_length=10000)
+    columns: tuple[str, ...] = described(
+        "csv: columns of a row; all numeric ones when left out.", default=(), max_length=4096
+    )
+    label_column: str | None = described("csv: column of the class.", default=None, max_length=200)
+    group_column: str | None = described("csv: column of the group.", default=None, max_length=200)
+    rate_hz: float | None = described("wav: samples in a second that files are resampled to.", default=None, ge=1e-3)
+    seconds: float | None = described(
+        "wav: length that clips are cut or filled with silence to.", default=None, ge=1e-3
+    )
+    blocks: int | None = described(
+        "Cut each recording into so many stretches of time, each a group of its own, so that neighbouring windows are "
+        "in one part.",
+        default=None,
+        ge=3,
+        le=10000,
+    )
+    test: float = described("Share for the final figures.", default=0.15, ge=0.02, le=0.5)
+    profile: float = described("Share for the reference profile and for validation.", default=0.2, ge=0.02, le=0.6)
+    test_from: int | None = described("Examples from this one on are the test part.", default=None, ge=1)
+    test_groups: tuple[str, ...] = described("Groups that are the test part.", default=(), max_length=1000)
+    normal: tuple[str, ...] = described("Classes that are normal, for task anomaly.", default=(), max_length=1000)
+    limit: int | None = described("Use at most so many examples.", default=None, ge=20)
+    per_class: int | None = described("Label only so many examples of each class for training.", default=None, ge=1)
+
+    def __post_init__(self) -> None:
+        """Refuse splits that leave nothing to learn from."""
+        if self.test + self.profile > 0.8:
+            raise ValueError("test and profile of together at most 0.8")
+        if self.test_from is not None and self.test_groups:
+            raise ValueError("test_from or test_groups, not both")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRecipe:
+    """What the model eats."""
+
+    kind: Literal["image", "rows", "audio"] = described("What the numbers are.", default="image")
+    value_range: tuple[float, float] = described("Smallest and largest value of a frame.", default=(0.0, 255.0))
+    preprocess: tuple[Step, ...] = described("Steps from a frame to the model's input.", default=(), max_length=16)
+    standardise: bool = described(
+        "Append a step with mean and std of the training part: for each column of rows and windows, for all numbers "
+        "of an image or spectrogram together.",
+        default=False,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse an empty range."""
+        if self.value_range[0] >= self.value_range[1]:
+            raise ValueError("a value_range that rises")

@@ -1,0 +1,126 @@
+"""Recipes: everything that decides what a model becomes, in one strict YAML file.
+
+An unknown key or a wrong value is an error that names the file, the path of the key and what may stand there. The
+digest of a recipe is taken of its meaning (after ``--set`` and defaults), so two spellings of one recipe are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from converter.errors import RecipeError
+from converter.recipe.dataset import DatasetRecipe, InputRecipe
+from converter.recipe.gates import GatesRecipe
+from converter.recipe.network import NetworkRecipe
+from converter.recipe.quantize import QuantizeRecipe
+from converter.recipe.training import AugmentRecipe, PretrainRecipe, RetrainRecipe, SearchRecipe, TrainingRecipe
+from edge_models.errors import FieldError
+from edge_models.fields import canonical_json, decode, described
+from edge_models.manifest import MODEL_NAME
+from edge_models.yaml_document import parse_yaml
+
+MAX_RECIPE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The whole recipe."""
+
+    name: str = described("Name of the recipe.", max_length=64)
+    model: str = described("Model slot that the bundle is for.", pattern=MODEL_NAME)
+    version: str = described("Version for people.", default="1.0", max_length=64)
+    serial: int = described("Rises by one with every bundle of the model.", default=1, ge=1)
+    task: Literal["classification", "anomaly"] = described("What the outputs are for.", default="classification")
+    dataset: DatasetRecipe = described("Data.")
+    input: InputRecipe = described("Input.", default_factory=InputRecipe)
+    network: NetworkRecipe = described("Network.")
+    training: TrainingRecipe = described("Training.", default_factory=TrainingRecipe)
+    pretrain: PretrainRecipe | None = described("Self-supervised pre-training; none when left out.", default=None)
+    search: SearchRecipe | None = described("Hyper-parameter search; none when left out.", default=None)
+    augment: AugmentRecipe | None = described("Augmentation; none when left out.", default=None)
+    quantize: QuantizeRecipe = described("Quantisation.", default_factory=QuantizeRecipe)
+    gates: GatesRecipe = described("Gates.", default_factory=GatesRecipe)
+    retrain: RetrainRecipe = described("Retraining.", default_factory=RetrainRecipe)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the recipe's meaning; where the data lie is no part of it, they have a digest of their own."""
+        kind = self.dataset.source.partition(":")[0]
+        placeless = dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, source=kind))
+        return hashlib.sha256(canonical_json(placeless)).hexdigest()
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or one that the converter ships by its bare name.
+
+    Args:
+        path: A file, or a name such as ``mnist5k``.
+        overrides: ``KEY=VALUE`` with a dotted key; the value is YAML.
+
+    Raises:
+        RecipeError: Missing, not YAML, or wrong in some key.
+    """
+    label, data, folder = _read(path)
+    document = _parsed(data, label)
+    if not isinstance(document, dict):
+        raise RecipeError(f"{label}: found {type(document).__name__}, expected keys such as name: and dataset:")
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        if not sign:
+            raise RecipeError(f"--set: found {override!r}, expected KEY=VALUE such as training.epochs=5")
+        _place(document, key, _parsed(text, f"--set {override}"), override)
+    try:
+        recipe = decode(Recipe, document, unknown="refuse")
+    except FieldError as exc:
+        raise RecipeError(f"{label}: {exc}") from exc
+    return _located(recipe, folder)
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the converter."""
+    folder = resources.files("converter") / "recipes"
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def _read(path: str) -> tuple[str, bytes, Path]:
+    if path in shipped() and not Path(path).is_file():
+        return path, (resources.files("converter") / "recipes" / f"{path}.yaml").read_bytes(), Path.cwd()
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_RECIPE_BYTES + 1)
+    except OSError as exc:
+        raise RecipeError(f"{path}: {exc.strerror}; expected a recipe file or one of {', '.join(shipped())}") from exc
+    if len(data) > MAX_RECIPE_BYTES:
+        raise RecipeError(f"{path}: more than {MAX_RECIPE_BYTES} bytes, expected a recipe")
+    return path, data, Path(path).absolute().parent
+
+
+def _parsed(text: bytes | str, label: str) -> object:
+    try:
+        return parse_yaml(text)
+    except FieldError as exc:
+        raise RecipeError(f"{label}: {exc}") from exc
+
+
+def _located(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe with the path of its data made absolute from the recipe's own directory."""
+    kind, colon, path = recipe.dataset.source.partition(":")
+    if not colon:
+        return recipe
+    source = f"{kind}:{folder / Path(path).expanduser()}"
+    return dataclasses.replace(recipe, dataset=dataclasses.replace(recipe.dataset, source=source))
+
+
+def _place(document: dict[str, Any], key: str, value: object, override: str) -> None:
+    *groups, name = key.split(".")
+    for group in groups:
+        document = document.setdefault(group, {})
+        if not isinstance(document, dict):
+            raise RecipeError(f"--set {override}: {group} is no mapping in the recipe")
+    document[name] = value
