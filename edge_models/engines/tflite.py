@@ -94,6 +94,8 @@ class TfliteModel:
     def run(self, codes: NDArray[Any]) -> list[NDArray[Any]]:
         """Run one frame of stored codes without batch axis; one new array for each output.
 
+        A frame is answered for itself: recurrent layers forget the frame before.
+
         Raises:
             InputError: Another shape or dtype than the input's.
             UnsupportedArtifactError: The runtime gave up.
@@ -107,6 +109,7 @@ class TfliteModel:
                 f"model input is {codes.dtype}{list(codes.shape)}, expected {spec.dtype}{list(spec.shape)}"
             )
         try:
+            self._interpreter.reset_all_variables()  # 0.2 us; or the state of a recurrent layer leaks into this frame
             self._interpreter.set_tensor(self.input.index, codes[None])
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(output.index)[0] for output in self.outputs]
