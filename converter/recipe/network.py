@@ -48,8 +48,12 @@ class DsCnnRecipe:
     type: Literal["ds_cnn"] = described("Kind of network.", default="ds_cnn")
     filters: int = described("Filters of every layer.", default=64, ge=1, le=4096)
     blocks: int = described("Depthwise-separable blocks.", default=4, ge=1, le=16)
-    first_kernel: tuple[int, int] = described("Time x frequency of the first convolution.", default=(10, 4))
-    first_stride: tuple[int, int] = described("Time x frequency steps of the first convolution.", default=(2, 2))
+    first_kernel: tuple[int, int] = described(
+        "Time x frequency of the first convolution.", default=(10, 4), ge=1, le=255
+    )
+    first_stride: tuple[int, int] = described(
+        "Time x frequency steps of the first convolution.", default=(2, 2), ge=1, le=64
+    )
     dropout: float = described("Before the output layer.", default=0.2, ge=0, le=0.9)
 
 
@@ -59,7 +63,8 @@ class MobileNetRecipe:
 
     type: Literal["mobilenet"] = described("Kind of network.", default="mobilenet")
     filters: tuple[int, ...] = described(
-        "Filters of the first convolution and of each block; a block that is wider than the one before halves.",
+        "Filters of the first convolution and of each block; a block that is wider than the one before halves the "
+        "picture, and so does the first convolution where its sides have 64 pixels or more.",
         default=(16, 32, 64, 64, 128),
         ge=1,
         le=4096,
