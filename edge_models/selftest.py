@@ -70,7 +70,7 @@ def run_probe(bundle: Bundle, artifact_name: str, engine: Engine, *, delegates: 
     golden = read_golden(bundle, artifact)
     found = [engine.run(x) for x in golden[INPUT_KEY]]
     given = {output.name: np.stack([answer[output.name] for answer in found]) for output in artifact.outputs}
-    worst = max(_worst_lsb(given[o.name], golden[output_key(o.name)], o.spec) for o in artifact.outputs)
+    worst = max(difference_lsb(given[o.name], golden[output_key(o.name)], o.spec) for o in artifact.outputs)
     return _judge(artifact.tolerance, worst, _top1_agreement(artifact, given, golden), len(found), delegates=delegates)
 
 
@@ -91,7 +91,8 @@ def _stacked(spec: TensorSpec, count: int) -> tuple[tuple[int, ...], str]:
     return (count, *spec.shape), spec.dtype
 
 
-def _worst_lsb(given: NDArray[Any], golden: NDArray[Any], spec: TensorSpec) -> int:
+def difference_lsb(given: NDArray[Any], golden: NDArray[Any], spec: TensorSpec) -> int:
+    """Largest difference of an output of ``spec`` from the golden one, in the units of ``ProbeResult.worst_lsb``."""
     if spec.dtype not in _FLOAT_LSB:
         return int(np.abs(given.astype(np.int64) - golden.astype(np.int64)).max())
     if not np.isfinite(given).all():
