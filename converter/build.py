@@ -33,9 +33,10 @@ from converter.artifact import (
 from converter.datasets.split import stratified
 from converter.errors import OutputError, RequestError
 from converter.gates import Figures, check_gates
-from converter.keras_process.process import Converted, KerasProcess
+from converter.keras_process.process import KerasProcess
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
+from converter.quantize.convert import Conversion, convert
 from converter.recipe import Recipe
 from converter.report import report_json
 from converter.request import Retraining
@@ -99,10 +100,10 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         curve = _trained(order, prepared, plan, keras, progress)
         watch.lap("train")
         progress.step("convert", 0, 1)
-        converted = keras.convert(_calibration(order, prepared, plan))
-        progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.int8)} bytes")
+        converted = convert(keras, order.recipe.quantize, _calibration(order, prepared, plan), modes=("int8",))
+        progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.files['int8'])} bytes")
         watch.lap("convert")
-        int8 = open_int8(converted.int8)
+        int8 = open_int8(converted.files["int8"])
         figures = measure(keras, converted, int8, prepared)
         watch.lap("measure")
         progress.step("measure", 1, 1, f"float {figures.float_accuracy:.4f}, int8 {figures.int8_accuracy:.4f}")
@@ -114,7 +115,7 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     return bundle
 
 
-def measure(keras: KerasProcess, converted: Converted, int8: Int8Artifact, prepared: Prepared) -> Figures:
+def measure(keras: KerasProcess, converted: Conversion, int8: Int8Artifact, prepared: Prepared) -> Figures:
     """Figures of the test split: float32 and int8 both through the runtime of the device."""
     inputs, y = prepared.inputs(prepared.parts.test), prepared.data.y[prepared.parts.test]
     exact = float_logits(converted.float32, inputs)
@@ -124,7 +125,7 @@ def measure(keras: KerasProcess, converted: Converted, int8: Int8Artifact, prepa
         float_accuracy=float((exact.argmax(axis=1) == y).mean()),
         int8_accuracy=float((given.predicted == y).mean()),
         float_bytes=len(converted.float32),
-        int8_bytes=len(converted.int8),
+        int8_bytes=len(converted.files["int8"]),
         float_difference=float(np.abs(keras_logits - exact[:_COMPARED]).max()),
         agreement=float((exact.argmax(axis=1) == given.predicted).mean()),
         sqnr_db=sqnr_db(exact, given.logits),

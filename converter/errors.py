@@ -3,9 +3,11 @@
 ConverterError             exit code 1
 |-- InputFileError         a file that the user named is missing or wrong; exit code 2
 |   |-- RecipeError        the recipe
+|   |-- ModelError         a model, given or described, that cannot be read or converted
 |   |-- OutputError        the place to write to
 |   |-- DatasetError       the data, or a split that cannot be made of them
-|   `-- RequestError       evidence, samples or parent bundle of a retraining
+|   |-- RequestError       evidence, samples or parent bundle of a retraining
+|   `-- GateNameError      --allow-gate with a name that no gate has
 |-- ConversionError        TensorFlow could not convert the model, or its process died
 `-- GateError              the bundle is not good enough to be written
 """
@@ -33,6 +35,10 @@ class RecipeError(InputFileError):
     """The recipe has an unknown key, a wrong value, or parts that do not fit each other."""
 
 
+class ModelError(InputFileError):
+    """The model is damaged, or made of operators that cannot be converted; the text says what to use instead."""
+
+
 class OutputError(InputFileError):
     """The output directory cannot take a bundle; choose another."""
 
@@ -43,6 +49,10 @@ class DatasetError(InputFileError):
 
 class RequestError(InputFileError):
     """Evidence, samples or the parent bundle of a retraining cannot be used."""
+
+
+class GateNameError(InputFileError):
+    """``--allow-gate`` names no gate; the text lists them."""
 
 
 class ConversionError(ConverterError):

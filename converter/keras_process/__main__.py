@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from converter.keras_process.bench import Answer, Bench
+from converter.keras_process.bench import Answer, Bench, RefusedModelError
 from converter.keras_process.messages import HANDLERS, MAX_LINE_BYTES, Order
 from converter.keras_process.tensorflow import load_tensorflow
 from edge_models.fields import canonical_json, decode_json
@@ -27,6 +27,8 @@ def main() -> None:
         order = decode_json(Order, line, max_bytes=MAX_LINE_BYTES)
         try:
             answer = HANDLERS[type(order.do)](bench, order.do)
+        except RefusedModelError as exc:
+            answer = Answer(refused=str(exc))
         except Exception as exc:  # noqa: BLE001 - TensorFlow raises anything; the parent makes its own error of it
             answer = Answer(error=f"{type(exc).__name__}: {' '.join(str(exc).split())[:300]}")
         answers.write(canonical_json(answer))

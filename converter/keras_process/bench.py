@@ -19,8 +19,13 @@ class Answer:
     """One line back."""
 
     error: str | None = described("Why it was not done; null when it was.", default=None)
+    refused: str | None = described("What about the model makes it impossible, and the remedy.", default=None)
     loss: float | None = described("Mean loss of the epoch.", default=None)
     figures: dict[str, float] = described("What else was found out, by name.", default_factory=dict)
+
+
+class RefusedModelError(Exception):
+    """The model is at fault, and its owner can mend it; the text says how, and the user sees it as it is."""
 
 
 class Bench:

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -21,10 +20,9 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.errors import ConversionError, RecipeError
+from converter.errors import ConversionError, ModelError, RecipeError
 from converter.keras_process.bench import Answer
-from converter.keras_process.conversion import Convert
-from converter.keras_process.learning import Fit, Predict, Schedule
+from converter.keras_process.learning import Fit, Loss, Part, Predict, Schedule
 from converter.keras_process.making import Create, Load, Save
 from converter.keras_process.messages import MAX_LINE_BYTES, Message, Order
 from converter.recipe import NetworkRecipe, TrainingRecipe
@@ -38,14 +36,6 @@ _ROOT = Path(__file__).resolve().parents[2]  # where `-m converter` is found, wh
 _END_S = 10.0  # for a process that has closed its output
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Converted:
-    """The same graph in two precisions, as .tflite bytes."""
-
-    float32: bytes
-    int8: bytes
 
 
 class KerasProcess:
@@ -104,25 +94,31 @@ class KerasProcess:
         except ConversionError as exc:
             raise RecipeError(f"--init {path}: no Keras model that fits; {exc}") from exc
 
-    def schedule(self, recipe: TrainingRecipe, steps: int) -> None:
+    def schedule(self, recipe: TrainingRecipe, steps: int, *, loss: Loss = "classes", part: Part = "all") -> None:
         """Prepare the optimiser for so many steps in all."""
-        self.do(
-            "compiling",
-            Schedule(
-                learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=steps, batch=recipe.batch
-            ),
+        message = Schedule(
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            steps=steps,
+            batch=recipe.batch,
+            loss=loss,
+            label_smoothing=recipe.label_smoothing,
+            l1=recipe.l1,
+            l2=recipe.l2,
+            part=part,
         )
+        self.do("compiling", message)
 
     def begin_epoch(self, x: NDArray[np.float32], y: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
-        """Start training on one epoch and return at once; ``end_epoch`` must follow."""
+        """Start training on one epoch, or a portion of one, and return at once; ``end_epoch`` must follow."""
         self.send("training", Fit(file=self.write(x=x, y=y, weight=weight)))
 
     def end_epoch(self) -> float:
-        """Wait for the epoch and return its mean loss."""
+        """Wait for what was begun and return its mean loss."""
         return self.answer().loss or 0.0
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (n, classes) of preprocessed inputs (n, ...)."""
+        """Logits (n, classes), or reconstructions (n, numbers in an input), of preprocessed inputs (n, ...)."""
         result = self.folder / "logits.npz"
         self.do("predicting", Predict(file=self.write(x=x), result=str(result)))
         return np.asarray(read_npz(result, max_bytes=1 << 30, names=("logits",))["logits"], np.float32)
@@ -136,20 +132,6 @@ class KerasProcess:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-
-    def convert(self, calibration: NDArray[np.float32]) -> Converted:
-        """The model as float32 and as static full int8 .tflite.
-
-        Args:
-            calibration: Preprocessed inputs (n, ...) that set the ranges of the activations.
-
-        Raises:
-            ConversionError: TensorFlow refused the model, crashed, or took too long.
-        """
-        float32, int8 = self.folder / "float.tflite", self.folder / "int8.tflite"
-        message = Convert(calibration=self.write(x=calibration), float32=str(float32), int8=str(int8))
-        self.do("converting", message)
-        return Converted(float32=float32.read_bytes(), int8=int8.read_bytes())
 
     @property
     def folder(self) -> Path:
@@ -188,7 +170,12 @@ class KerasProcess:
             raise self._ended(child) from None
 
     def answer(self) -> Answer:
-        """Wait for the answer to the last order."""
+        """Wait for the answer to the last order.
+
+        Raises:
+            ConversionError: It was not carried out, took too long, or the process died.
+            ModelError: It cannot be carried out with this model, whatever else the user tries.
+        """
         child = self._running()
         stdout: Any = child.stdout
         with selectors.DefaultSelector() as selector:
@@ -200,6 +187,8 @@ class KerasProcess:
             answer = decode_json(Answer, line, max_bytes=MAX_LINE_BYTES)
         except FieldError:
             raise self._ended(child) from None
+        if answer.refused is not None:
+            raise ModelError(answer.refused)
         if answer.error is not None:
             raise ConversionError(f"{self._step} failed: {answer.error}")
         return answer

@@ -1,4 +1,4 @@
-"""Look into a .tflite file: which operators in which versions, and whether it is really quantised.
+"""Look into a .tflite file: which operators in which versions, which tensors, and which runtimes load it.
 
 ``requires`` of an artifact comes from here: the measured limits of each runtime, held against the operators found. The
 file's own ``min_runtime_version`` is wrong too often to be used.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -16,10 +17,9 @@ from converter.errors import ConversionError
 from edge_models.engines.flatbuffer import check_tflite
 
 _TABLES = {"ai-edge-litert": "opversions_ai_edge_litert.json", "tflite-runtime": "opversions_tflite_runtime.json"}
-_STATEFUL = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
-_CASTS = ("QUANTIZE", "DEQUANTIZE")
+CASTS = ("QUANTIZE", "DEQUANTIZE")
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
-_MIN_WEIGHT_SHARE = 0.9  # of the bytes in constant tensors that must be int8 in a quantised file
+_NO_WEIGHTS = ("int32", "int64")  # biases and shapes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +28,31 @@ class Graph:
 
     Attributes:
         ops: Highest version of each operator; a custom one is called ``CUSTOM:its name``.
-        float_ops: Operators with a floating-point output.
+        float_ops: Types of the operators with a floating-point output.
+        float_layers: Type of each such operator by the name of its output tensor, casts left out.
         input_dtypes: Of the inputs.
         output_dtypes: Of the outputs.
-        int8_weight_share: Share of constant bytes (biases left out) that are int8.
+        weight_bytes: Bytes of constants by type, biases and shapes left out.
+        float_weights: Bytes of float constants that an operator reads, by the name of its output tensor.
     """
 
     ops: dict[str, int]
     float_ops: tuple[str, ...]
+    float_layers: dict[str, str]
     input_dtypes: tuple[str, ...]
     output_dtypes: tuple[str, ...]
-    int8_weight_share: float
+    weight_bytes: dict[str, int]
+    float_weights: dict[str, int]
+
+    def weight_share(self, dtype: str, without: Collection[str] = ()) -> float:
+        """Share of the bytes of weights that are of this type.
+
+        Args:
+            dtype: Such as int8.
+            without: Output tensors of operators whose float weights do not count.
+        """
+        total = sum(self.weight_bytes.values()) - sum(self.float_weights.get(name, 0) for name in without)
+        return self.weight_bytes.get(dtype, 0) / max(total, 1)
 
 
 def read_graph(data: bytes) -> Graph:
@@ -54,20 +68,33 @@ def read_graph(data: bytes) -> Graph:
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     codes = [_op_name(code, schema) for code in model.operatorCodes]
     ops: dict[str, int] = {}
-    float_ops = set()
+    float_layers: dict[str, str] = {}
+    float_casts = set()
+    float_weights: dict[str, int] = {}
     for graph in model.subgraphs:  # a loop or a condition keeps its body in a graph of its own
         for operator in graph.operators:
             name = codes[operator.opcodeIndex]
             ops[name] = max(ops.get(name, 1), int(model.operatorCodes[operator.opcodeIndex].version))
-            if any(dtypes[graph.tensors[i].type] in _FLOATS for i in operator.outputs):
-                float_ops.add(name)
+            outputs = [graph.tensors[i] for i in operator.outputs]
+            if not any(dtypes[tensor.type] in _FLOATS for tensor in outputs):
+                continue
+            if name in CASTS:
+                float_casts.add(name)
+                continue
+            layer = _text(outputs[0].name)
+            float_layers[layer] = name
+            read = [graph.tensors[i] for i in operator.inputs if i >= 0]
+            stored = [len(_constant(model, tensor)) for tensor in read if dtypes[tensor.type] in _FLOATS]
+            float_weights[layer] = float_weights.get(layer, 0) + sum(stored)
     main = model.subgraphs[0]
     return Graph(
         ops=ops,
-        float_ops=tuple(sorted(float_ops)),
+        float_ops=tuple(sorted({*float_layers.values(), *float_casts})),
+        float_layers=float_layers,
         input_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.inputs),
         output_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.outputs),
-        int8_weight_share=_int8_share(model, dtypes),
+        weight_bytes=_weight_bytes(model, dtypes),
+        float_weights=float_weights,
     )
 
 
@@ -83,25 +110,6 @@ def runtimes_for(graph: Graph) -> tuple[str, ...]:
         newest = "; ".join(f"{name}: {', '.join(_too_new(graph, limits[name]))}" for name in _TABLES)
         raise ConversionError(f"no runtime loads the graph ({newest}); replace these layers")
     return able
-
-
-def check_int8(graph: Graph) -> None:
-    """Refuse a file that only claims to be quantised.
-
-    Raises:
-        ConversionError: Variables, floating-point islands, or weights that stayed float.
-    """
-    stateful = [name for name in _STATEFUL if name in graph.ops]
-    if stateful:
-        raise ConversionError(f"the graph holds {', '.join(stateful)} and not the weights; freeze the model first")
-    if set(graph.input_dtypes) != {"int8"} or set(graph.output_dtypes) != {"int8"}:
-        found = f"input {', '.join(graph.input_dtypes)} and output {', '.join(graph.output_dtypes)}"
-        raise ConversionError(f"the graph has {found}, expected int8; it was not quantised")
-    islands = [name for name in graph.float_ops if name not in _CASTS] or list(graph.float_ops)
-    if islands:
-        raise ConversionError(f"operators {', '.join(islands)} stayed in floating point; replace these layers")
-    if graph.int8_weight_share < _MIN_WEIGHT_SHARE:
-        raise ConversionError(f"only {graph.int8_weight_share:.0%} of the weights are int8, expected 90 %")
 
 
 @functools.cache
@@ -127,10 +135,19 @@ def _op_name(code: Any, schema: Any) -> str:  # noqa: ANN401 - generated classes
     return names[number]
 
 
-def _int8_share(model: Any, dtypes: dict[int, str]) -> float:  # noqa: ANN401 - generated classes
+def _weight_bytes(model: Any, dtypes: dict[int, str]) -> dict[str, int]:  # noqa: ANN401 - generated classes
     sizes: dict[str, int] = {}
     for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
-        stored = model.buffers[tensor.buffer].data
-        if stored is not None and dtypes[tensor.type] != "int32":  # biases and shapes
-            sizes[dtypes[tensor.type]] = sizes.get(dtypes[tensor.type], 0) + len(stored)
-    return sizes.get("int8", 0) / max(sum(sizes.values()), 1)
+        dtype, size = dtypes[tensor.type], len(_constant(model, tensor))
+        if size and dtype not in _NO_WEIGHTS:
+            sizes[dtype] = sizes.get(dtype, 0) + size
+    return sizes
+
+
+def _constant(model: Any, tensor: Any) -> Any:  # noqa: ANN401 - generated classes
+    stored = model.buffers[tensor.buffer].data
+    return () if stored is None else stored
+
+
+def _text(name: bytes | str | None) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name or ""

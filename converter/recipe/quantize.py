@@ -33,6 +33,11 @@ class QuantizeRecipe:
     also: tuple[Mode, ...] = described(
         "More precisions, each an artifact of its own in the bundle.", default=(), max_length=4
     )
+    dense: Literal["per_tensor", "per_channel"] = described(
+        "Scales of dense kernels: one for the whole kernel, or one for each output, which loses less where the "
+        "outputs differ in size (autoencoders).",
+        default="per_tensor",
+    )
     calibration: int = described("Training examples that set the ranges, stratified.", default=200, ge=8, le=10000)
     fallback: FallbackRecipe = described("Selective fallback.", default_factory=FallbackRecipe)
     qat: QatRecipe | None = described("Quantisation-aware training; none when left out.", default=None)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converter.errors import ConversionError, RecipeError
+from converter.errors import ConversionError, ModelError, RecipeError
 from converter.keras_process.process import KerasProcess
-from converter.recipe import MlpRecipe
+from converter.quantize.convert import convert
+from converter.recipe import MlpRecipe, QuantizeRecipe
 
 LOUD = """
     import json, os, signal, sys
@@ -44,13 +45,19 @@ def test_crash_while_converting_is_an_error_that_names_the_signal() -> None:
         keras.create(NETWORK, (3,), 2, seed=1)
 
         with pytest.raises(ConversionError, match=r"crashed while converting \(SIGSEGV\); recurrent layers"):
-            keras.convert(EPOCH[0])
+            convert(keras, QuantizeRecipe(), EPOCH[0])
 
 
 def test_refusal_of_tensorflow_is_passed_on() -> None:
     body = "print(json.dumps({'error': 'ValueError: no such op', 'loss': None}), flush=True); continue"
     with process(body) as keras, pytest.raises(ConversionError, match="predicting failed: ValueError: no such op"):
         keras.logits(EPOCH[0])
+
+
+def test_model_that_cannot_be_converted_is_the_users_to_mend() -> None:
+    body = "print(json.dumps({'refused': 'lstm is rolled; set unroll=True'}), flush=True); continue"
+    with process(body) as keras, pytest.raises(ModelError, match=r"^lstm is rolled; set unroll=True$"):
+        convert(keras, QuantizeRecipe(), EPOCH[0])
 
 
 def test_end_of_the_process_shows_the_last_line_that_it_said() -> None:
