@@ -32,6 +32,7 @@ class Graph:
         float_layers: Type of each such operator by the name of its output tensor, casts left out.
         input_dtypes: Of the inputs.
         output_dtypes: Of the outputs.
+        output_ops: What computes each output, casts and reshapes left out; empty for an output that nothing computes.
         weight_bytes: Bytes of constants by type, biases and shapes left out.
         float_weights: Bytes of float constants that an operator reads, by the name of its output tensor.
     """
@@ -41,6 +42,7 @@ class Graph:
     float_layers: dict[str, str]
     input_dtypes: tuple[str, ...]
     output_dtypes: tuple[str, ...]
+    output_ops: tuple[str, ...]
     weight_bytes: dict[str, int]
     float_weights: dict[str, int]
 
@@ -93,6 +95,7 @@ def read_graph(data: bytes) -> Graph:
         float_layers=float_layers,
         input_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.inputs),
         output_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.outputs),
+        output_ops=tuple(_computed_by(main, codes, i) for i in main.outputs),
         weight_bytes=_weight_bytes(model, dtypes),
         float_weights=float_weights,
     )
@@ -133,6 +136,19 @@ def _op_name(code: Any, schema: Any) -> str:  # noqa: ANN401 - generated classes
     number = max(code.builtinCode, code.deprecatedBuiltinCode)  # old files have a byte for it
     names: dict[int, str] = {number: name for name, number in vars(schema.BuiltinOperator).items()}
     return names[number]
+
+
+def _computed_by(graph: Any, codes: list[str], tensor: int) -> str:  # noqa: ANN401 - generated classes
+    makers = {output: operator for operator in graph.operators for output in operator.outputs}
+    for _ in graph.operators:  # a damaged file may go round in circles
+        operator = makers.get(tensor)
+        if operator is None:
+            return ""
+        name = codes[operator.opcodeIndex]
+        if name not in (*CASTS, "RESHAPE", "SQUEEZE"):
+            return name
+        tensor = operator.inputs[0]
+    return ""
 
 
 def _weight_bytes(model: Any, dtypes: dict[int, str]) -> dict[str, int]:  # noqa: ANN401 - generated classes
