@@ -20,8 +20,6 @@ class Create:
     shape: tuple[int, ...] = described("Of the input, without batch axis.")
     classes: int = described("Number of logits; of values to restore for an autoencoder.", ge=1)
     seed: int = described("Of weights and dropout.", ge=0)
-    l1: float = described("Penalty on the absolute values of kernels.", default=0.0)
-    l2: float = described("Penalty on the squares of kernels.", default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

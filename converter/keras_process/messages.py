@@ -14,13 +14,13 @@ from typing import Any
 from converter.keras_process import conversion, learning, making
 from converter.keras_process.bench import Answer, Bench
 from converter.keras_process.conversion import Convert
-from converter.keras_process.learning import Fit, Predict, Schedule
+from converter.keras_process.learning import Fit, Predict, Recall, Remember, Schedule
 from converter.keras_process.making import Create, Load, Save
 from edge_models.fields import described
 
 MAX_LINE_BYTES = 1 << 20
 
-Message = Create | Load | Save | Schedule | Fit | Predict | Convert
+Message = Create | Load | Save | Schedule | Fit | Predict | Remember | Recall | Convert
 
 HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyType(
     {
@@ -30,6 +30,8 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         Schedule: learning.schedule,
         Fit: learning.fit,
         Predict: learning.predict,
+        Remember: learning.remember,
+        Recall: learning.recall,
         Convert: conversion.convert,
     }
 )
