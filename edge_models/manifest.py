@@ -15,7 +15,57 @@ from typing import Any, Literal, NewType
 from edge_models.errors import FieldError, ManifestError
 from edge_models.fields import canonical_json, decode, described
 from edge_models.json_text import parse_json
+from edge_models.steps import (
+    CropStep,
+    GreyscaleStep,
+    LogMelStep,
+    MfccStep,
+    NormaliseStep,
+    ResizeStep,
+    ScaleStep,
+    SpectrumStep,
+    StandardiseEachStep,
+    Step,
+    WindowStep,
+)
 from edge_models.tensors import TensorSpec
+
+__all__ = [
+    "ARTIFACT_NAME",
+    "FILE_NAME",
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "MAX_FILE_BYTES",
+    "MAX_MANIFEST_BYTES",
+    "MODEL_NAME",
+    "OUTPUT_NAME",
+    "SHA256",
+    "Artifact",
+    "BundleId",
+    "CropStep",
+    "FileEntry",
+    "GreyscaleStep",
+    "InputSpec",
+    "LogMelStep",
+    "Manifest",
+    "MfccStep",
+    "NormaliseStep",
+    "OutputSpec",
+    "Probe",
+    "Provenance",
+    "Requires",
+    "ResizeStep",
+    "ScaleStep",
+    "SpectrumStep",
+    "StandardiseEachStep",
+    "Step",
+    "Tolerance",
+    "Waiver",
+    "WindowStep",
+    "bundle_id",
+    "figures",
+    "short",
+]
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -40,55 +90,14 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResizeStep:
-    """Bilinear resize with half-pixel centres and no antialiasing, as tf.image.resize does."""
-
-    op: Literal["resize"] = described("Name of the step.", default="resize")
-    height: int = described("Rows of the result.", ge=1, le=4096)
-    width: int = described("Columns of the result.", ge=1, le=4096)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleStep:
-    """x * factor + offset."""
-
-    op: Literal["scale"] = described("Name of the step.", default="scale")
-    factor: float = described("Multiplier, such as 1/255.")
-    offset: float = described("Added after the multiplication.", default=0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormaliseStep:
-    """(x - mean) / std on the last axis: channels of an image, columns of a row or window."""
-
-    op: Literal["normalise", "standardise"] = described("normalise for images, standardise for rows.")
-    mean: tuple[float, ...] = described("One value, or one for each channel or column.", max_length=4096)
-    std: tuple[float, ...] = described("As mean; each above 0.", max_length=4096)
-
-    def __post_init__(self) -> None:
-        """Refuse a division by zero."""
-        if len(self.mean) != len(self.std) or not self.mean or min(self.std) <= 0:
-            raise ValueError("mean and std of equal length, every std above 0")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowStep:
-    """Collect rows into overlapping windows of shape (length, columns); the only step with a memory."""
-
-    op: Literal["window"] = described("Name of the step.", default="window")
-    length: int = described("Rows in a window.", ge=1, le=65536)
-    stride: int = described("Rows between the starts of two windows.", ge=1, le=65536)
-
-
-Step = ResizeStep | ScaleStep | NormaliseStep | WindowStep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
     """What a source delivers, and the steps that make it the model's input."""
 
     kind: Literal["image", "rows", "audio"] = described("What the numbers are; chooses the drift signals.")
-    source: TensorSpec = described("One frame as the source delivers it: image (h, w) or (h, w, c), row (columns).")
+    source: TensorSpec = described(
+        "One frame as the source delivers it: image (h, w) or (h, w, c), row (columns), audio (samples)."
+    )
+    rate_hz: float | None = described("audio: samples in a second of the source.", default=None, ge=1e-3, le=1e9)
     preprocess: tuple[Step, ...] = described("Steps from the frame to the float input.", default=(), max_length=32)
 
 
@@ -140,12 +149,25 @@ class Artifact:
     probe: Probe = described("Golden inputs and outputs.")
     tolerance: Tolerance = described("Allowed difference from the golden outputs.", default_factory=Tolerance)
     acceptance: dict[str, float] = described("Measured figures, units in names.", default_factory=dict, max_length=64)
+    float_ops: tuple[str, ...] = described(
+        "Operators of a quantised graph that stay in floating point on purpose.", default=(), max_length=512
+    )
+    threshold: float | None = described(
+        "Mean squared reconstruction error above which an input counts as an anomaly.", default=None, ge=0
+    )
 
     def __post_init__(self) -> None:
-        """Refuse outputs that cannot be told apart."""
+        """Refuse outputs that cannot be told apart, and a threshold that nothing can be held against."""
         names = [output.name for output in self.outputs]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"at least one output, each with a name of its own, not {names}")
+        reconstruction = self.output("reconstruction")
+        if reconstruction is None:
+            if self.threshold is not None:
+                raise ValueError("a threshold only with an output of role reconstruction")
+        elif math.prod(reconstruction.spec.shape) != math.prod(self.input.shape):
+            found, wanted = list(reconstruction.spec.shape), list(self.input.shape)
+            raise ValueError(f"a reconstruction of as many numbers as the input, not {found} for {wanted}")
 
     def output(self, *roles: str) -> OutputSpec | None:
         """The first output that has one of ``roles``, or None."""
@@ -155,6 +177,15 @@ class Artifact:
     def files(self) -> tuple[str, ...]:
         """Names of the files that a device needs to run this artifact."""
         return tuple(name for name in (self.file, self.profile, self.probe.file) if name is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A gate that the bundle missed and that its builder let it pass (``--allow-gate``)."""
+
+    gate: str = described("Name of the gate.", max_length=64)
+    found: float = described("What was measured.")
+    limit: float = described("What the gate asks for.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +200,7 @@ class Provenance:
     contributors: tuple[str, ...] = described("Devices whose samples it learnt from.", default=(), max_length=10000)
     created: str = described("RFC 3339 UTC time of the build.", default="")
     tools: dict[str, str] = described("Versions of what built it.", default_factory=dict, max_length=64)
+    waivers: tuple[Waiver, ...] = described("Gates that it missed and was let pass.", default=(), max_length=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +238,8 @@ class Manifest:
         if self.labels and classes is not None and math.prod(classes.spec.shape) != len(self.labels):
             shape = list(classes.spec.shape)
             raise ValueError(f"as many labels as outputs, not {len(self.labels)} for {shape} of artifact {name}")
+        if artifact.threshold is not None and (self.task != "anomaly" or len(self.labels) != 2):
+            raise ValueError(f"task anomaly and labels (normal, anomaly) for the threshold of artifact {name}")
 
     def to_bytes(self) -> bytes:
         """The stored form; its sha256 is the bundle's id."""

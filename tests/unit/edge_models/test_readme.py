@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
+import typing
 from pathlib import Path
 
 import pytest
 
-from edge_models import manifest, npz, profile, signals, sketch, tensors
+from edge_models import fields, manifest, npz, profile, signals, sketch, steps, tensors
 
 TEXT = Path(manifest.__file__).with_name("README.md").read_text(encoding="utf-8")
 CODE = set(re.findall(r"`([^`\s]+)`", TEXT)) | set(re.findall(r"`\|?([^`]+)`", TEXT))
@@ -16,19 +18,23 @@ DOCUMENTED = (
     manifest.Manifest,
     manifest.FileEntry,
     manifest.InputSpec,
-    manifest.ResizeStep,
-    manifest.ScaleStep,
-    manifest.NormaliseStep,
-    manifest.WindowStep,
+    *typing.get_args(steps.Step),
     manifest.Artifact,
     manifest.OutputSpec,
     manifest.Requires,
     manifest.Probe,
     manifest.Tolerance,
     manifest.Provenance,
+    manifest.Waiver,
     tensors.TensorSpec,
     tensors.QuantParams,
 )
+
+
+def test_every_step_is_documented_under_its_name() -> None:
+    names = [op for step in typing.get_args(steps.Step) for op in typing.get_args(fields.hints(step)["op"])]
+
+    assert [name for name in names if name not in CODE] == []
 
 
 @pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
@@ -55,6 +61,7 @@ def test_every_dtype_of_an_npz_is_documented() -> None:
 
 
 def test_every_array_of_a_profile_and_every_signal_is_documented() -> None:
-    names = (*profile.ARRAYS, *signals.IMAGE_SIGNALS, *signals.OUTPUT_SIGNALS)
+    kinds = (signals.IMAGE_SIGNALS, signals.SPECTROGRAM_SIGNALS, signals.SAMPLE_SIGNALS)
+    names = (*profile.ARRAYS, *itertools.chain(*kinds), *signals.OUTPUT_SIGNALS, *signals.ANOMALY_SIGNALS)
 
     assert [name for name in names if name not in CODE] == []

@@ -113,7 +113,7 @@ def test_other_winners_fail_even_within_the_tolerance(tmp_path: Path) -> None:
 
 
 def test_a_model_without_classes_has_no_winners_to_compare(tmp_path: Path) -> None:
-    result = probed(tmp_path / "b", CODE, lambda answer: answer[::-1], role="reconstruction")
+    result = probed(tmp_path / "b", CODE, lambda answer: answer[::-1], role="embedding")
 
     assert result.top1_agreement == 1.0
 

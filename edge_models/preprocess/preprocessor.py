@@ -1,27 +1,45 @@
-"""Preprocessing: the steps of a manifest's input spec, executed with numpy alone.
+"""The preprocessor: checks that the steps of an input spec fit each other, and executes them in order.
 
-The converter feeds its training with the same class, so what a model learns from is what it sees on the device.
+What a step computes is in ``image`` and ``audio``; what it may be applied to is decided here.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from edge_models.errors import InputError, ManifestError
-from edge_models.manifest import NormaliseStep, ResizeStep, ScaleStep, WindowStep
+from edge_models.preprocess.audio import log_mel, mfcc, spectrum
+from edge_models.preprocess.image import crop_centre, greyscale, resize_bilinear, standardise_each
+from edge_models.preprocess.recorded import REAL
 from edge_models.quantize import dequantize
+from edge_models.steps import (
+    CropStep,
+    GreyscaleStep,
+    LogMelStep,
+    MelSpectrogram,
+    MfccStep,
+    NormaliseStep,
+    ResizeStep,
+    ScaleStep,
+    SpectrumStep,
+    StandardiseEachStep,
+    WindowStep,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_models.manifest import InputSpec, Step
+    from edge_models.manifest import InputSpec
+    from edge_models.steps import Step
 
-_REAL = ("float32", "float16")  # a source of real numbers takes every kind of number
 _LARGEST = 1e12  # third moments, the highest power that a signal takes, still fit a float32
-_ArrayStep = ResizeStep | ScaleStep | NormaliseStep
+_ImageStep = ResizeStep | CropStep | GreyscaleStep
+_AudioStep = LogMelStep | MfccStep
+_ArrayStep = _ImageStep | _AudioStep | ScaleStep | NormaliseStep | StandardiseEachStep | SpectrumStep
 
 
 class Preprocessor:
@@ -110,37 +128,11 @@ class Preprocessor:
         source = self._spec.source
         if frames.shape[1:] != source.shape:
             raise InputError(f"frame has shape {frames.shape[1:]}, expected {source.shape}")
-        real = source.dtype in _REAL and frames.dtype.kind in "biuf"
+        real = source.dtype in REAL and frames.dtype.kind in "biuf"
         if not real and frames.dtype != source.dtype:
             raise InputError(f"frame has dtype {frames.dtype}, expected {source.dtype}")
         x = frames if source.quant is None else dequantize(frames, source)
         return x[..., None] if self._spec.kind == "image" and x.ndim == 3 else x
-
-
-def as_delivered(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
-    """Recorded frames (n, ...) as the source delivers them, where that changes no value.
-
-    Other libraries keep pixels as floats, and grey pictures with or without an axis for their one channel. A live
-    source gets no such help: what it delivers is what the model was built for.
-
-    Raises:
-        InputError: The frames are of another shape, or hold values that the source cannot deliver.
-    """
-    source, shape = spec.source, frames.shape[1:]
-    grey = spec.kind == "image" and source.shape in ((*shape, 1), shape[:-1] if shape[-1:] == (1,) else None)
-    if shape != source.shape and not grey:
-        raise InputError(f"found frames of shape {shape}, expected {source.shape} as the source delivers them")
-    frames = frames.reshape(len(frames), *source.shape)
-    if source.dtype in _REAL or frames.dtype == source.dtype:
-        return frames
-    with np.errstate(invalid="ignore"):
-        cast = frames.astype(source.dtype)
-    if not np.array_equal(cast, frames):
-        raise InputError(
-            f"found {frames.dtype} frames with values that {source.dtype} does not have, expected {source.dtype} as "
-            "the source delivers it, before scaling"
-        )
-    return cast
 
 
 def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -153,41 +145,33 @@ def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
 @np.errstate(over="ignore", invalid="ignore")
 def _apply(steps: list[_ArrayStep], x: NDArray[Any]) -> NDArray[np.float32]:
     for step in steps:
-        match step:
-            case ResizeStep():
-                x = resize_bilinear(x, step.height, step.width)
-            case ScaleStep():
-                x = x.astype(np.float32) * np.float32(step.factor) + np.float32(step.offset)
-            case NormaliseStep():
-                x = (x.astype(np.float32) - np.array(step.mean, np.float32)) / np.array(step.std, np.float32)
-            case _:
-                assert_never(step)
+        x = _applied(step, x)
     return x.astype(np.float32, copy=not steps)  # without a step it is still the caller's own array
 
 
-def resize_bilinear(images: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
-    """Resize images (n, h, w, c) as ``tf.image.resize`` does: bilinear, half-pixel centres, antialias off.
-
-    Coordinates are computed in float32 as TensorFlow's kernel does (core/util/image_resizer_state.h), because
-    rounding them otherwise moves a result by more than the weights' own error.
-    """
-    top, bottom, down = _taps(images.shape[1], height)
-    upper, lower = images[:, top].astype(np.float32), images[:, bottom].astype(np.float32)
-    left, right, across = _taps(images.shape[2], width)
-    columns, share = across[:, None], down[:, None, None]
-    upper = upper[:, :, left] + (upper[:, :, right] - upper[:, :, left]) * columns
-    lower = lower[:, :, left] + (lower[:, :, right] - lower[:, :, left]) * columns
-    return upper + (lower - upper) * share
-
-
-def _taps(size: int, result: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Two source indices and the weight of the second for each place of the result."""
-    scale = np.float32(size) / np.float32(result)
-    centre = (np.arange(result, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
-    first = np.floor(centre)
-    low = np.maximum(first, 0).astype(np.intp)
-    high = np.minimum(np.ceil(centre), size - 1).astype(np.intp)
-    return low, high, (centre - first).astype(np.float32)
+def _applied(step: _ArrayStep, x: NDArray[Any]) -> NDArray[Any]:  # noqa: PLR0911 - one line for each step
+    match step:
+        case ResizeStep():
+            return resize_bilinear(x, step.height, step.width)
+        case CropStep():
+            return crop_centre(x, step.height, step.width)
+        case GreyscaleStep():
+            return greyscale(x)
+        case ScaleStep():
+            return np.asarray(x.astype(np.float32) * np.float32(step.factor) + np.float32(step.offset))
+        case NormaliseStep():
+            mean, std = np.array(step.mean, np.float32), np.array(step.std, np.float32)
+            return np.asarray((x.astype(np.float32) - mean) / std)
+        case StandardiseEachStep():
+            return standardise_each(x)
+        case SpectrumStep():
+            return spectrum(x)
+        case LogMelStep():
+            return log_mel(x, step)
+        case MfccStep():
+            return mfcc(x, step)
+        case _:
+            assert_never(step)
 
 
 def _frame_shape(spec: InputSpec) -> tuple[int, ...]:
@@ -203,19 +187,50 @@ def _frame_shape(spec: InputSpec) -> tuple[int, ...]:
 
 def _shape_after(step: Step, shape: tuple[int, ...], spec: InputSpec, where: str) -> tuple[int, ...]:
     match step:
-        case ResizeStep():
-            if spec.kind != "image":
-                raise ManifestError(f"{where}: found resize for {spec.kind}, expected it for images only")
-            return (step.height, step.width, shape[2])
+        case ResizeStep() | CropStep() | GreyscaleStep():
+            return _image_after(step, shape, spec, where)
+        case LogMelStep() | MfccStep():
+            bins = step.coefficients if isinstance(step, MfccStep) else step.mel_bins
+            return (_frames(step, shape, spec, where), bins)
         case WindowStep():
             if spec.kind == "image":
                 raise ManifestError(f"{where}: found window for images, expected it for rows or audio only")
             return (step.length, *shape)
+        case SpectrumStep():
+            if spec.kind == "image":
+                raise ManifestError(f"{where}: found spectrum for images, expected it for rows or audio only")
+            return (shape[0] // 2 + 1, *shape[1:])
         case NormaliseStep():
             if len(step.mean) not in (1, shape[-1]):
                 raise ManifestError(f"{where}: found {len(step.mean)} means, expected 1 or {shape[-1]}")
             return shape
-        case ScaleStep():
+        case ScaleStep() | StandardiseEachStep():
             return shape
         case _:
             assert_never(step)
+
+
+def _image_after(step: _ImageStep, shape: tuple[int, ...], spec: InputSpec, where: str) -> tuple[int, ...]:
+    if spec.kind != "image":
+        raise ManifestError(f"{where}: found {step.op} for {spec.kind}, expected it for images only")
+    if isinstance(step, GreyscaleStep):
+        if shape[2] != 3:
+            raise ManifestError(f"{where}: found greyscale for {shape[2]} channels, expected red, green and blue")
+        return (*shape[:2], 1)
+    if isinstance(step, CropStep) and (step.height > shape[0] or step.width > shape[1]):
+        raise ManifestError(
+            f"{where}: found a crop of {step.height} x {step.width} from {shape[0]} x {shape[1]}, expected less"
+        )
+    return (step.height, step.width, shape[2])
+
+
+def _frames(step: MelSpectrogram, shape: tuple[int, ...], spec: InputSpec, where: str) -> int:
+    """Number of frames of a spectrogram, where there is one at all."""
+    if spec.kind == "image":
+        raise ManifestError(f"{where}: found a spectrogram of images, expected it for audio or rows only")
+    if spec.rate_hz is not None and spec.rate_hz != step.rate_hz:
+        raise ManifestError(f"{where}: found rate_hz {step.rate_hz:g}, expected the source's own {spec.rate_hz:g}")
+    frames, samples = step.frames(math.prod(shape)), math.prod(shape)
+    if frames == 0:
+        raise ManifestError(f"{where}: found {samples} samples, expected at least a frame of {step.frame_length}")
+    return frames
