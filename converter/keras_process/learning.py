@@ -138,7 +138,7 @@ def _loss(message: Schedule) -> Any:  # noqa: ANN401 - a Keras loss
     smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=message.label_smoothing)
 
     def loss(y: Any, logits: Any) -> Any:  # noqa: ANN401 - tensors
-        return smoothed.call(keras.ops.one_hot(keras.ops.squeeze(y, -1), logits.shape[-1]), logits)
+        return smoothed.call(keras.ops.one_hot(keras.ops.reshape(y, (-1,)), logits.shape[-1]), logits)
 
     return loss
 
