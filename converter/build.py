@@ -24,16 +24,15 @@ from converter.artifact import (
     PROBE_FILE,
     PROFILE_FILE,
     Int8Artifact,
-    float_logits,
     open_int8,
     probe_npz,
     profile_npz,
-    sqnr_db,
 )
 from converter.datasets.split import stratified
 from converter.errors import OutputError, RequestError
-from converter.gates import Figures, check_gates
+from converter.gates import check_gates
 from converter.keras_process.process import KerasProcess
+from converter.measure import Figures, HeldOut, measure
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
 from converter.quantize.convert import Conversion, convert
@@ -104,9 +103,9 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.files['int8'])} bytes")
         watch.lap("convert")
         int8 = open_int8(converted.files["int8"])
-        figures = measure(keras, converted, int8, prepared)
+        figures = _measured(order, keras, converted, prepared)
         watch.lap("measure")
-        progress.step("measure", 1, 1, f"float {figures.float_accuracy:.4f}, int8 {figures.int8_accuracy:.4f}")
+        progress.step("measure", 1, 1, f"{figures.metric} {figures.overall.artifact.value:.4f}")
         check_gates(figures, order.recipe.gates)
         files = _files(order.recipe, int8, prepared, figures, curve, plan, watch)
         bundle = write_bundle(order.output, _manifest(order, int8, prepared, figures, files), files)
@@ -115,21 +114,23 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     return bundle
 
 
-def measure(keras: KerasProcess, converted: Conversion, int8: Int8Artifact, prepared: Prepared) -> Figures:
+def _measured(order: BuildOrder, keras: KerasProcess, converted: Conversion, prepared: Prepared) -> Figures:
     """Figures of the test split: float32 and int8 both through the runtime of the device."""
-    inputs, y = prepared.inputs(prepared.parts.test), prepared.data.y[prepared.parts.test]
-    exact = float_logits(converted.float32, inputs)
-    given = int8.answers(inputs)
-    keras_logits = keras.logits(inputs[:_COMPARED])
-    return Figures(
-        float_accuracy=float((exact.argmax(axis=1) == y).mean()),
-        int8_accuracy=float((given.predicted == y).mean()),
-        float_bytes=len(converted.float32),
-        int8_bytes=len(converted.files["int8"]),
-        float_difference=float(np.abs(keras_logits - exact[:_COMPARED]).max()),
-        agreement=float((exact.argmax(axis=1) == given.predicted).mean()),
-        sqnr_db=sqnr_db(exact, given.logits),
-        n_test=len(y),
+    data, test = prepared.data, prepared.parts.test
+    part = HeldOut(
+        inputs=prepared.inputs(test),
+        y=data.y[test],
+        labels=data.labels,
+        group=None if data.group is None else data.group[test],
+    )
+    return measure(
+        converted.files["int8"],
+        converted.float32,
+        part,
+        task=order.recipe.task,
+        keras_outputs=keras.logits(part.inputs[:_COMPARED]),
+        rng=np.random.default_rng(order.recipe.training.seed),
+        clock=time.perf_counter,
     )
 
 

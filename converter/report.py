@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from converter.gates import Figures
+from converter.measure import Figures
 from converter.preparation import Prepared
 from converter.recipe import Recipe
 from converter.retraining import Plan
@@ -17,17 +17,18 @@ def report_json(
     recipe: Recipe, figures: Figures, curve: Curve, prepared: Prepared, plan: Plan, seconds: dict[str, float]
 ) -> bytes:
     """The report's bytes; every figure says on how many examples it stands."""
+    overall = figures.overall
     document = {
         "model": recipe.model,
         "version": recipe.version,
         "recipe": recipe.name,
         "float_bytes": figures.float_bytes,
-        "int8_bytes": figures.int8_bytes,
-        "float_accuracy": figures.float_accuracy,
-        "int8_accuracy": figures.int8_accuracy,
-        "n_test": figures.n_test,
+        "int8_bytes": figures.size_bytes,
+        "float_accuracy": None if overall.float32 is None else overall.float32.value,
+        "int8_accuracy": overall.artifact.value,
+        "n_test": figures.n,
         "agreement": figures.agreement,
-        "sqnr_db": round(figures.sqnr_db, 2),
+        "sqnr_db": None if figures.sqnr_db is None else round(figures.sqnr_db, 2),
         "float_difference": figures.float_difference,
         "examples": {
             "train": len(prepared.parts.train),

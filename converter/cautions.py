@@ -1,0 +1,81 @@
+"""What a reader of the figures is warned of; no caution refuses a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converter.gates import least_group
+from converter.measure import Figures
+from converter.recipe.gates import GatesRecipe
+
+# MLPerf Tiny's published int8 ResNet-8, which loses 0.45 pt, has 0.947 and 19.2 dB; below these it is worth a look.
+LEAST_AGREEMENT = 0.95
+LEAST_SQNR_DB = 15.0
+
+
+def cautions(figures: Figures, gates: GatesRecipe) -> tuple[str, ...]:
+    """What is odd about the figures, or what they cannot tell, one sentence each.
+
+    Examples:
+        >>> from converter.measure import Comparison, Estimate
+        >>> overall = Comparison(artifact=Estimate(value=0.9, low=0.86, high=0.93), float32=None, drop=None)
+        >>> cautions(Figures(metric="accuracy", n=900, size_bytes=1, overall=overall), GatesRecipe())
+        ('no float32 file to compare with: what the quantisation costs is not known',)
+    """
+    return (*_likeness(figures, gates), *_sizes(figures, gates), *_classes(figures), *_unjudged(figures, gates))
+
+
+def _likeness(figures: Figures, gates: GatesRecipe) -> Iterator[str]:
+    if gates.agreement is None and figures.agreement is not None and figures.agreement < LEAST_AGREEMENT:
+        yield (
+            f"artifact and float32 agree on {figures.agreement:.3f} of the answers, below {LEAST_AGREEMENT}: "
+            "a similar accuracy may hide that other examples are wrong"
+        )
+    if gates.sqnr_db is None and figures.sqnr_db is not None and figures.sqnr_db < LEAST_SQNR_DB:
+        yield (
+            f"the outputs have {figures.sqnr_db:.1f} dB over their quantisation noise, below {LEAST_SQNR_DB:.0f} dB: "
+            "confidences, and with them drift signals, differ from those of float32"
+        )
+
+
+def _sizes(figures: Figures, gates: GatesRecipe) -> Iterator[str]:
+    drop = figures.overall.drop
+    if figures.n < gates.drop_examples and drop is not None:
+        yield (
+            f"{figures.n} test examples, below {gates.drop_examples}: the loss from float32 lies somewhere between "
+            f"{100 * drop.low:+.2f} and {100 * drop.high:+.2f} pt, so gate drop_interval was not judged"
+        )
+    small = [group for group in figures.groups if group.n < least_group(gates)]
+    if small and drop is not None:
+        yield (
+            f"too few test examples for gate group_drop (fewer than {least_group(gates)}) in {len(small)} of "
+            f"{len(figures.groups)} groups, such as {small[0].name} with {small[0].n}"
+        )
+    if figures.metric == "accuracy" and drop is not None and figures.lost == figures.won == 0:
+        yield (
+            f"no test example tells the artifact from float32, so the interval of the loss has no width; with "
+            f"{figures.n} examples up to {300 / figures.n:.2f} pt could still be hidden (rule of three)"
+        )
+
+
+def _classes(figures: Figures) -> Iterator[str]:
+    absent = [one.label for one in figures.classes if not one.n]
+    if absent:
+        yield f"no test examples of class {', '.join(absent[:5])}{' and others' if len(absent) > 5 else ''}"
+    mute = [one.label for one in figures.classes if one.n and one.precision is None]
+    if mute:
+        yield f"the artifact never answers {', '.join(mute[:5])}{' and others' if len(mute) > 5 else ''}"
+
+
+def _unjudged(figures: Figures, gates: GatesRecipe) -> Iterator[str]:
+    if figures.overall.float32 is None:
+        yield "no float32 file to compare with: what the quantisation costs is not known"
+    wanted = {
+        "agreement": (gates.agreement, figures.agreement),
+        "sqnr_db": (gates.sqnr_db, figures.sqnr_db),
+        "size_ratio": (gates.size_ratio, figures.float_bytes),
+        "latency_us": (gates.latency_us, figures.latency),
+    }
+    for name, (limit, found) in wanted.items():
+        if limit is not None and found is None:
+            yield f"gate {name} was not judged: there is nothing to measure it on"
