@@ -2,8 +2,8 @@
 
 LiteRT verifies a buffer; tflite-runtime 2.14 does not and reads wherever a wrong offset points, so a truncated file
 ends the process with SIGSEGV. This walks the parts of the file that decide where a runtime reads: tables, vectors and
-the indices between them. It does not judge operators; a file that passes may still be refused, or abort in a kernel,
-which is why candidates run in a worker of their own.
+the indices between them, and reads which operators it needs (``edge_models.engines.opversions`` judges them). A file
+that passes may still be refused, or abort in a kernel, which is why candidates run in a worker of their own.
 
 Sources: FlatBuffers "internals" page for the encoding, tensorflow/compiler/mlir/lite/schema/schema.fbs (version 3) for
 the field numbers.
@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_models.engines.opversions import CUSTOM, op_name
 from edge_models.errors import UnsupportedArtifactError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 
+_CUSTOM_CODE = 32  # BuiltinOperator_CUSTOM
 _MAX_ITEMS = 200_000  # tables and indices; large networks have some ten thousand. Bounds a crafted file's time
 
 
@@ -53,7 +55,12 @@ class _Tables:
     single: bool = False
 
 
-_Field = _Scalar | _Vector | _Indices | _Tables
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A string."""
+
+
+_Field = _Scalar | _Vector | _Indices | _Tables | _Text
 
 _QUANTIZATION = {
     0: ("min", _Vector(4)),
@@ -83,16 +90,25 @@ _SUBGRAPH: dict[int, tuple[str, _Field]] = {
     3: ("operators", _Tables(_OPERATOR)),
     4: ("name", _Vector(1)),
 }
+_OPERATOR_CODE: dict[int, tuple[str, _Field]] = {
+    0: ("deprecated_builtin_code", _Scalar("b")),
+    1: ("custom_code", _Text()),
+    2: ("version", _Scalar("i")),
+    3: ("builtin_code", _Scalar("i")),
+}
 _MODEL: dict[int, tuple[str, _Field]] = {
     0: ("version", _Scalar("I")),
-    1: ("operator_codes", _Tables({1: ("custom_code", _Vector(1))})),
+    1: ("operator_codes", _Tables(_OPERATOR_CODE)),
     2: ("subgraphs", _Tables(_SUBGRAPH)),
     4: ("buffers", _Tables({0: ("data", _Vector(1)), 1: ("offset", _Scalar("Q")), 2: ("size", _Scalar("Q"))})),
 }
 
 
-def check_tflite(data: bytes) -> None:
+def check_tflite(data: bytes) -> dict[str, int]:
     """Check that ``data`` is a whole .tflite file whose references stay inside it.
+
+    Returns:
+        Highest version of each operator that the file lists, as in ``Requires.ops``.
 
     Raises:
         UnsupportedArtifactError: It is something else, truncated or damaged.
@@ -105,6 +121,18 @@ def check_tflite(data: bytes) -> None:
     if model.get("version") != SCHEMA_VERSION:
         raise UnsupportedArtifactError(f"model file has schema {model.get('version')}, expected {SCHEMA_VERSION}")
     _check_indices(model, len(data))
+    return _ops(model.get("operator_codes", []))
+
+
+def _ops(codes: list[dict[str, Any]]) -> dict[str, int]:
+    ops: dict[str, int] = {}
+    for code in codes:
+        number = max(
+            code.get("builtin_code", 0), code.get("deprecated_builtin_code", 0)
+        )  # old files have a byte for it
+        name = CUSTOM + code.get("custom_code", "") if number == _CUSTOM_CODE else op_name(number)
+        ops[name] = max(ops.get(name, 1), code.get("version", 1))
+    return ops
 
 
 class _Walk:
@@ -125,7 +153,7 @@ class _Walk:
         found: dict[str, Any] = {}
         for number, (name, kind) in fields.items():
             if number < len(slots) and slots[number]:
-                self._require(slots[number], 4, table_bytes)
+                self._require(slots[number], _inline_bytes(kind), table_bytes)
                 found[name] = self._field(position + slots[number], kind)
         return found
 
@@ -139,6 +167,9 @@ class _Walk:
         if isinstance(kind, _Vector):
             self._require(start, count * kind.item_bytes)
             return count
+        if isinstance(kind, _Text):
+            self._require(start, count)
+            return self._data[start : start + count].decode("utf-8", errors="replace")
         self._require(start, count * 4)
         if isinstance(kind, _Indices):
             self._spend(count)
@@ -155,6 +186,11 @@ class _Walk:
         end = len(self._data) if end is None else end
         if start < 0 or start + length > end:
             raise _damaged(f"{length} bytes at {start} of {end}")
+
+
+def _inline_bytes(kind: _Field) -> int:
+    """Bytes of a field inside its table: a scalar itself, or the offset of what lies outside."""
+    return struct.calcsize(f"<{kind.code}") if isinstance(kind, _Scalar) else 4
 
 
 def _unpack(code: str, data: bytes, position: int) -> int:

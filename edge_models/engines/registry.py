@@ -6,17 +6,19 @@ The supervisor asks these questions and must stay small, so no runtime and no nu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from edge_models.errors import RuntimeMissingError, UnsupportedArtifactError
+from edge_models.engines.opversions import too_new
+from edge_models.errors import EngineError, RuntimeMissingError, UnsupportedArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from edge_models.bundle import Bundle
     from edge_models.engines.port import Engine
-    from edge_models.manifest import Artifact, Manifest
+    from edge_models.manifest import Artifact, Manifest, Requires
 
 TFLITE_RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 """Distributions with a TFLite interpreter, the preferred one first."""
@@ -48,14 +50,15 @@ def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], prefe
 
     Args:
         manifest: Of the bundle.
-        runtimes_available: Names as in ``available_runtimes``.
+        runtimes_available: Names as in ``available_runtimes``, with their versions if it is a mapping.
         preferred: What the operator asks for; nothing else is taken then.
 
     Raises:
-        UnsupportedArtifactError: ``preferred`` is not in the bundle.
+        UnsupportedArtifactError: ``preferred`` is not in the bundle, or the runtimes here lack operators; the text
+            names them.
         RuntimeMissingError: No runtime here runs it, or any.
     """
-    here = frozenset(runtimes_available)
+    here = _versions(runtimes_available)
     if preferred is not None and preferred not in manifest.artifacts:
         known = ", ".join(manifest.artifacts)
         raise UnsupportedArtifactError(f"{manifest.model} {manifest.version} has no artifact {preferred}, only {known}")
@@ -63,13 +66,15 @@ def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], prefe
         [preferred] if preferred is not None else sorted(manifest.artifacts, key=lambda name: _rank(manifest, name))
     )
     for name in candidates:
-        if here & frozenset(manifest.artifacts[name].requires.runtimes):
+        if able_runtimes(manifest.artifacts[name].requires, here):
             return name
-    wanted = sorted({runtime for name in candidates for runtime in manifest.artifacts[name].requires.runtimes})
-    raise RuntimeMissingError(
-        f"{manifest.model} {manifest.version} needs {' or '.join(wanted) or 'no known runtime'}, "
-        f"found {', '.join(sorted(here)) or 'none'}; install one of them"
-    )
+    raise _none_runs(manifest, candidates, here)
+
+
+def able_runtimes(requires: Requires, here: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The runtimes that an artifact names and that load its operators, of those that are here with their versions."""
+    named = (name for name in here if name in requires.runtimes)
+    return tuple(name for name in named if not too_new(requires.ops, name, here[name]))
 
 
 def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, delegates: bool = True) -> Engine:
@@ -94,6 +99,24 @@ def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, del
             return TfliteEngine(artifact, bundle.read(artifact.file), num_threads=num_threads, delegates=delegates)
         case other:
             raise UnsupportedArtifactError(f"artifact {artifact_name} is for engine {other}, expected tflite")
+
+
+def _versions(runtimes: Iterable[str]) -> dict[str, str | None]:
+    """Version of each runtime, None where only its name is known."""
+    return dict(runtimes) if isinstance(runtimes, Mapping) else dict.fromkeys(runtimes)
+
+
+def _none_runs(manifest: Manifest, candidates: list[str], here: Mapping[str, str | None]) -> EngineError:
+    """Why no candidate runs: operators that are too new where there are any, else a runtime that is missing."""
+    required = [manifest.artifacts[name].requires for name in candidates]
+    label = f"{manifest.model} {manifest.version}"
+    newer = {phrase for requires in required for name in here for phrase in too_new(requires.ops, name, here[name])}
+    wanted = " or ".join(sorted({name for requires in required for name in requires.runtimes})) or "no known runtime"
+    if newer:
+        return UnsupportedArtifactError(f"{label} needs {'; '.join(sorted(newer))}; it runs on {wanted}")
+    return RuntimeMissingError(
+        f"{label} needs {wanted}, found {', '.join(sorted(here)) or 'none'}; install one of them"
+    )
 
 
 def _rank(manifest: Manifest, name: str) -> tuple[int, str]:

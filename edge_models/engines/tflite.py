@@ -19,11 +19,14 @@ import numpy as np
 
 from edge_models.engines.flatbuffer import check_tflite
 from edge_models.engines.native_log import without_notes
+from edge_models.engines.opversions import too_new
 from edge_models.engines.registry import TFLITE_RUNTIMES
 from edge_models.errors import InputError, RuntimeMissingError, UnsupportedArtifactError
 from edge_models.tensors import DTYPE_BYTES, DTYPE_RANGE, Dtype, QuantParams, TensorSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from edge_models.manifest import Artifact, OutputSpec
@@ -78,8 +81,9 @@ class TfliteModel:
             RuntimeMissingError: No working runtime.
             UnsupportedArtifactError: Damaged, or refused by the runtime.
         """
-        check_tflite(data)
+        ops = check_tflite(data)
         runtime = find_runtime()
+        _check_ops(ops, runtime)
         self.runtime = runtime.label
         try:
             self._interpreter: Any = _interpreter(runtime.module, data, num_threads, delegates=delegates)
@@ -133,6 +137,7 @@ class TfliteEngine:
             RuntimeMissingError: No working runtime.
             UnsupportedArtifactError: The runtime refuses it, or file and manifest differ.
         """
+        _check_ops(artifact.requires.ops, find_runtime())
         self._model = TfliteModel(data, num_threads=num_threads, delegates=delegates)
         self.runtime = self._model.runtime
         self.input: TensorSpec = artifact.input
@@ -176,6 +181,12 @@ def find_runtime() -> Runtime:
     raise RuntimeMissingError(
         f"no TFLite runtime: {'; '.join(failures)}; install ai-edge-litert, or tflite-runtime with numpy < 2"
     )
+
+
+def _check_ops(ops: Mapping[str, int], runtime: Runtime) -> None:
+    newer = too_new(ops, *runtime.label.split(" "))
+    if newer:
+        raise UnsupportedArtifactError(f"the model needs {'; '.join(newer)}; convert it for this runtime")
 
 
 def _interpreter(module: Any, data: bytes, num_threads: int, *, delegates: bool) -> Any:  # noqa: ANN401 - untyped runtimes
