@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from converter.keras_process import conversion, learning, making
+from converter.keras_process import conversion, learning, making, sensitivity
 from converter.keras_process.bench import Answer, Bench
 from converter.keras_process.conversion import Convert
 from converter.keras_process.learning import Fit, Predict, Recall, Remember, Schedule
 from converter.keras_process.making import Create, Load, Save
+from converter.keras_process.sensitivity import Examine
 from edge_models.fields import described
 
 MAX_LINE_BYTES = 1 << 20
 
-Message = Create | Load | Save | Schedule | Fit | Predict | Remember | Recall | Convert
+Message = Create | Load | Save | Schedule | Fit | Predict | Remember | Recall | Convert | Examine
 
 HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyType(
     {
@@ -33,6 +34,7 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         Remember: learning.remember,
         Recall: learning.recall,
         Convert: conversion.convert,
+        Examine: sensitivity.examine,
     }
 )
 

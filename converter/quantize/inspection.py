@@ -65,8 +65,8 @@ def inspect(data: bytes, mode: Mode, float_layers: Collection[str] = ()) -> Insp
     return Inspection(
         graph=graph,
         runtimes=runtimes_for(graph),
-        float_ops=tuple(sorted({graph.float_layers[name] for name in float_layers if name in graph.float_layers})),
-        warnings=_weight_warnings(graph, mode, frozenset(float_layers)),
+        float_ops=tuple(sorted({op for name, op in graph.float_layers.items() if _listed(name, float_layers)})),
+        warnings=_weight_warnings(graph, mode, float_layers),
     )
 
 
@@ -78,7 +78,7 @@ def _check_border(graph: Graph, mode: Mode) -> None:
 
 
 def _check_islands(graph: Graph, allowed: frozenset[str]) -> None:
-    islands = {name: op for name, op in graph.float_layers.items() if name not in allowed}
+    islands = {name: op for name, op in graph.float_layers.items() if not _listed(name, allowed)}
     if islands:
         places = ", ".join(f"{op} ({layer_name(name)})" for name, op in list(islands.items())[:_SHOWN_ISLANDS])
         more = f" and {len(islands) - _SHOWN_ISLANDS} more" if len(islands) > _SHOWN_ISLANDS else ""
@@ -89,12 +89,17 @@ def _check_islands(graph: Graph, allowed: frozenset[str]) -> None:
         raise ConversionError(f"operators {', '.join(casts)} stayed in floating point; replace the layers beside them")
 
 
-def _weight_warnings(graph: Graph, mode: Mode, float_layers: frozenset[str]) -> tuple[str, ...]:
+def _listed(name: str, layers: Collection[str]) -> bool:
+    """Whether a tensor is one of these: TensorFlow appends digits to a name that it uses twice, as for an output."""
+    return any(name.startswith(layer) and (name == layer or name[len(layer) :].isdigit()) for layer in layers)
+
+
+def _weight_warnings(graph: Graph, mode: Mode, float_layers: Collection[str]) -> tuple[str, ...]:
     """Refuse a file whose weights were not converted; warn where TensorFlow leaves a part of them."""
     wanted = _WEIGHTS.get(mode)
     if wanted is None:
         return ()
-    share = graph.weight_share(wanted, float_layers)
+    share = graph.weight_share(wanted, [name for name in graph.float_layers if _listed(name, float_layers)])
     if share >= _MIN_WEIGHT_SHARE:
         return ()
     if mode != "dynamic":

@@ -1,0 +1,76 @@
+"""Real conversions of one small trained network: all precisions, layer by layer, and what cannot be converted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from converter.keras_process.process import KerasProcess
+from converter.quantize.convert import convert
+from converter.quantize.inspection import layer_name
+from converter.quantize.sensitivity import sensitive_layers, sensitivity
+from converter.recipe import CnnRecipe, QuantizeRecipe
+from edge_models.engines.tflite import TfliteModel
+from edge_models.quantize import dequantize, quantize
+
+pytestmark = pytest.mark.integration
+
+BOTH = ("ai-edge-litert", "tflite-runtime")
+SHAPE = (16, 16, 1)
+
+
+@pytest.fixture(scope="module")
+def frames() -> NDArray[np.float32]:
+    return np.random.default_rng(1).normal(size=(40, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def keras() -> Iterator[KerasProcess]:
+    with KerasProcess() as process:
+        process.create(CnnRecipe(filters=(8, 16), dense=64), SHAPE, 4, seed=1)
+        yield process
+
+
+def outputs(data: bytes, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    model = TfliteModel(data, delegates=False)
+    try:
+        spec = model.input.spec
+        codes = frames if spec.quant is None else quantize(frames, spec)
+        given = np.stack([model.run(frame)[0] for frame in codes])
+        return np.asarray(given if spec.quant is None else dequantize(given, model.outputs[0].spec), np.float32)
+    finally:
+        model.close()
+
+
+def test_each_precision_is_what_it_promises_and_near_the_float_model(
+    keras: KerasProcess, frames: NDArray[np.float32]
+) -> None:
+    recipe = QuantizeRecipe(also=("float16", "dynamic", "int16x8"))
+
+    made = convert(keras, recipe, frames)
+
+    exact = outputs(made.float32, frames)
+    assert np.abs(exact - keras.logits(frames)).max() < 1e-4
+    assert tuple(made.files) == ("int8", "float16", "dynamic", "int16x8")
+    for mode, allowed in {"float16": 0.002, "dynamic": 0.05, "int16x8": 0.02, "int8": 0.1}.items():
+        data = made.files[mode]  # type: ignore[index]
+        assert len(data) < len(made.float32), mode
+        assert made.inspections[mode].runtimes == BOTH, mode  # type: ignore[index]
+        assert np.abs(outputs(data, frames) - exact).max() < allowed * np.abs(exact).max(), mode
+
+
+def test_the_most_sensitive_layer_can_stay_float(keras: KerasProcess, frames: NDArray[np.float32]) -> None:
+    layers = sensitivity(keras, QuantizeRecipe(), frames)
+    (worst,) = sensitive_layers(layers, 1)
+
+    made = convert(keras, QuantizeRecipe(), frames, keep_float=[worst])
+
+    assert {layer.op for layer in layers} == {"CONV_2D", "RESHAPE", "FULLY_CONNECTED"}
+    assert all(sum(layer.histogram) > 0 and 0 < layer.half_range <= 1 for layer in layers)
+    inspection = made.inspections["int8"]
+    assert inspection.float_ops == ({layer.tensor: layer.op for layer in layers}[worst],)
+    assert {layer_name(name) for name in inspection.graph.float_layers} == {layer_name(worst)}
+    assert inspection.graph.input_dtypes == inspection.graph.output_dtypes == ("int8",)
