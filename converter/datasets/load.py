@@ -1,10 +1,8 @@
-"""Load a data set by its name: ``mnist5k``, ``digits`` or ``npz:PATH``; nothing is downloaded."""
+"""Load a data set as its recipe describes it, from files or from installed packages; nothing is downloaded."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,105 +10,199 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets import packaged
+from converter.datasets.arrays import load_arrays, load_signals, read_examples
+from converter.datasets.audio import SUFFIXES as WAV_SUFFIXES
+from converter.datasets.audio import load_clips
+from converter.datasets.dataset import Dataset, digest
+from converter.datasets.examples import Examples, Integers
+from converter.datasets.images import SUFFIXES as IMAGE_SUFFIXES
+from converter.datasets.images import load_images
+from converter.datasets.places import groups_of, labels_of, parts_of, places_of
+from converter.datasets.tables import load_tables
+from converter.datasets.tree import open_tree
 from converter.errors import DatasetError
-from edge_models.errors import ArchiveError
-from edge_models.npz import read_npz
+from converter.progress import Progress, SilentProgress
+from converter.recipe.dataset import SOURCES, DatasetRecipe
 
-MAX_DATA_BYTES = 4 << 30
+__all__ = ["MAX_CLASSES", "load_dataset", "read_examples", "read_source"]
+
 MAX_CLASSES = 10_000  # as many labels as a manifest holds
-MAX_AXES = 6  # of a frame: as many as a TensorSpec describes
-WANTED = "expected x (n, ...) numbers and y (n,) class indices"
+_SILENT = SilentProgress()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dataset:
-    """Examples as a source would deliver them.
-
-    Attributes:
-        x: Frames (n, ...) in the data set's own dtype.
-        y: Class index of each, (n,) int64.
-        labels: Name of each class.
-        group: Number of the site, device or season of each example, (n,) int64; None without groups.
-        sha256: Digest of all of it.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[np.int64]
-    labels: tuple[str, ...]
-    group: NDArray[np.int64] | None
-    sha256: str
-
-
-def load_dataset(source: str, *, labels: Sequence[str] = (), limit: int | None = None, seed: int = 0) -> Dataset:
+def load_dataset(section: DatasetRecipe, *, seed: int = 0, progress: Progress = _SILENT) -> Dataset:
     """Load and check a data set.
 
     Args:
-        source: Its name.
-        labels: Class names; the data's own, or the indices, when empty.
-        limit: Keep at most so many examples, chosen at random.
-        seed: Of that choice.
+        section: Where it is and how to read it.
+        seed: Of the choice of ``limit`` examples.
+        progress: Told how far reading has come.
 
     Raises:
         DatasetError: Unknown, missing, malformed, too few classes or values that are not finite.
     """
-    kind, _, path = source.partition(":")
-    x: NDArray[Any]
-    group: NDArray[np.int64] | None = None
-    if source in packaged.NAMES:
-        x, y = packaged.load_packaged(source)
-    elif kind == "npz" and path:
-        x, y, group = read_examples(Path(path))
-    else:
-        raise DatasetError(f"dataset.source: found {source!r}, expected {', '.join(packaged.NAMES)} or npz:PATH")
-    if limit is not None and limit < len(x):
-        kept = np.sort(np.random.default_rng(seed).permutation(len(x))[:limit])
-        x, y, group = x[kept], y[kept], None if group is None else group[kept]
-    _check_classes(source, y, len(labels) or MAX_CLASSES)
-    names = tuple(labels) or tuple(str(i) for i in range(int(y.max()) + 1))
-    return Dataset(x=x, y=y, labels=names, group=group, sha256=_digest(x, y, group))
+    examples = _limited(section, read_source(section, section.source, progress), seed)
+    labels, y = _classes(section, examples)
+    examples = _in_blocks(section, _with_group_names(examples))
+    unlabelled = tuple(_unlabelled(section, examples, source, progress) for source in section.unlabelled)
+    return Dataset(
+        x=examples.x,
+        y=y,
+        labels=labels,
+        group=examples.group,
+        groups=examples.groups,
+        part=examples.part,
+        file=examples.file,
+        names=examples.names,
+        columns=examples.columns,
+        rate_hz=examples.rate_hz,
+        unlabelled=unlabelled,
+        sha256=digest(examples.x, y, examples.group, examples.part, *(more.x for more in unlabelled)),
+    )
 
 
-def read_examples(path: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None]:
-    """``x`` (n, ...), ``y`` (n,) and, where there is one, ``group`` (n,) of an npz file; at least one example.
+def read_source(
+    section: DatasetRecipe, source: str, progress: Progress = _SILENT, *, labelled: bool = True
+) -> Examples:
+    """Examples of one source, in the form that the section describes.
+
+    Args:
+        section: How to read it.
+        source: Which one.
+        progress: Told how far reading has come.
+        labelled: Examples need a class; otherwise classes and the pattern are passed over.
 
     Raises:
-        DatasetError: It cannot be read, the arrays do not fit each other, or a value is not finite.
+        DatasetError: As for ``load_dataset``.
     """
-    try:
-        arrays = read_npz(path, max_bytes=MAX_DATA_BYTES)
-    except ArchiveError as exc:
-        raise DatasetError(f"{exc}; {WANTED}") from exc
-    if not {"x", "y"} <= set(arrays):
-        raise DatasetError(f"{path}: found arrays {', '.join(sorted(arrays)) or 'none'}, {WANTED}")
-    x, y, group = arrays["x"], arrays["y"], arrays.get("group")
-    if not 2 <= x.ndim <= MAX_AXES + 1 or y.shape != x.shape[:1] or y.dtype.kind not in "iu":
-        raise DatasetError(f"{path}: found x {x.shape} {x.dtype} and y {y.shape} {y.dtype}, {WANTED}")
-    if not x.size:
-        raise DatasetError(f"{path}: found no examples in x {x.shape}, {WANTED}")
-    if group is not None and (group.shape != y.shape or group.dtype.kind not in "iu"):
-        raise DatasetError(f"{path}: found group {group.shape} {group.dtype}, expected one integer for each example")
-    _check_finite(path, x)
-    return x, y.astype(np.int64), None if group is None else group.astype(np.int64)
+    kind, _, path = source.partition(":")
+    if source in packaged.NAMES:
+        x, y = packaged.load_packaged(source)
+        return Examples(x=x, label=y if labelled else None)
+    match kind, bool(path):
+        case "npz", True:
+            return load_arrays(Path(path), labelled=labelled)
+        case "signals", True:
+            return load_signals(Path(path), section.pattern, section.rate_hz, labelled=labelled)
+        case "csv", True:
+            with open_tree(Path(path)) as tree:
+                return load_tables(tree, section, progress, labelled=labelled)
+        case (("images" | "wav"), True):
+            return _clips_or_pictures(section, kind, Path(path), progress, labelled=labelled)
+        case _:
+            raise DatasetError(f"dataset.source: found {source!r}, expected {SOURCES}")
 
 
-def _check_finite(path: Path, x: NDArray[Any]) -> None:
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
-        raise DatasetError(f"{path}: found NaN or infinity in example {bad}, expected finite numbers; drop such rows")
+def _clips_or_pictures(
+    section: DatasetRecipe, kind: str, path: Path, progress: Progress, *, labelled: bool
+) -> Examples:
+    """One example for each file."""
+    suffixes, what = (WAV_SUFFIXES, "WAV files") if kind == "wav" else (IMAGE_SUFFIXES, "pictures")
+    with open_tree(path) as tree:
+        places = places_of(tree, suffixes, section.pattern if labelled else None, what, by_folder=labelled)
+        labels, label = labels_of(places, tree.where) if labelled else ((), None)
+        groups, group = groups_of(places, tree.where)
+        x: NDArray[Any]
+        rate_hz = None
+        if kind == "wav":
+            x, rate_hz = load_clips(tree, places, section.rate_hz, section.seconds, progress)
+        else:
+            x = load_images(tree, places, section.size, progress)
+    return Examples(
+        x=x,
+        label=label,
+        labels=labels,
+        group=group,
+        groups=groups,
+        part=parts_of(places),
+        file=np.arange(len(places)),
+        names=tuple(place.name for place in places),
+        rate_hz=rate_hz,
+    )
 
 
-def _check_classes(source: str, y: NDArray[np.int64], classes: int) -> None:
+def _limited(section: DatasetRecipe, examples: Examples, seed: int) -> Examples:
+    if section.limit is None or section.limit >= len(examples.x):
+        return examples
+    return examples.take(np.sort(np.random.default_rng(seed).permutation(len(examples.x))[: section.limit]))
+
+
+def _classes(section: DatasetRecipe, examples: Examples) -> tuple[tuple[str, ...], Integers]:
+    """Names of the classes and the class of each example."""
+    source, wanted, found = section.source, section.labels, examples.labels
+    if examples.label is None:
+        raise DatasetError(f"{source}: found no classes, expected one for each example")
+    y = examples.label
+    if found and wanted and set(found) != set(wanted):
+        y = _numbered(source, found, wanted)[y]
+    elif found and wanted:
+        y = np.array([wanted.index(name) for name in found])[y]
+    classes = len(wanted) or MAX_CLASSES
     if int(y.min()) < 0 or int(y.max()) >= classes:
         raise DatasetError(
             f"{source}: found labels {y.min()} to {y.max()}, expected 0 to {classes - 1}; number the classes from 0"
         )
     if len(np.unique(y)) < 2:
         raise DatasetError(f"{source}: found examples of one class only, expected at least two classes")
+    return wanted or found or tuple(str(i) for i in range(int(y.max()) + 1)), y
 
 
-def _digest(x: NDArray[Any], y: NDArray[np.int64], group: NDArray[np.int64] | None) -> str:
-    digest = hashlib.sha256()
-    for array in (x, y) if group is None else (x, y, group):
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def _numbered(source: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> Integers:
+    """The class of each found name where the names are numbers of classes.
+
+    Raises:
+        DatasetError: A name is no class, or a class has no example.
+    """
+    strange = [name for name in found if name not in wanted]
+    if all(name.lstrip("-").isdecimal() for name in found) and len(strange) == len(found):
+        return np.array([int(name) for name in found], np.int64)
+    if strange:
+        raise DatasetError(
+            f"{source}: found class {strange[0]!r}, expected one of dataset.labels: {', '.join(wanted)}; "
+            "mend one of the two"
+        )
+    missing = next(name for name in wanted if name not in found)
+    raise DatasetError(f"{source}: found no examples of class {missing!r} of dataset.labels, expected some")
+
+
+def _with_group_names(examples: Examples) -> Examples:
+    """Numbers of groups become indices with their numbers as names."""
+    if examples.group is None or examples.groups:
+        return examples
+    names, group = np.unique(examples.group, return_inverse=True)
+    return dataclasses.replace(examples, group=group.astype(np.int64), groups=tuple(str(name) for name in names))
+
+
+def _in_blocks(section: DatasetRecipe, examples: Examples) -> Examples:
+    """Each recording cut into stretches of time that are groups of their own."""
+    if section.blocks is None:
+        return examples
+    recording, names = examples.file, examples.names
+    if recording is None:  # of npz: a group is a recording
+        recording, names = examples.group, examples.groups
+    if recording is None:
+        recording, names = np.zeros(len(examples.x), np.int64), ("rows",)
+    group = np.empty(len(recording), np.int64)
+    for number in range(len(names)):
+        members = np.flatnonzero(recording == number)
+        group[members] = number * section.blocks + np.arange(len(members)) * section.blocks // max(1, len(members))
+    groups = tuple(f"{name} {block + 1}/{section.blocks}" for name in names for block in range(section.blocks))
+    used, group = np.unique(group, return_inverse=True)
+    return dataclasses.replace(
+        examples, group=group.astype(np.int64), groups=tuple(groups[i] for i in used), file=recording, names=names
+    )
+
+
+def _unlabelled(section: DatasetRecipe, examples: Examples, source: str, progress: Progress) -> Examples:
+    """More examples of the same form."""
+    x, kind = examples.x, section.source.partition(":")[0]
+    same = dataclasses.replace(section, columns=examples.columns or section.columns)
+    if kind == "wav" and examples.rate_hz is not None:
+        same = dataclasses.replace(same, rate_hz=examples.rate_hz, seconds=x.shape[1] / examples.rate_hz)
+    more = read_source(same, source, progress, labelled=False)
+    if more.x.shape[1:] != x.shape[1:] or more.x.dtype != x.dtype:
+        raise DatasetError(
+            f"{source}: found unlabelled examples {more.x.dtype}{list(more.x.shape[1:])}, expected "
+            f"{x.dtype}{list(x.shape[1:])} as in {section.source}"
+        )
+    return more

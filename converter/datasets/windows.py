@@ -6,6 +6,7 @@ window, so that no split, shuffle or subset can tear it apart.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +38,18 @@ def cut(
         >>> x[..., 0].tolist(), y.tolist()
         ([[0, 1], [1, 2]], [0, 1])
     """
-    borders = [] if group is None else (np.flatnonzero(np.diff(group)) + 1).tolist()
-    starts = [
-        np.arange(first, last - window.length + 1, window.stride)
-        for first, last in zip([0, *borders], [*borders, len(x)], strict=True)
-    ]
-    first_rows = np.concatenate(starts).astype(np.intp)
-    last_rows = first_rows + window.length - 1
-    rows = first_rows[:, None] + np.arange(window.length)
+    rows = window_rows(window, len(x), group)
+    last_rows = rows[:, -1]
     return x[rows], y[last_rows], None if group is None else group[last_rows]
+
+
+def window_rows(window: WindowStep, n: int, *keys: NDArray[Any] | None) -> NDArray[np.intp]:
+    """Indices of the rows of each window, (m, length), of n rows; no window reaches over a change of a key (n,)."""
+    changes = [np.flatnonzero(np.diff(key)) + 1 for key in keys if key is not None]
+    borders = sorted({0, n, *(int(border) for change in changes for border in change)})
+    starts = [np.arange(first, last - window.length + 1, window.stride) for first, last in itertools.pairwise(borders)]
+    first_rows = np.concatenate([np.zeros(0, np.intp), *starts]).astype(np.intp)
+    return np.asarray(first_rows[:, None] + np.arange(window.length))
 
 
 class ExampleInputs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any, Literal
 from converter.errors import RecipeError
 from converter.recipe.dataset import DatasetRecipe, InputRecipe
 from converter.recipe.gates import GatesRecipe
-from converter.recipe.network import NetworkRecipe
+from converter.recipe.network import NetworkRecipe, SavedRecipe, TransferRecipe
+from converter.recipe.paths import Places
 from converter.recipe.quantize import QuantizeRecipe
 from converter.recipe.training import AugmentRecipe, PretrainRecipe, RetrainRecipe, SearchRecipe, TrainingRecipe
 from edge_models.errors import FieldError
@@ -52,16 +53,18 @@ class Recipe:
     def sha256(self) -> str:
         """Digest of the recipe's meaning; where the data lie is no part of it, they have a digest of their own."""
         kind = self.dataset.source.partition(":")[0]
-        placeless = dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, source=kind))
+        more = tuple(source.partition(":")[0] for source in self.dataset.unlabelled)
+        placeless = dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, source=kind, unlabelled=more))
         return hashlib.sha256(canonical_json(placeless)).hexdigest()
 
 
-def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str, overrides: Sequence[str] = (), places: Mapping[str, str] | None = None) -> Recipe:
     """Read a recipe file, or one that the converter ships by its bare name.
 
     Args:
         path: A file, or a name such as ``mnist5k``.
         overrides: ``KEY=VALUE`` with a dotted key; the value is YAML.
+        places: Folder of each name that may stand in a path, such as DRIFTLINE_DATA for ``$DRIFTLINE_DATA``.
 
     Raises:
         RecipeError: Missing, not YAML, or wrong in some key.
@@ -79,7 +82,7 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
         recipe = decode(Recipe, document, unknown="refuse")
     except FieldError as exc:
         raise RecipeError(f"{label}: {exc}") from exc
-    return _located(recipe, folder)
+    return _located(recipe, Places(folder=folder, named=places or {}, label=label))
 
 
 def shipped() -> list[str]:
@@ -108,13 +111,19 @@ def _parsed(text: bytes | str, label: str) -> object:
         raise RecipeError(f"{label}: {exc}") from exc
 
 
-def _located(recipe: Recipe, folder: Path) -> Recipe:
-    """The same recipe with the path of its data made absolute from the recipe's own directory."""
-    kind, colon, path = recipe.dataset.source.partition(":")
-    if not colon:
-        return recipe
-    source = f"{kind}:{folder / Path(path).expanduser()}"
-    return dataclasses.replace(recipe, dataset=dataclasses.replace(recipe.dataset, source=source))
+def _located(recipe: Recipe, places: Places) -> Recipe:
+    """The same recipe with absolute paths."""
+    dataset = dataclasses.replace(
+        recipe.dataset,
+        source=places.source(recipe.dataset.source),
+        unlabelled=tuple(places.source(source) for source in recipe.dataset.unlabelled),
+    )
+    network = recipe.network
+    if isinstance(network, SavedRecipe):
+        network = dataclasses.replace(network, path=places.path(network.path))
+    elif isinstance(network, TransferRecipe) and not network.backbone.startswith(("keras:", "package:")):
+        network = dataclasses.replace(network, backbone=places.path(network.backbone))
+    return dataclasses.replace(recipe, dataset=dataset, network=network)
 
 
 def _place(document: dict[str, Any], key: str, value: object, override: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from converter.datasets import packaged
 from converter.datasets.load import load_dataset
 from converter.errors import DatasetError
+from converter.recipe.dataset import DatasetRecipe
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from converter.errors import DatasetError
     [("mnist5k", (5000, 28, 28), 255, "fbe695bfb905c8eb"), ("digits", (1797, 8, 8), 16, "1fa49054f5d5ba0b")],
 )
 def test_pictures_and_classes_are_the_known_ones(name: str, shape: tuple[int, ...], highest: int, sha256: str) -> None:
-    data = load_dataset(name)
+    data = load_dataset(DatasetRecipe(source=name))
 
     assert data.x.shape == shape
     assert data.x.dtype == np.uint8
@@ -29,4 +30,4 @@ def test_missing_package_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(packaged._SETS, "digits", gone)
 
     with pytest.raises(DatasetError, match=r"digits comes with no-such.*install the extra converter"):
-        load_dataset("digits")
+        load_dataset(DatasetRecipe(source="digits"))

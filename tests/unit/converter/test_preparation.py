@@ -116,7 +116,11 @@ def test_windows_that_cannot_be_cut_are_refused(tmp_path: Path, changes: dict[st
             {"input": {"kind": "rows", "preprocess": [{"op": "standardise", "mean": [0, 0], "std": [1, 1]}]}},
             "input.preprocess[0]: found 2 means, expected 1 or 6",
         ),
-        (PICTURES[..., 0], {"input": ROWS, "augment": {"share": 0.5}}, "augment: found it for rows, expected it for"),
+        (
+            PICTURES[..., 0],
+            {"input": ROWS, "augment": {"flip": True}},
+            "augment.flip: found it for rows, expected one of time",
+        ),
     ],
 )
 def test_a_recipe_that_does_not_fit_its_data_is_refused(

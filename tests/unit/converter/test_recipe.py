@@ -84,7 +84,10 @@ def test_an_unknown_key_is_named_with_its_file_and_what_may_stand_there(
         ({"dataset": {"source": "digits", "labels": "0123456789"}}, "dataset.labels: found '0123456789', expected a"),
         ({"input": {"value_range": [1, 1]}}, "input: found values that do not fit together, expected a value_range"),
         ({"input": {"value_range": [0]}}, "input.value_range: found 1 items, expected 2 items"),
-        ({"input": {"preprocess": [{"op": "blur"}]}}, "found 'blur', expected one of resize, scale, normalise"),
+        (
+            {"input": {"preprocess": [{"op": "blur"}]}},
+            "found 'blur', expected one of resize, crop, greyscale, scale, normalise",
+        ),
         ({"augment": {"share": 2}}, "augment.share: found 2, expected a finite number from 0 to 1"),
         ({"network": None}, "network: found null, expected a mapping with type: cnn | mlp"),
     ],

@@ -1,0 +1,131 @@
+"""Parts of a data set: what the recipe and the source say of them, and the task anomaly's own rule."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.datasets.dataset import Dataset
+from converter.datasets.examples import Integers
+from converter.datasets.places import FREE
+from converter.datasets.split import PROFILE, TEST, TRAIN, Parts, Splits, split
+from converter.errors import DatasetError
+from converter.recipe.dataset import DatasetRecipe
+
+NORMAL, ANOMALY = 0, 1
+ANOMALY_LABELS = ("normal", "anomaly")
+_NAMES = {TRAIN: "train", PROFILE: "profile", TEST: "test", FREE: "no part"}
+
+
+def fixed_parts(data: Dataset, section: DatasetRecipe) -> Parts | None:
+    """What is decided about each example, (n,): 0 train, 1 profile, 2 test, -1 free; None when nothing is.
+
+    Raises:
+        DatasetError: Nothing has the name of a test group, or a group would be cut.
+    """
+    part = None if data.part is None else data.part.copy()
+    if section.test_from is not None:
+        if section.test_from >= len(data.x):
+            raise DatasetError(
+                f"{section.source}: found {len(data.x)} examples, expected more than dataset.test_from "
+                f"{section.test_from}"
+            )
+        part = np.full(len(data.x), FREE, np.int8) if part is None else part
+        part[section.test_from :] = TEST
+    if section.test_groups:
+        part = np.full(len(data.x), FREE, np.int8) if part is None else part
+        part[_members(data, section)] = TEST
+    if part is not None and data.group is not None:
+        _check_whole(data.group, part, data.groups, section.source)
+    return part
+
+
+def _members(data: Dataset, section: DatasetRecipe) -> NDArray[np.bool_]:
+    """Which examples are of ``test_groups``; the name of a recording stands for all of its blocks."""
+    found = np.zeros(len(data.x), bool)
+    for name in section.test_groups:
+        if data.group is not None and name in data.groups:
+            found |= data.group == data.groups.index(name)
+        elif data.group is not None and data.file is not None and name in data.names:
+            found |= data.file == data.names.index(name)
+        else:
+            known = ", ".join(data.groups[:20]) or "no groups"
+            raise DatasetError(f"{section.source}: found {known}, expected dataset.test_groups {name!r} among them")
+    return found
+
+
+def _check_whole(group: Integers, part: Parts, groups: tuple[str, ...], source: str) -> None:
+    seen = np.unique(np.stack([group, part.astype(np.int64)], axis=1), axis=0)
+    names, counts = np.unique(seen[:, 0], return_counts=True)
+    if (counts > 1).any():
+        cut = int(names[counts > 1][0])
+        parts = " and ".join(_NAMES[int(number)] for name, number in seen if name == cut)
+        raise DatasetError(
+            f"{source}: found group {groups[cut]} in {parts}, expected it in one part; mend dataset.test_from or "
+            "dataset.pattern, or the groups"
+        )
+
+
+def divided(data: Dataset, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
+    """The three parts of a classification."""
+    return split(data.y, data.group, profile=section.profile, test=section.test, seed=seed, part=part)
+
+
+def is_anomaly(data: Dataset, section: DatasetRecipe) -> Integers:
+    """0 for normal examples and 1 for the others, (n,).
+
+    Raises:
+        DatasetError: ``dataset.normal`` names no class, or all of them.
+    """
+    known = ", ".join(data.labels)
+    strange = [name for name in section.normal if name not in data.labels]
+    if strange or not section.normal:
+        found = repr(strange[0]) if strange else "nothing"
+        raise DatasetError(f"{section.source}: found {found} in dataset.normal, expected some of {known} for anomaly")
+    normal = np.array([name in section.normal for name in data.labels])
+    y = np.where(normal[data.y], NORMAL, ANOMALY).astype(np.int64)
+    if len(np.unique(y)) < 2:
+        raise DatasetError(
+            f"{section.source}: found no example that is not of dataset.normal ({', '.join(section.normal)}), expected "
+            "some to measure with; bring anomalies"
+        )
+    return y
+
+
+def divided_anomaly(y: Integers, data: Dataset, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
+    """Parts of the task anomaly: train and profile hold normal examples only, test the rest of them and anomalies.
+
+    With groups an anomaly of a group that is not in the test part is left out, because no group is cut.
+
+    Raises:
+        DatasetError: A part has nothing, or the test part only one kind.
+    """
+    if data.group is None:
+        parts = _ungrouped(y, section, part, seed)
+    else:
+        parts = split(y, data.group, profile=section.profile, test=section.test, seed=seed, part=part, needed=(NORMAL,))
+    parts = Splits(
+        train=parts.train[y[parts.train] == NORMAL],
+        profile=parts.profile[y[parts.profile] == NORMAL],
+        test=parts.test,
+    )
+    kinds = np.unique(y[parts.test])
+    if not (len(parts.train) and len(parts.profile)) or len(kinds) < 2:
+        raise DatasetError(
+            f"{section.source}: found {len(parts.train)} normal examples to train, {len(parts.profile)} for the "
+            f"profile and in the test part {' and '.join(ANOMALY_LABELS[kind] for kind in kinds) or 'none'}, "
+            "expected normal in "
+            "all and anomalies in the test part; bring more groups or name dataset.test_groups"
+        )
+    return parts
+
+
+def _ungrouped(y: Integers, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
+    """Normal examples divided, and all anomalies that are not decided about in the test part."""
+    normal, anomalies = np.flatnonzero(y == NORMAL), np.flatnonzero(y == ANOMALY)
+    if part is not None:
+        anomalies = anomalies[np.isin(part[anomalies], (FREE, TEST))]
+    of_normal = None if part is None else part[normal]
+    inner = split(y[normal], None, profile=section.profile, test=section.test, seed=seed, part=of_normal)
+    test = np.sort(np.append(normal[inner.test], anomalies))
+    return Splits(train=normal[inner.train], profile=normal[inner.profile], test=test)
