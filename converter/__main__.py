@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from converter.errors import EXIT_USAGE, ConverterError
 from edge_models.errors import EdgeModelsError
 
 PROGRAM = "driftline-convert"
+DATA_PLACE = "DRIFTLINE_DATA"  # the environment variable, and $DRIFTLINE_DATA in a recipe
 COMMANDS = {
     "build": "train a recipe and convert it to a bundle",
     "inspect": "show what a bundle is",
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        args = parser(arguments).parse_args(arguments)
+        args = parser(arguments).parse_args(arguments, argparse.Namespace(places=_places()))
         return int(importlib.import_module(f"converter.commands.{args.command}").run(args))
     except ConverterError as exc:
         return _fail(str(exc), exc.exit_code)
@@ -72,6 +74,13 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             importlib.import_module(f"converter.commands.{name}").configure(sub)
     return top
+
+
+def _places() -> dict[str, str]:
+    """Folders that may stand in paths of recipes by their name; what is not here is missing."""
+    default = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    folder = os.environ.get(DATA_PLACE) or (str(default) if default.is_dir() else None)
+    return {} if folder is None else {DATA_PLACE: str(Path(folder).absolute())}
 
 
 def _fail(message: str, code: int) -> int:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     overrides = list(args.set)
     overrides += [f"{key}={value}" for key in ("serial", "version") if (value := getattr(args, key)) is not None]
-    recipe = load_recipe(args.recipe, [_quoted(override) for override in overrides])
+    recipe = load_recipe(args.recipe, [_quoted(override) for override in overrides], args.places)
     parent = None if args.parent is None else open_bundle(args.parent)
     given = args.evidence is not None or args.samples is not None
     order = BuildOrder(
