@@ -1,22 +1,20 @@
 """Look into a .tflite file: which operators in which versions, which tensors, and which runtimes load it.
 
-``requires`` of an artifact comes from here: the measured limits of each runtime, held against the operators found. The
-file's own ``min_runtime_version`` is wrong too often to be used.
+``requires`` of an artifact comes from here: the measured limits of each runtime (``edge_models.engines.opversions``),
+held against the operators found. The file's own ``min_runtime_version`` is wrong too often to be used.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from converter.errors import ConversionError
 from edge_models.engines.flatbuffer import check_tflite
+from edge_models.engines.opversions import CUSTOM, op_name, too_new
+from edge_models.engines.registry import TFLITE_RUNTIMES
 
-_TABLES = {"ai-edge-litert": "opversions_ai_edge_litert.json", "tflite-runtime": "opversions_tflite_runtime.json"}
 CASTS = ("QUANTIZE", "DEQUANTIZE")
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 _NO_WEIGHTS = ("int32", "int64")  # biases and shapes
@@ -68,36 +66,25 @@ def read_graph(data: bytes) -> Graph:
     check_tflite(data)
     dtypes = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
-    codes = [_op_name(code, schema) for code in model.operatorCodes]
+    codes = [_op_name(code) for code in model.operatorCodes]
     ops: dict[str, int] = {}
-    float_layers: dict[str, str] = {}
-    float_casts = set()
-    float_weights: dict[str, int] = {}
+    islands = _Islands()
     for graph in model.subgraphs:  # a loop or a condition keeps its body in a graph of its own
         for operator in graph.operators:
             name = codes[operator.opcodeIndex]
             ops[name] = max(ops.get(name, 1), int(model.operatorCodes[operator.opcodeIndex].version))
-            outputs = [graph.tensors[i] for i in operator.outputs]
-            if not any(dtypes[tensor.type] in _FLOATS for tensor in outputs):
-                continue
-            if name in CASTS:
-                float_casts.add(name)
-                continue
-            layer = _text(outputs[0].name)
-            float_layers[layer] = name
-            read = [graph.tensors[i] for i in operator.inputs if i >= 0]
-            stored = [len(_constant(model, tensor)) for tensor in read if dtypes[tensor.type] in _FLOATS]
-            float_weights[layer] = float_weights.get(layer, 0) + sum(stored)
+            if any(dtypes[graph.tensors[i].type] in _FLOATS for i in operator.outputs):
+                islands.add(name, operator, graph, model, dtypes)
     main = model.subgraphs[0]
     return Graph(
         ops=ops,
-        float_ops=tuple(sorted({*float_layers.values(), *float_casts})),
-        float_layers=float_layers,
+        float_ops=tuple(sorted({*islands.layers.values(), *islands.casts})),
+        float_layers=islands.layers,
         input_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.inputs),
         output_dtypes=tuple(dtypes[main.tensors[i].type] for i in main.outputs),
         output_ops=tuple(_computed_by(main, codes, i) for i in main.outputs),
         weight_bytes=_weight_bytes(model, dtypes),
-        float_weights=float_weights,
+        float_weights=islands.weights,
     )
 
 
@@ -107,35 +94,38 @@ def runtimes_for(graph: Graph) -> tuple[str, ...]:
     Raises:
         ConversionError: None does; the text names the operator.
     """
-    limits = op_limits()
-    able = tuple(name for name in _TABLES if not _too_new(graph, limits[name]))
+    refusals = {name: too_new(graph.ops, name) for name in TFLITE_RUNTIMES}
+    able = tuple(name for name, refused in refusals.items() if not refused)
     if not able:
-        newest = "; ".join(f"{name}: {', '.join(_too_new(graph, limits[name]))}" for name in _TABLES)
-        raise ConversionError(f"no runtime loads the graph ({newest}); replace these layers")
+        reasons = "; ".join(", ".join(refused) for refused in refusals.values())
+        raise ConversionError(f"no runtime loads the graph ({reasons}); replace these layers")
     return able
 
 
-@functools.cache
-def op_limits() -> dict[str, dict[str, int]]:
-    """The highest version of each operator that each runtime loads, measured by loading crafted files."""
-    folder = resources.files("converter.quantize")
-    tables = {}
-    for runtime, file in _TABLES.items():
-        document = json.loads((folder / file).read_text())
-        tables[runtime] = {name: int(highest) for name, (_, highest) in document.items()}
-    return tables
+class _Islands:
+    """Operators with a floating-point output, as they are met."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, str] = {}
+        self.weights: dict[str, int] = {}
+        self.casts: set[str] = set()
+
+    def add(self, name: str, operator: Any, graph: Any, model: Any, dtypes: dict[int, str]) -> None:  # noqa: ANN401
+        """Take one."""
+        if name in CASTS:
+            self.casts.add(name)
+            return
+        layer = _text(graph.tensors[operator.outputs[0]].name)
+        read = [graph.tensors[i] for i in operator.inputs if i >= 0]
+        stored = sum(len(_constant(model, tensor)) for tensor in read if dtypes[tensor.type] in _FLOATS)
+        self.layers[layer] = name
+        self.weights[layer] = self.weights.get(layer, 0) + stored
 
 
-def _too_new(graph: Graph, limits: dict[str, int]) -> list[str]:
-    return [f"{name} {version}" for name, version in graph.ops.items() if version > limits.get(name, 0)]
-
-
-def _op_name(code: Any, schema: Any) -> str:  # noqa: ANN401 - generated classes
+def _op_name(code: Any) -> str:  # noqa: ANN401 - generated classes
     if code.customCode:
-        return f"CUSTOM:{code.customCode.decode(errors='replace')}"
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)  # old files have a byte for it
-    names: dict[int, str] = {number: name for name, number in vars(schema.BuiltinOperator).items()}
-    return names[number]
+        return f"{CUSTOM}{_text(code.customCode)}"
+    return op_name(max(code.builtinCode, code.deprecatedBuiltinCode))  # old files have a byte for it
 
 
 def _computed_by(graph: Any, codes: list[str], tensor: int) -> str:  # noqa: ANN401 - generated classes
@@ -144,7 +134,7 @@ def _computed_by(graph: Any, codes: list[str], tensor: int) -> str:  # noqa: ANN
         operator = makers.get(tensor)
         if operator is None:
             return ""
-        name = codes[operator.opcodeIndex]
+        name: str = codes[operator.opcodeIndex]
         if name not in (*CASTS, "RESHAPE", "SQUEEZE"):
             return name
         tensor = operator.inputs[0]
