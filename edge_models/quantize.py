@@ -20,7 +20,7 @@ def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
 
     Args:
         x: Real values of any shape.
-        spec: With ``quant``, the integer code; without it, ``x`` is only cast.
+        spec: With ``quant``, the integer code; without it, ``x`` is cast, for integers rounded and saturated first.
 
     Returns:
         An array of the same shape with dtype ``spec.dtype``.
@@ -31,9 +31,11 @@ def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
         >>> quantize(np.array([0.0, 0.6, 1000.0], np.float32), spec)
         array([-128, -127,  127], dtype=int8)
     """
-    if spec.quant is None:
+    if spec.quant is None and spec.dtype not in DTYPE_RANGE:
         return x.astype(spec.dtype, copy=False)
     low, high = DTYPE_RANGE[spec.dtype]
+    if spec.quant is None:
+        return np.asarray(np.clip(np.rint(x), low, high).astype(spec.dtype))
     with np.errstate(over="ignore"):  # beyond float32 is beyond the range as well
         codes = np.rint(np.asarray(x, np.float32) / np.float32(spec.quant.scale)) + np.float32(spec.quant.zero_point)
     stored: NDArray[Any] = np.clip(codes, low, high).astype(spec.dtype)

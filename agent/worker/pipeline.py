@@ -19,7 +19,7 @@ from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
 from edge_models.manifest import Artifact, InputSpec
 from edge_models.preprocess import Preprocessor
-from edge_models.signals import OUTPUT_SIGNALS, input_signal_names, input_signals, output_signals, probabilities
+from edge_models.signals import input_signal_names, input_signals, output_signal_names, read_answer
 
 MonotonicNs = Callable[[], int]
 """A clock for stage times, such as ``time.perf_counter_ns``."""
@@ -44,8 +44,9 @@ class PipelineResult:
     """What one frame gave.
 
     Attributes:
-        predicted: Index of the most probable class; None for a refused frame and for a model without classes.
-        confidence: Its probability.
+        predicted: Index of the most probable class, or 1 for an anomaly and 0 for none; None for a refused frame and
+            for a model that tells neither.
+        confidence: Its probability; for anomalies a share that is 0.5 at the threshold.
         margin: Its distance from the second most probable class.
         signals: The drift signals in the order of ``Pipeline.signal_names``, (k,); None for a refused frame.
         times: How long each stage took.
@@ -76,9 +77,8 @@ class Pipeline:
         self._artifact = artifact
         self._engine = engine
         self._clock_ns = clock_ns
-        has_classes = artifact.output("logits", "probabilities") is not None
         inputs = input_signal_names(spec.kind, self._preprocessor.output_shape)
-        self.signal_names: tuple[str, ...] = inputs + (OUTPUT_SIGNALS if has_classes else ())
+        self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact)
 
     def run(self, frame: NDArray[Any]) -> PipelineResult | None:
         """Run one frame; None while a window of rows is filling.
@@ -108,17 +108,12 @@ class Pipeline:
         self._preprocessor.reset()
 
     def _answer(self, x: NDArray[np.float32], outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
-        signals = input_signals(self._kind, x)
-        chances = probabilities(self._artifact, outputs)
-        if chances is None:
-            return {"signals": signals}
-        about_answer = output_signals(chances)
-        confidence, _, margin = about_answer.tolist()
+        answer = read_answer(self._artifact, x, outputs)
         return {
-            "predicted": int(chances.argmax()),
-            "confidence": confidence,
-            "margin": margin,
-            "signals": np.concatenate((signals, about_answer)),
+            "predicted": answer.predicted,
+            "confidence": answer.confidence,
+            "margin": answer.margin,
+            "signals": np.concatenate((input_signals(self._kind, x), answer.signals)),
         }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edge_models.errors import InputError, ManifestError
 from edge_models.preprocess.audio import log_mel, mfcc, spectrum
 from edge_models.preprocess.image import crop_centre, greyscale, resize_bilinear, standardise_each
-from edge_models.preprocess.recorded import REAL
+from edge_models.preprocess.recorded import takes
 from edge_models.quantize import dequantize
 from edge_models.steps import (
     CropStep,
@@ -128,8 +128,7 @@ class Preprocessor:
         source = self._spec.source
         if frames.shape[1:] != source.shape:
             raise InputError(f"frame has shape {frames.shape[1:]}, expected {source.shape}")
-        real = source.dtype in REAL and frames.dtype.kind in "biuf"
-        if not real and frames.dtype != source.dtype:
+        if not takes(self._spec, frames):
             raise InputError(f"frame has dtype {frames.dtype}, expected {source.dtype}")
         x = frames if source.quant is None else dequantize(frames, source)
         return x[..., None] if self._spec.kind == "image" and x.ndim == 3 else x

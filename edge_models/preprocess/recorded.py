@@ -13,8 +13,19 @@ if TYPE_CHECKING:
 
     from edge_models.manifest import InputSpec
 
-REAL = ("float32", "float16")
-"""Dtypes of a source of real numbers, which takes every kind of number."""
+_REAL = ("float32", "float16")
+_INTEGER_SAMPLES = "divide 16-bit samples by 32768"
+
+
+def takes(spec: InputSpec, frames: NDArray[Any]) -> bool:
+    """Whether a source of ``spec`` may deliver the dtype of ``frames``.
+
+    A source of real numbers takes every kind of number, but not integers for sound: samples of -1 to 1 and of -32768 to
+    32767 would both pass, and one of them is silence.
+    """
+    if spec.source.dtype not in _REAL:
+        return frames.dtype == np.dtype(spec.source.dtype)
+    return frames.dtype.kind in ("f" if spec.kind == "audio" else "biuf")
 
 
 def as_delivered(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
@@ -31,8 +42,11 @@ def as_delivered(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
     if shape != source.shape and not grey:
         raise InputError(f"found frames of shape {shape}, expected {source.shape} as the source delivers them")
     frames = frames.reshape(len(frames), *source.shape)
-    if source.dtype in REAL or frames.dtype == source.dtype:
+    if takes(spec, frames):
         return frames
+    if source.dtype in _REAL:
+        hint = f"; {_INTEGER_SAMPLES}" if spec.kind == "audio" else ""
+        raise InputError(f"found {frames.dtype} frames, expected {source.dtype} as the source delivers it{hint}")
     with np.errstate(invalid="ignore"):
         cast = frames.astype(source.dtype)
     if not np.array_equal(cast, frames):

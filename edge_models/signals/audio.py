@@ -1,8 +1,7 @@
 """Signals of sound: how loud, how unsteady and of which colour; of a spectrogram or of the samples themselves.
 
-A spectrogram (frames, bins) is in the model's own units: logarithms, standardised or not, or cepstral coefficients.
-Its signals are therefore means and spreads of its numbers. Samples (n,) have units, and signals in decibel and hertz
-over half the rate.
+A spectrogram (frames, bins, ...) is in the model's own units: logarithms, standardised or not, or cepstra. Its signals
+are therefore means and spreads of its numbers. Samples (n,) have units, and signals in decibel and shares of half the rate.
 """
 
 from __future__ import annotations
@@ -24,15 +23,17 @@ _FLOOR = 1e-10  # power of silence, -100 dB
 
 
 def audio_signal_names(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of the signals of inputs of ``shape``: a spectrogram's for two axes, samples' for any other number."""
-    if len(shape) != 2:
+    """Names of the signals of inputs of ``shape``: samples' for one axis, a spectrogram's for more."""
+    if len(shape) < 2:
         return SAMPLE_SIGNALS
-    return SPECTROGRAM_SIGNALS + tuple(f"band_{i}" for i in range(min(shape[1], MAX_BANDS)))
+    return SPECTROGRAM_SIGNALS + tuple(f"band_{i}" for i in range(min(math.prod(shape[1:]), MAX_BANDS)))
 
 
 def audio_signals(xs: NDArray[np.float32]) -> NDArray[np.float64]:
     """Signals (n, k) of n inputs (n, ...)."""
-    return _spectrogram(xs.astype(np.float64)) if xs.ndim == 3 else _samples(xs.reshape(len(xs), -1))
+    if xs.ndim < 3:
+        return _samples(xs.reshape(len(xs), -1))
+    return _spectrogram(xs.reshape(*xs.shape[:2], -1).astype(np.float64))
 
 
 def _spectrogram(xs: NDArray[np.float64]) -> NDArray[np.float64]:

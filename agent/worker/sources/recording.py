@@ -3,7 +3,7 @@
 x         (n, ...)  frames as a source delivers them, before preprocessing
 y         (n,)      optional true classes, integers; a negative one means unknown
 t         (n,)      optional seconds at which the frames were taken
-rate_hz   ()        optional frames in a second
+rate_hz   ()        optional frames in a second; of audio samples in a second, as the model's own
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ MAX_RECORDING_BYTES = 1 << 30  # of arrays; a Pi that has less than this free sh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Frames with what was recorded beside them; lengths agree."""
+    """Frames with what was recorded beside them; lengths agree.
+
+    Attributes:
+        x: Frames as they were recorded, (n, ...).
+        spec: What they are for.
+        y: True class of each frame, negative where it is unknown.
+        t: Seconds at which each frame was taken.
+        rate_hz: Frames in a second.
+    """
 
     x: NDArray[Any]
     spec: InputSpec
@@ -71,7 +79,7 @@ def load_recording(path: Path, spec: InputSpec) -> Recording:
         spec=spec,
         y=_labels(arrays.get("y"), len(x), path),
         t=_times(arrays.get("t"), len(x), path),
-        rate_hz=_rate(arrays.get("rate_hz"), path),
+        rate_hz=_frame_rate(_rate(arrays.get("rate_hz"), path), spec, path),
     )
 
 
@@ -104,6 +112,19 @@ def _times(t: NDArray[Any] | None, n: int, path: Path) -> NDArray[np.float64] | 
     if t.shape != (n,) or not np.isfinite(t).all():
         raise SourceError(f"{path}: found t of shape {t.shape}, expected {n} finite numbers, one for each frame")
     return t.astype(np.float64)
+
+
+def _frame_rate(rate_hz: float | None, spec: InputSpec, path: Path) -> float | None:
+    """Frames in a second: what the recording says, but for audio, where it says samples in a second."""
+    if spec.kind != "audio":
+        return rate_hz
+    if rate_hz is not None and spec.rate_hz is not None and not math.isclose(rate_hz, spec.rate_hz, rel_tol=1e-6):
+        raise SourceError(
+            f"{path}: found rate_hz {rate_hz:g}, expected {spec.rate_hz:g} samples in a second as the model's source "
+            "delivers them; resample the recording"
+        )
+    samples_hz = rate_hz or spec.rate_hz
+    return None if samples_hz is None else samples_hz / math.prod(spec.source.shape)
 
 
 def _rate(rate: NDArray[Any] | None, path: Path) -> float | None:
