@@ -37,7 +37,7 @@ from converter.preparation import Prepared, prepare
 from converter.progress import Progress
 from converter.quantize.convert import Conversion, convert
 from converter.recipe import Recipe
-from converter.report import report_json
+from converter.report.report import report_json
 from converter.request import Retraining
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
 from converter.training.fit import Curve, fit

@@ -1,4 +1,4 @@
-"""report.json: the figures of a build, inside its bundle."""
+"""report.json of the first build; ``report_document`` takes its place."""
 
 from __future__ import annotations
 
