@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter.keras_process.bench import Answer, Bench, arrays
+from converter.keras_process.bench import Answer, Bench, RefusedModelError, arrays
 from converter.training.networks import EMBEDDING
 from edge_models.fields import described
 from edge_models.npz import write_npz
@@ -76,6 +76,11 @@ def schedule(bench: Bench, message: Schedule) -> Answer:
     import keras
 
     _choose_part(bench.model, message.part)
+    if not bench.model.trainable_weights:
+        raise RefusedModelError(
+            "this model has no weights that can learn, as every SavedModel here; leave fine_tune out, or bring the "
+            ".keras file that it was exported from"
+        )
     _penalise(bench.model, message.l1, message.l2)
     rate = keras.optimizers.schedules.CosineDecay(message.learning_rate, message.steps, alpha=0.02)
     bench.batch = message.batch

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from converter.keras_process.bench import Answer, Bench
-from converter.recipe import NetworkRecipe
+from converter.keras_process.bench import Answer, Bench, RefusedModelError
+from converter.keras_process.importing import imported
+from converter.recipe import NetworkRecipe, SavedRecipe
 from converter.training.networks import build_network
 from edge_models.fields import described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Make an untrained network."""
+    """Make the network of a recipe: an untrained one, or a trained one of the user's."""
 
     op: Literal["create"] = described("Name of the message.", default="create")
     network: NetworkRecipe = described("Kind and size.")
@@ -42,9 +43,13 @@ class Save:
 
 
 def create(bench: Bench, message: Create) -> Answer:
-    """Make an untrained network."""
+    """Make the network of a recipe."""
     _seed(message.seed)
-    bench.model = build_network(message.network, message.shape, message.classes)
+    match message.network:
+        case SavedRecipe():
+            bench.model = imported(message.network.path, message.shape, message.classes)
+        case _:
+            bench.model = build_network(message.network, message.shape, message.classes)
     return Answer()
 
 
@@ -63,6 +68,8 @@ def load(bench: Bench, message: Load) -> Answer:
 
 def save(bench: Bench, message: Save) -> Answer:
     """Keep the model."""
+    if not bench.model.weights:
+        raise RefusedModelError("--keep-model: a SavedModel is converted as it is; its own folder is what to keep")
     bench.model.save(message.path)
     return Answer()
 
