@@ -82,6 +82,7 @@ def read_npz(
     max_bytes: int,
     names: Iterable[str] | None = None,
     declared: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+    only: Iterable[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Read all arrays of an .npz whose members together have at most ``max_bytes``.
 
@@ -90,6 +91,7 @@ def read_npz(
         max_bytes: Bound on the sum of the arrays' sizes, checked from the headers before anything is allocated.
         names: If given, exactly these arrays must be there.
         declared: If given, exactly these arrays with these shapes and dtypes must be there.
+        only: If given, those of these arrays that are there are read, and others passed over whatever they hold.
 
     Returns:
         New, writable arrays by name.
@@ -104,6 +106,8 @@ def read_npz(
             members = _members(archive, label)
             if wanted is not None and set(members) != wanted:
                 raise ArchiveError(f"{label}: found arrays {_listed(members)}, expected {_listed(wanted)}")
+            if only is not None:
+                members = {name: members[name] for name in only if name in members}
             headers = {name: _peek(archive, info, label) for name, info in members.items()}
             _check_declared(headers, declared or {}, label)
             total = sum(header.nbytes for header in headers.values())

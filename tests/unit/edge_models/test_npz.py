@@ -254,3 +254,10 @@ def test_a_damaged_file_is_refused_or_read_within_bounds(data: st.DataObject) ->
 def test_noise_is_refused(noise: bytes) -> None:
     with pytest.raises(ArchiveError):
         read_npz(noise, max_bytes=MAX)
+
+
+def test_only_the_arrays_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    np.savez(path, x=np.arange(3), names=np.array(["a", "b"]), objects=np.array([{}], object))
+
+    assert list(read_npz(path, max_bytes=100, only=("x", "y"))) == ["x"]
