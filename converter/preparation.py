@@ -118,7 +118,7 @@ def _spec(recipe: Recipe, data: Dataset) -> InputSpec:
     return InputSpec(
         kind=kind,
         source=TensorSpec(shape=data.x.shape[1:], dtype=_dtype(recipe.dataset.source, data.x)),
-        rate_hz=data.rate_hz if kind == "audio" else None,
+        rate_hz=(data.rate_hz or recipe.dataset.rate_hz) if kind == "audio" else None,
         preprocess=recipe.input.preprocess,
     )
 

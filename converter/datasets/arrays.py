@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edge_models.npz import read_npz
 
 MAX_DATA_BYTES = 4 << 30
 MAX_AXES = 6  # of a frame: as many as a TensorSpec describes
+_MEANINGS = ("x", "X", "y", "group", "rate_hz")
 WANTED = "expected x (n, ...) numbers and y (n,) class indices"
 
 
@@ -32,14 +34,20 @@ def read_examples(path: Path) -> tuple[NDArray[Any], Integers, Integers | None]:
 
 
 def load_arrays(path: Path, *, labelled: bool = True) -> Examples:
-    """Arrays ``x``, ``y``, ``group`` and ``rate_hz`` of an npz file; the last two may be missing, and y of unlabelled.
+    """Arrays ``x`` or ``X``, ``y``, ``group`` and ``rate_hz`` of an npz file; the last two may be missing.
+
+    Args:
+        path: The file; other arrays in it are passed over.
+        labelled: It must have y.
 
     Raises:
         DatasetError: As for ``read_examples``.
     """
-    arrays = _read(path, WANTED)
+    arrays = _read(path, WANTED, only=_MEANINGS)
+    if "X" in arrays and "x" not in arrays:
+        arrays["x"] = arrays["X"]
     if not {"x", "y"} <= set(arrays) and (labelled or "x" not in arrays):
-        raise DatasetError(f"{path}: found arrays {', '.join(sorted(arrays)) or 'none'}, {WANTED}")
+        raise DatasetError(f"{path}: found arrays {', '.join(_names(path)) or 'none'}, {WANTED}")
     x, y, group = arrays["x"], arrays.get("y") if labelled else None, arrays.get("group")
     if not 2 <= x.ndim <= MAX_AXES + 1 or (y is not None and (y.shape != x.shape[:1] or y.dtype.kind not in "iu")):
         beside = "" if y is None else f" and y {y.shape} {y.dtype}"
@@ -108,11 +116,17 @@ def load_signals(path: Path, pattern: str | None, rate_hz: float | None, *, labe
     )
 
 
-def _read(path: Path, wanted: str) -> dict[str, NDArray[Any]]:
+def _read(path: Path, wanted: str, only: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
     try:
-        return read_npz(path, max_bytes=MAX_DATA_BYTES)
+        return read_npz(path, max_bytes=MAX_DATA_BYTES, only=only)
     except ArchiveError as exc:
         raise DatasetError(f"{exc}; {wanted}") from exc
+
+
+def _names(path: Path) -> list[str]:
+    """Names of the arrays of a file that has been read."""
+    with zipfile.ZipFile(path) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
 def _rate(path: Path, rate: NDArray[Any] | None) -> float | None:
