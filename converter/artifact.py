@@ -5,36 +5,50 @@ All of it is taken through the artifact itself on the runtime of the device, nev
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets.split import stratified
 from converter.evaluate import Answers, answers
-from converter.gates import Figures
-from converter.quantize.graph import check_int8, read_graph, runtimes_for
+from converter.measure import Figures
+from converter.quantize.inspection import Inspection
 from edge_models.engines.tflite import TfliteEngine, TfliteModel
 from edge_models.manifest import Artifact, InputSpec, OutputSpec, Probe, Requires, Tolerance
-from edge_models.npz import write_npz
+from edge_models.npz import read_npz, write_npz
 from edge_models.profile import build_profile
 from edge_models.quantize import quantize
-from edge_models.selftest import INPUT_KEY, output_key
-from edge_models.signals import OUTPUT_SIGNALS, input_signal_names, input_signals_batch, output_signals
+from edge_models.selftest import INPUT_KEY, MAX_PROBE_BYTES, difference_lsb, output_key
+from edge_models.signals import input_signal_names, input_signals_batch
+from edge_models.tensors import TensorSpec
 
-MODEL_FILE = "model.int8.tflite"
-PROFILE_FILE = "int8-profile.npz"
-PROBE_FILE = "int8-probe.npz"
-INT8_ARTIFACT = "tflite-int8"
+Role = Literal["logits", "probabilities", "embedding", "reconstruction"]
+
 GOLDEN_INPUTS = 32
-_LOGITS = "logits"
+MIN_GOLDEN_INPUTS = 4
+GOLDEN_BYTES = 1 << 20  # of large pictures there are fewer golden ones: every device downloads them
+THRESHOLD_QUANTILE = 0.99  # of normal scores: one false alarm in a hundred normal inputs
+
+_EXACT_LSB = 1
+_DELEGATE_LSB = 8
+_TOP1_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Int8Artifact:
-    """The int8 artifact without its figures, and a running engine for measuring them."""
+class Runnable:
+    """An artifact in the making, and a running engine for measuring it.
 
+    Attributes:
+        name: In the bundle, such as ``tflite-int8``.
+        artifact: Without figures.
+        engine: On the runtime here, as in production.
+        data: The file's bytes.
+    """
+
+    name: str
     artifact: Artifact
     engine: TfliteEngine
     data: bytes
@@ -45,69 +59,118 @@ class Int8Artifact:
 
     def measured(self, figures: Figures) -> Artifact:
         """The artifact with what was measured on it."""
-        acceptance = {
-            "accuracy": figures.int8_accuracy,
-            "float_accuracy": figures.float_accuracy,
+        overall = figures.overall
+        found = {
+            figures.metric: overall.artifact.value,
+            f"float_{figures.metric}": None if overall.float32 is None else overall.float32.value,
             "agreement": figures.agreement,
-            "sqnr_db": round(figures.sqnr_db, 2),
-            "n_test": float(figures.n_test),
+            "sqnr_db": None if figures.sqnr_db is None else round(figures.sqnr_db, 2),
+            "n_test": float(figures.n),
         }
-        return replace(self.artifact, acceptance=acceptance)
+        return replace(self.artifact, acceptance={name: value for name, value in found.items() if value is not None})
+
+    def with_threshold(self, scores: NDArray[np.float64]) -> Runnable:
+        """The same with the score above which an input counts as anomalous.
+
+        Args:
+            scores: Of normal inputs that it has not learnt from, (n,).
+        """
+        threshold = float(np.quantile(scores, THRESHOLD_QUANTILE))
+        return replace(self, artifact=replace(self.artifact, threshold=threshold))
 
 
-def open_int8(data: bytes) -> Int8Artifact:
-    """Inspect and load a converted file.
+def artifact_name(form: str) -> str:
+    """Name of the artifact of a precision or input type.
+
+    >>> artifact_name("int8")
+    'tflite-int8'
+    """
+    return f"tflite-{form}"
+
+
+def model_file(form: str) -> str:
+    """Name of its file."""
+    return f"model.{form}.tflite"
+
+
+def open_artifact(data: bytes, inspection: Inspection, form: str, roles: Sequence[Role]) -> Runnable:
+    """Load a file that has been inspected.
+
+    Args:
+        data: The .tflite file.
+        inspection: What was found in it.
+        form: int8, float16, ...; names the artifact and its files.
+        roles: Of each output, in the file's order.
 
     Raises:
-        ConversionError: It is not really quantised, or no runtime loads it.
         EngineError: The runtime here refuses it.
     """
-    graph = read_graph(data)
-    check_int8(graph)
     loaded = TfliteModel(data, delegates=False)
     artifact = Artifact(
         engine="tflite",
-        file=MODEL_FILE,
-        requires=Requires(runtimes=runtimes_for(graph), ops=graph.ops),
+        file=model_file(form),
+        requires=Requires(runtimes=inspection.runtimes, ops=inspection.graph.ops),
         input=loaded.input.spec,
-        outputs=(OutputSpec(name=_LOGITS, role="logits", spec=loaded.outputs[0].spec),),
-        profile=PROFILE_FILE,
-        probe=Probe(file=PROBE_FILE, count=GOLDEN_INPUTS),
-        tolerance=Tolerance(exact_lsb=1, delegate_lsb=8, top1_agreement=0.9),
+        outputs=_named([output.spec for output in loaded.outputs], roles),
+        float_ops=inspection.float_ops,
+        profile=f"{form}-profile.npz",
+        probe=Probe(file=f"{form}-probe.npz", count=golden_count(loaded.input.spec)),
     )
     loaded.close()
-    return Int8Artifact(artifact=artifact, engine=TfliteEngine(artifact, data), data=data)
+    return Runnable(name=artifact_name(form), artifact=artifact, engine=TfliteEngine(artifact, data), data=data)
 
 
-def float_logits(data: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (n, classes) of a float32 .tflite file."""
-    model = TfliteModel(data)
-    try:
-        return np.stack([model.run(x.reshape(model.input.spec.shape))[0].reshape(-1) for x in inputs])
-    finally:
-        model.close()
+def _named(specs: Sequence[TensorSpec], roles: Sequence[Role]) -> tuple[OutputSpec, ...]:
+    """Each output under the name of its role; one whose role is taken under its number as well."""
+    named = []
+    for number, (spec, role) in enumerate(zip(specs, roles, strict=True)):
+        name = role if role not in roles[:number] else f"{role}-{number}"
+        named.append(OutputSpec(name=name, role=role, spec=spec))
+    return tuple(named)
 
 
-def profile_npz(int8: Int8Artifact, spec: InputSpec, inputs: NDArray[np.float32], classes: int) -> bytes:
+def golden_count(spec: TensorSpec) -> int:
+    """Golden inputs of a model with this input."""
+    return min(GOLDEN_INPUTS, max(MIN_GOLDEN_INPUTS, GOLDEN_BYTES // spec.size_bytes))
+
+
+def profile_npz(runnable: Runnable, spec: InputSpec, inputs: NDArray[np.float32], classes: int) -> bytes:
     """The reference profile of held-out inputs, taken through the artifact."""
-    given = int8.answers(inputs)
-    names = (*input_signal_names(spec.kind, inputs.shape[1:]), *OUTPUT_SIGNALS)
-    values = np.concatenate([input_signals_batch(spec.kind, inputs), output_signals(given.probabilities)], axis=1)
+    given = runnable.answers(inputs)
+    names = (*input_signal_names(spec.kind, inputs.shape[1:]), *given.signal_names)
+    values = np.concatenate([input_signals_batch(spec.kind, inputs), given.signals], axis=1)
     return build_profile(names, values, given.predicted, classes).to_npz()
 
 
-def probe_npz(int8: Int8Artifact, inputs: NDArray[np.float32], y: NDArray[np.int64]) -> bytes:
+def probe_npz(runnable: Runnable, inputs: NDArray[np.float32], y: NDArray[np.int64]) -> bytes:
     """Golden inputs and the artifact's answers with default delegates off, all in stored codes."""
-    exact = TfliteEngine(int8.artifact, int8.data, delegates=False)
-    chosen = stratified(y, GOLDEN_INPUTS, seed=0)
-    chosen = np.resize(chosen, GOLDEN_INPUTS)  # tiny data sets repeat some
-    codes = quantize(inputs[chosen].reshape(GOLDEN_INPUTS, *int8.artifact.input.shape), int8.artifact.input)
-    given = np.stack([exact.run(frame)[_LOGITS] for frame in codes])
-    exact.close()
-    return write_npz({INPUT_KEY: codes, output_key(_LOGITS): given})
+    artifact, count = runnable.artifact, runnable.artifact.probe.count
+    chosen = np.resize(stratified(y, count, seed=0), count)  # tiny data sets repeat some
+    codes = quantize(inputs[chosen].reshape(count, *artifact.input.shape), artifact.input)
+    given = _golden_outputs(runnable, codes, delegates=False)
+    return write_npz({INPUT_KEY: codes, **{output_key(name): values for name, values in given.items()}})
 
 
-def sqnr_db(reference: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Signal-to-quantisation-noise ratio of outputs, in dB."""
-    noise = float(((reference - found) ** 2).sum())
-    return 10 * math.log10(max(float((reference**2).sum()), 1e-30) / max(noise, 1e-30))
+def with_tolerance(runnable: Runnable, probe: bytes) -> Runnable:
+    """The same, allowed to differ from its golden outputs as far as the delegates here make it differ, twice over."""
+    golden = read_npz(probe, max_bytes=MAX_PROBE_BYTES)
+    given = _golden_outputs(runnable, golden[INPUT_KEY], delegates=True)
+    seen = max(
+        difference_lsb(given[output.name], golden[output_key(output.name)], output.spec)
+        for output in runnable.artifact.outputs
+    )
+    tolerance = Tolerance(
+        exact_lsb=_EXACT_LSB, delegate_lsb=max(_DELEGATE_LSB, 2 * seen), top1_agreement=_TOP1_AGREEMENT
+    )
+    return replace(runnable, artifact=replace(runnable.artifact, tolerance=tolerance))
+
+
+def _golden_outputs(
+    runnable: Runnable, codes: NDArray[np.generic], *, delegates: bool
+) -> dict[str, NDArray[np.generic]]:
+    engine = TfliteEngine(runnable.artifact, runnable.data, delegates=delegates)
+    try:
+        given = [engine.run(frame) for frame in codes]
+    finally:
+        engine.close()
+    return {output.name: np.stack([one[output.name] for one in given]) for output in runnable.artifact.outputs}

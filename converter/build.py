@@ -1,5 +1,8 @@
 """From a recipe to a bundle: the one place that knows the order of the steps.
 
+    data -> search, folds, pre-training -> training -> conversion -> figures, float layers where needed -> gates
+         -> profile and golden inputs -> report -> bundle
+
 The same recipe, data and versions of tools give the same model, profile and golden inputs, byte for byte. The bundle's
 id differs from build to build all the same: its manifest tells when it was built, report.json how long each step took.
 """
@@ -7,83 +10,39 @@ id differs from build to build all the same: its manifest tells when it was buil
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from converter.artifact import (
-    INT8_ARTIFACT,
-    MODEL_FILE,
-    PROBE_FILE,
-    PROFILE_FILE,
-    Int8Artifact,
-    open_int8,
-    probe_npz,
-    profile_npz,
-)
-from converter.datasets.split import stratified
-from converter.errors import OutputError, RequestError
-from converter.gates import check_gates
+from converter.artifact import Runnable
+from converter.errors import RequestError
+from converter.gates import check_names
 from converter.keras_process.process import KerasProcess
-from converter.measure import Figures, HeldOut, measure
+from converter.measure import HeldOut
+from converter.packaging import Finished, Identity, Reference, check_output, finish, waivers, write
+from converter.pipeline.converting import Candidate, Converted, converted
+from converter.pipeline.learning import Learnt, calibration, learn
+from converter.pipeline.order import BuildOrder
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
-from converter.quantize.convert import Conversion, convert
-from converter.recipe import Recipe
-from converter.report.report import report_json
-from converter.request import Retraining
-from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
-from converter.training.fit import Curve, fit
-from converter.training.mix import plain_epochs
-from edge_models.bundle import Bundle, file_entries, write_bundle
-from edge_models.manifest import FORMAT_VERSION, MANIFEST_NAME, Manifest, Provenance
+from converter.report.document import REPORT_FILE, report_bytes, report_document
+from converter.report.findings import DataFound, Findings, Measured
+from edge_models.bundle import Bundle
+from edge_models.manifest import Provenance
 
-REPORT_FILE = "report.json"
-_COMPARED = 64  # test inputs for Keras against float32 TFLite
-_TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "driftline")
+__all__ = ["BuildOrder", "build", "read_report"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOrder:
-    """What to build.
-
-    Attributes:
-        recipe: The recipe with all overrides.
-        output: Directory of the bundle.
-        retraining: What devices saw and delivered; None for a first training.
-        is_blind: Train with the effort of a retraining, but without what devices saw and delivered.
-        parent: The bundle that this one replaces.
-        answers: Requests that it answers.
-        initial: Keras model to start from; None for random weights.
-        kept_model: Where to keep the Keras model; None to drop it.
-        created: RFC 3339 time of the build.
-    """
-
-    recipe: Recipe
-    output: Path
-    retraining: Retraining | None
-    is_blind: bool
-    parent: Bundle | None
-    answers: tuple[str, ...]
-    initial: Path | None
-    kept_model: Path | None
-    created: str
-
-
-def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = time.monotonic) -> Bundle:
+def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = time.perf_counter) -> Bundle:
     """Train, convert, measure, gate and write.
 
     Raises:
         ConverterError: Any step failed; nothing has been written then.
     """
     check_output(order.output)
+    check_names(order.allowed)
     if order.initial is not None and not order.initial.is_file():
         raise RequestError(
             f"--init {order.initial}: no such file, expected a Keras model that --keep-model has written"
@@ -91,112 +50,68 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     watch = _Stopwatch(clock)
     with KerasProcess() as keras:
         progress.step("data", 0, 1)
-        prepared = prepare(order.recipe)
+        prepared = prepare(order.recipe, progress)
         progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
         watch.lap("data")
-        plan = _plan(order, prepared, progress)
-        watch.lap("match")
-        curve = _trained(order, prepared, plan, keras, progress)
-        watch.lap("train")
-        progress.step("convert", 0, 1)
-        converted = convert(keras, order.recipe.quantize, _calibration(order, prepared, plan), modes=("int8",))
-        progress.step("convert", 1, 1, f"{len(converted.float32)} -> {len(converted.files['int8'])} bytes")
+        learnt = learn(order, prepared, keras, progress, watch.lap)
+        found = converted(order, keras, calibration(order, prepared, learnt.plan), _test(prepared), progress, clock)
         watch.lap("convert")
-        int8 = open_int8(converted.files["int8"])
-        figures = _measured(order, keras, converted, prepared)
-        watch.lap("measure")
-        progress.step("measure", 1, 1, f"{figures.metric} {figures.overall.artifact.value:.4f}")
-        check_gates(figures, order.recipe.gates)
-        files = _files(order.recipe, int8, prepared, figures, curve, plan, watch)
-        bundle = write_bundle(order.output, _manifest(order, int8, prepared, figures, files), files)
+        finished = _finished(found.candidates, _reference(order, prepared), progress)
+        watch.lap("profile")
+        identity = _identity(order, prepared, found)
+        report = report_document(_findings(identity, prepared, learnt, found, finished, watch.laps))
+        bundle = write(order.output, identity, finished, report_files(report))
         if order.kept_model is not None:
             keras.save(order.kept_model)
     return bundle
 
 
-def _measured(order: BuildOrder, keras: KerasProcess, converted: Conversion, prepared: Prepared) -> Figures:
-    """Figures of the test split: float32 and int8 both through the runtime of the device."""
-    data, test = prepared.data, prepared.parts.test
-    part = HeldOut(
+def report_files(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """The report in all its forms, by file name."""
+    return {REPORT_FILE: report_bytes(document)}
+
+
+def _test(prepared: Prepared) -> HeldOut:
+    test, data = prepared.parts.test, prepared.data
+    return HeldOut(
         inputs=prepared.inputs(test),
         y=data.y[test],
         labels=data.labels,
         group=None if data.group is None else data.group[test],
-    )
-    return measure(
-        converted.files["int8"],
-        converted.float32,
-        part,
-        task=order.recipe.task,
-        keras_outputs=keras.logits(part.inputs[:_COMPARED]),
-        rng=np.random.default_rng(order.recipe.training.seed),
-        clock=time.perf_counter,
+        group_names=prepared.group_names,
     )
 
 
-def _plan(order: BuildOrder, prepared: Prepared, progress: Progress) -> Plan:
-    recipe = order.recipe
-    x, y = prepared.data.x[prepared.parts.train], prepared.data.y[prepared.parts.train]
-    if order.is_blind:
-        return blind_plan(x, y, recipe)
-    if order.retraining is not None:
-        return retraining_plan(x, y, order.retraining, recipe, prepared.spec, progress)
-    return Plan(epochs=plain_epochs(x, y, recipe.augment, recipe.input.value_range), findings=())
+def _reference(order: BuildOrder, prepared: Prepared) -> Reference:
+    """Held-out examples, the more the surer; of anomalies the normal ones of the profile part alone.
+
+    The test part must not choose the threshold that it judges.
+    """
+    parts, data = prepared.parts, prepared.data
+    chosen = parts.profile if order.recipe.task == "anomaly" else np.concatenate([parts.profile, parts.test])
+    return Reference(spec=prepared.spec, inputs=prepared.inputs(chosen), y=data.y[chosen], classes=len(data.labels))
 
 
-def _trained(order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress) -> Curve:
-    recipe = order.recipe
-    schedule = recipe.training
-    if order.is_blind or order.retraining is not None:
-        schedule = retraining_schedule(recipe)
-    shape, classes = prepared.preprocess.output_shape, len(prepared.data.labels)
-    progress.step("train", 0, schedule.epochs, "loading TensorFlow")
-    if order.initial is None:
-        keras.create(recipe.network, shape, classes, seed=schedule.seed)
-    else:
-        keras.load(order.initial, shape, classes, seed=schedule.seed)
-    validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
-    return fit(keras, plan.epochs, validation, prepared.preprocess, schedule, progress)
+def _finished(candidates: Sequence[Candidate], reference: Reference, progress: Progress) -> tuple[Finished, ...]:
+    finished = []
+    for number, candidate in enumerate(candidates):
+        runnable = with_threshold(candidate.runnable, reference)
+        finished.append(finish(runnable, candidate.figures, reference))
+        progress.step("profile", number + 1, len(candidates), f"{candidate.mode}, {len(reference.y)} examples")
+    return tuple(finished)
 
 
-def _calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np.float32]:
-    """Inputs that set the ranges of the activations, from what the model has learnt from."""
-    recipe, train = order.recipe, prepared.parts.train
-    if order.retraining is None or order.is_blind:
-        frames, y = prepared.data.x[train], prepared.data.y[train]
-    else:
-        frames, y, _ = plan.epochs(0, np.random.default_rng(recipe.training.seed))
-    return prepared.preprocess.batch(frames[stratified(y, recipe.quantize.calibration, seed=0)])
+def with_threshold(runnable: Runnable, reference: Reference) -> Runnable:
+    """The artifact that knows from which score on an input is an anomaly, if it is one that has scores."""
+    if runnable.artifact.output("reconstruction") is None:
+        return runnable
+    return runnable.with_threshold(runnable.answers(reference.inputs).signals[:, 0])
 
 
-def _files(
-    recipe: Recipe,
-    int8: Int8Artifact,
-    prepared: Prepared,
-    figures: Figures,
-    curve: Curve,
-    plan: Plan,
-    watch: _Stopwatch,
-) -> dict[str, bytes]:
-    held_out = np.concatenate([prepared.parts.profile, prepared.parts.test])  # the more, the surer the reference
-    inputs, y = prepared.inputs(held_out), prepared.data.y[held_out]
-    files = {
-        MODEL_FILE: int8.data,
-        PROFILE_FILE: profile_npz(int8, prepared.spec, inputs, len(prepared.data.labels)),
-        PROBE_FILE: probe_npz(int8, inputs, y),
-    }
-    watch.lap("profile")
-    files[REPORT_FILE] = report_json(recipe, figures, curve, prepared, plan, watch.laps)
-    return files
-
-
-def _manifest(
-    order: BuildOrder, int8: Int8Artifact, prepared: Prepared, figures: Figures, files: dict[str, bytes]
-) -> Manifest:
+def _identity(order: BuildOrder, prepared: Prepared, found: Converted) -> Identity:
     recipe = order.recipe
     devices = () if order.retraining is None or order.retraining.samples is None else order.retraining.devices
-    return Manifest(
-        format_version=FORMAT_VERSION,
+    return Identity(
         model=recipe.model,
         version=recipe.version,
         serial=recipe.serial,
@@ -211,37 +126,45 @@ def _manifest(
             answers=order.answers,
             contributors=devices,
             created=order.created,
-            tools=_versions(),
+            waivers=waivers([verdict for one in found.candidates for verdict in one.verdicts]),
         ),
-        files=file_entries(files),
-        artifacts={INT8_ARTIFACT: int8.measured(figures)},
     )
 
 
-def check_output(directory: Path) -> None:
-    """Say before the work, not after it, that ``directory`` cannot take a bundle.
-
-    Raises:
-        OutputError: It is a file, holds something else than a bundle, or cannot be made.
-    """
-    existing = next(path for path in (directory, *directory.parents, Path.cwd()) if path.exists())
-    if not existing.is_dir():
-        raise OutputError(f"--output {directory}: {existing} is a file, expected a directory to write the bundle to")
-    if existing == directory and any(directory.iterdir()) and not (directory / MANIFEST_NAME).is_file():
-        raise OutputError(f"--output {directory}: found other files in it, expected an empty directory or a bundle")
-    writable = directory.absolute().parent if existing == directory else existing  # it is replaced, not written into
-    if not os.access(writable, os.W_OK):
-        raise OutputError(f"--output {directory}: {writable} cannot be written to; choose another directory")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _TOOLS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _findings(
+    identity: Identity,
+    prepared: Prepared,
+    learnt: Learnt,
+    found: Converted,
+    finished: Sequence[Finished],
+    seconds: Mapping[str, float],
+) -> Findings:
+    data, parts = prepared.data, prepared.parts
+    return Findings(
+        identity=identity,
+        artifacts={
+            one.name: Measured(
+                artifact=one.artifact,
+                mode=candidate.mode,
+                figures=candidate.figures,
+                verdicts=candidate.verdicts,
+                cautions=candidate.cautions,
+            )
+            for one, candidate in zip(finished, found.candidates, strict=True)
+        },
+        data=DataFound(
+            y=data.y,
+            group=data.group,
+            group_names=prepared.group_names,
+            parts={"train": parts.train, "profile": parts.profile, "test": parts.test},
+            unlabelled=len(prepared.unlabelled),
+        ),
+        learning=learnt.found,
+        quantisation=found.found,
+        devices=learnt.plan.findings,
+        seconds=dict(seconds),
+        notes=found.warnings,
+    )
 
 
 class _Stopwatch:

@@ -8,10 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from converter.commands.words import built_in_words
 from converter.errors import EXIT_OK
 from converter.progress import progress_shown
 from edge_models.bundle import open_bundle
-from edge_models.manifest import short
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
     parser.add_argument("--serial", type=int, metavar="N", help="serial of the bundle")
     parser.add_argument("--version", metavar="V", help="version of the bundle for people")
+    parser.add_argument(
+        "--allow-gate", action="append", default=[], metavar="NAME", help="gate that may be missed; the manifest tells"
+    )
     parser.add_argument("--json", action="store_true", help="print report.json with the bundle's id")
     parser.add_argument("--progress", choices=("auto", "json", "plain", "none"), default="auto", help="on stderr")
     again = parser.add_argument_group("retraining")
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         answers=tuple(args.answers),
         initial=args.init,
         kept_model=args.keep_model,
+        allowed=tuple(args.allow_gate),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     with progress_shown(args.progress) as progress:
@@ -62,13 +66,8 @@ def run(args: argparse.Namespace) -> int:
     report = read_report(bundle)
     if args.json:
         sys.stdout.write(json.dumps({"bundle": bundle.id, **report}) + "\n")
-        return EXIT_OK
-    ratio = report["int8_bytes"] / report["float_bytes"]
-    sys.stdout.write(
-        f"bundle {short(bundle.id)} in {args.output}: {recipe.model} {recipe.version}, "
-        f"accuracy {report['int8_accuracy']:.4f} in int8 ({report['float_accuracy']:.4f} in float32) "
-        f"on {report['n_test']} examples, {report['int8_bytes']} bytes ({ratio:.2f} of float32)\n"
-    )
+    else:
+        sys.stdout.write(built_in_words(bundle, report, args.output))
     return EXIT_OK
 
 
