@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,13 @@ from numpy.typing import NDArray
 from converter.keras_process.process import KerasProcess
 from converter.progress import Progress
 from converter.recipe import TrainingRecipe
+from converter.training.inputs import Inputs
 from converter.training.mix import EpochSource
 from converter.training.watched import Curve, Stage, Watched
 
-__all__ = ["Curve", "Inputs", "Stage", "fit"]
+__all__ = ["Curve", "Stage", "fit"]
 
 PORTION_BYTES = 128 << 20  # of float32 inputs handed over at once, so that neither process holds a whole large epoch
-
-
-class Inputs(Protocol):
-    """From examples to the model's inputs."""
-
-    def batch(self, examples: NDArray[Any], /) -> NDArray[np.float32]:
-        """Inputs (n, ...) of n examples."""
 
 
 def fit(

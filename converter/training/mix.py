@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.corruptions import BOUNDS, NEUTRAL, Corruption, Images, Settings, corrupt, from_unit, to_unit
+from converter.corruptions import Corruption, Images, corrupt, from_unit, to_unit
 from converter.evidence.lookalike import POOR, Lookalike
 from converter.recipe import AugmentRecipe
+from converter.training.augment import augmented, shaken
 
 Epoch = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float32]]
 """Frames (n, ...), classes (n,) and weights (n,) float32, in random order."""
@@ -118,32 +119,6 @@ def mixed_epochs(
         return np.concatenate(xs)[order], np.concatenate(ys)[order], np.ones(size, np.float32)
 
     return epoch
-
-
-def augmented(
-    x: NDArray[Any], augment: AugmentRecipe, value_range: tuple[float, float], rng: np.random.Generator
-) -> NDArray[Any]:
-    """Frames of which a random share went through randomly shaken cameras."""
-    chosen = np.flatnonzero(rng.random(len(x)) < augment.share)
-    out = x.copy()
-    if len(chosen):
-        unit = to_unit(x[chosen], value_range)
-        out[chosen] = from_unit(corrupt(unit, shaken(augment.spread, len(chosen), rng), rng), x, value_range)
-    return out
-
-
-def shaken(spread: Corruption, count: int, rng: np.random.Generator) -> Settings:
-    """For each picture a setting about neutral; the distance of ``spread`` from neutral is the standard deviation."""
-    found: Settings = {}
-    for field in fields(Corruption):
-        neutral, width = getattr(NEUTRAL, field.name), getattr(spread, field.name) - getattr(NEUTRAL, field.name)
-        if width:
-            low, high = BOUNDS[field.name]
-            drawn = neutral + width * rng.standard_normal(count)
-            if low == neutral:  # noise, blur: only one side exists
-                drawn = neutral + np.abs(drawn - neutral)
-            found[field.name] = np.clip(drawn, low, high).astype(np.float32)
-    return found
 
 
 def dealt(n: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
