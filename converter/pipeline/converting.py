@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.artifact import Runnable, open_artifact
+from converter.artifact import Role, Runnable, open_artifact
 from converter.cautions import cautions
 from converter.errors import GateError
 from converter.gates import Hints, Verdict, check_gates, judge
@@ -132,7 +132,7 @@ class _Work:
 
     def measured(self, conversion: Conversion, modes: Sequence[Mode]) -> tuple[Candidate, ...]:
         exact = self.keras.logits(self.part.inputs[:_COMPARED])
-        role = "reconstruction" if self.recipe.task == "anomaly" else "logits"
+        role: Role = "reconstruction" if self.recipe.task == "anomaly" else "logits"
         found = []
         for number, mode in enumerate(modes):
             data = conversion.files[mode]
