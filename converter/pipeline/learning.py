@@ -17,7 +17,8 @@ from converter.progress import Progress
 from converter.recipe import Recipe
 from converter.report.findings import CurveFound, LearningFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
-from converter.training.fit import Curve, Stage, fit
+from converter.training.course import outputs_of, train
+from converter.training.fit import Curve
 from converter.training.mix import plain_epochs
 
 Lap = Callable[[str], None]
@@ -88,14 +89,13 @@ def _trained(
     schedule = retraining_schedule(recipe) if order.is_again else recipe.training
     shape = prepared.preprocess.output_shape
     progress.step("train", 0, schedule.epochs, "loading TensorFlow")
-    outputs = int(np.prod(shape)) if recipe.task == "anomaly" else len(prepared.data.labels)
+    outputs = outputs_of(recipe, shape, len(prepared.data.labels))
     if order.initial is None:
         keras.create(recipe.network, shape, outputs, seed=schedule.seed)
     else:
         keras.load(order.initial, shape, outputs, seed=schedule.seed)
     validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
-    stage = Stage(loss="reconstruction" if recipe.task == "anomaly" else "classes")
-    return fit(keras, plan.epochs, validation, prepared.preprocess, schedule, progress, stage)
+    return train(keras, recipe, plan.epochs, validation, prepared.preprocess, progress, schedule=schedule)
 
 
 def _curve_found(stage: str, curve: Curve) -> CurveFound:
