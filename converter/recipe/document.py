@@ -69,10 +69,29 @@ def load_recipe(path: str, overrides: Sequence[str] = (), places: Mapping[str, s
     Raises:
         RecipeError: Missing, not YAML, or wrong in some key.
     """
+    label, document, folder = read_document(path)
+    return recipe_of(document, overrides, Places(folder=folder, named=places or {}, label=label))
+
+
+def read_document(path: str) -> tuple[str, dict[str, Any], Path]:
+    """Name for messages, keys and folder of a recipe.
+
+    Raises:
+        RecipeError: Missing, or not YAML.
+    """
     label, data, folder = _read(path)
     document = _parsed(data, label)
     if not isinstance(document, dict):
         raise RecipeError(f"{label}: found {type(document).__name__}, expected keys such as name: and dataset:")
+    return label, document, folder
+
+
+def recipe_of(document: dict[str, Any], overrides: Sequence[str], places: Places) -> Recipe:
+    """The recipe of these keys, changed by ``KEY=VALUE`` overrides.
+
+    Raises:
+        RecipeError: A key is unknown or wrong.
+    """
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign:
@@ -81,8 +100,8 @@ def load_recipe(path: str, overrides: Sequence[str] = (), places: Mapping[str, s
     try:
         recipe = decode(Recipe, document, unknown="refuse")
     except FieldError as exc:
-        raise RecipeError(f"{label}: {exc}") from exc
-    return _located(recipe, Places(folder=folder, named=places or {}, label=label))
+        raise RecipeError(f"{places.label}: {exc}") from exc
+    return _located(recipe, places)
 
 
 def shipped() -> list[str]:
