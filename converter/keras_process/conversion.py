@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.keras_process.bench import Answer, Bench, arrays
+from converter.keras_process.unconvertible import STATIC, explained, refuse_loop, refuse_loops
 from converter.recipe.quantize import Mode
 from edge_models.fields import described
-
-SAVED_MODEL = "saved_model"
-"""Key in ``Bench.memory``: folder of a SavedModel with batch size 1 that is converted in place of ``Bench.model``."""
 
 _FloatFrames = NDArray[np.float32]
 
@@ -29,17 +27,23 @@ class Convert:
     op: Literal["convert"] = described("Name of the message.", default="convert")
     calibration: str = described("npz with x (n, ...) float32 that sets the ranges of the activations.")
     folder: str = described("Where to write the files.")
-    modes: tuple[Mode, ...] = described("Precisions.")
+    modes: tuple[Mode, ...] = described("Precisions; float32 first, because it is looked at before the others.")
     keep_float: tuple[str, ...] = described("int8: layers that stay float, by their output tensors.", default=())
     dense: Literal["per_tensor", "per_channel"] = described("Scales of dense kernels.", default="per_tensor")
 
 
 def convert(bench: Bench, message: Convert) -> Answer:
     """Write the files."""
+    is_static = any(mode in STATIC for mode in message.modes)
+    if is_static:
+        refuse_loops(bench.model)
     calibration = arrays(message.calibration, "x")["x"]
     with exported(bench, message.folder) as saved_model:
         for mode in message.modes:
-            data = _tflite(saved_model, mode, calibration, message)
+            with explained(mode):
+                data = _tflite(saved_model, mode, calibration, message)
+            if mode == "float32" and is_static:
+                refuse_loop(data)
             Path(message.folder, f"{mode}.tflite").write_bytes(data)
     return Answer()
 
@@ -47,9 +51,6 @@ def convert(bench: Bench, message: Convert) -> Answer:
 @contextmanager
 def exported(bench: Bench, parent: str) -> Iterator[str]:
     """The model as a SavedModel folder with a named signature and batch size 1."""
-    if SAVED_MODEL in bench.memory:
-        yield bench.memory[SAVED_MODEL]
-        return
     import keras
 
     shape = tuple(bench.model.input_shape[1:])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from converter.keras_process.bench import Answer, Bench, arrays
 from converter.keras_process.conversion import calibrated, exported, quantised, representative
+from converter.keras_process.unconvertible import refuse_loops
 from edge_models.fields import canonical_json, described
 
 HISTOGRAM_BINS = 48
@@ -61,6 +62,7 @@ class ExaminedLayers:
 
 def examine(bench: Bench, message: Examine) -> Answer:
     """Write what was found."""
+    refuse_loops(bench.model)
     calibration = arrays(message.calibration, "x")["x"]
     with exported(bench, message.folder) as saved_model:
         graph = calibrated(saved_model, calibration, message.dense)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.errors import ModelError
 from converter.keras_process.conversion import Convert
 from converter.keras_process.process import KerasProcess
 from converter.quantize.inspection import Inspection, inspect
@@ -45,6 +46,7 @@ def convert(
     *,
     keep_float: Sequence[str] = (),
     modes: Sequence[Mode] | None = None,
+    name: str = "the model",
 ) -> Conversion:
     """Convert, and inspect what came out.
 
@@ -54,6 +56,7 @@ def convert(
         calibration: Preprocessed inputs (n, ...) float32 that set the ranges of the activations.
         keep_float: int8: layers that stay in floating point, as ``sensitive_layers`` names them.
         modes: In place of the recipe's mode and ``also``.
+        name: What the model is called in errors: the user's file, or the recipe's network.
 
     Raises:
         ConversionError: TensorFlow crashed or took too long, or a file is not what it was to be.
@@ -67,13 +70,15 @@ def convert(
         keep_float=tuple(keep_float),
         dense=recipe.dense,
     )
-    keras.do("converting", message)
-    made = {mode: Path(keras.folder, f"{mode}.tflite").read_bytes() for mode in message.modes}
+    try:
+        keras.do("converting", message)
+        made = {mode: Path(keras.folder, f"{mode}.tflite").read_bytes() for mode in message.modes}
+        inspections = {mode: inspect(made[mode], mode, keep_float if mode == "int8" else ()) for mode in wanted}
+    except ModelError as exc:
+        raise ModelError(f"{name}: {exc}") from exc
     return Conversion(
         float32=made["float32"],
         files=MappingProxyType({mode: made[mode] for mode in wanted}),
-        inspections=MappingProxyType(
-            {mode: inspect(made[mode], mode, keep_float if mode == "int8" else ()) for mode in wanted}
-        ),
+        inspections=MappingProxyType(inspections),
         calibration_size=len(calibration),
     )

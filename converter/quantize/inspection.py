@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, ModelError
 from converter.quantize.graph import CASTS, Graph, read_graph, runtimes_for
 from converter.recipe import Mode
 
@@ -52,7 +52,8 @@ def inspect(data: bytes, mode: Mode, float_layers: Collection[str] = ()) -> Insp
         float_layers: Output tensors of the operators that may be float in a quantised file.
 
     Raises:
-        ConversionError: It is something else, or no runtime loads it; the text says what to do.
+        ConversionError: It is something else.
+        ModelError: The model has operators that stay float, or that no runtime loads; the text says what to do.
         UnsupportedArtifactError: The file is damaged.
     """
     graph = read_graph(data)
@@ -64,10 +65,17 @@ def inspect(data: bytes, mode: Mode, float_layers: Collection[str] = ()) -> Insp
         _check_islands(graph, frozenset(float_layers))
     return Inspection(
         graph=graph,
-        runtimes=runtimes_for(graph),
+        runtimes=_runtimes(graph),
         float_ops=tuple(sorted({op for name, op in graph.float_layers.items() if _listed(name, float_layers)})),
         warnings=_weight_warnings(graph, mode, float_layers),
     )
+
+
+def _runtimes(graph: Graph) -> tuple[str, ...]:
+    try:
+        return runtimes_for(graph)
+    except ConversionError as exc:
+        raise ModelError(str(exc)) from exc
 
 
 def _check_border(graph: Graph, mode: Mode) -> None:
@@ -82,11 +90,11 @@ def _check_islands(graph: Graph, allowed: frozenset[str]) -> None:
     if islands:
         places = ", ".join(f"{op} ({layer_name(name)})" for name, op in list(islands.items())[:_SHOWN_ISLANDS])
         more = f" and {len(islands) - _SHOWN_ISLANDS} more" if len(islands) > _SHOWN_ISLANDS else ""
-        raise ConversionError(
+        raise ModelError(
             f"operators {places}{more} stayed in floating point; replace these layers, or use quantize.mode float16"
         )
     if not allowed and (casts := [name for name in graph.float_ops if name in CASTS]):
-        raise ConversionError(f"operators {', '.join(casts)} stayed in floating point; replace the layers beside them")
+        raise ModelError(f"operators {', '.join(casts)} stayed in floating point; replace the layers beside them")
 
 
 def _listed(name: str, layers: Collection[str]) -> bool:
@@ -108,7 +116,7 @@ def _weight_warnings(graph: Graph, mode: Mode, float_layers: Collection[str]) ->
         )
     small = "TensorFlow leaves tensors of fewer than 1,024 values as they are"
     if share == 0:
-        raise ConversionError(f"dynamic: nothing was quantised, {small}; use quantize.mode int8 or float16")
+        raise ModelError(f"dynamic: nothing was quantised, {small}; use quantize.mode int8 or float16")
     return (f"dynamic: only {share:.0%} of the weight bytes are int8, {small}; int8 or float16 would take all",)
 
 

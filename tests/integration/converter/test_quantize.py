@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +17,7 @@ from converter.quantize.sensitivity import sensitive_layers, sensitivity
 from converter.recipe import CnnRecipe, QuantizeRecipe
 from edge_models.engines.tflite import TfliteModel
 from edge_models.quantize import dequantize, quantize
+from tests.architecture.tree import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -74,3 +77,49 @@ def test_the_most_sensitive_layer_can_stay_float(keras: KerasProcess, frames: ND
     assert inspection.float_ops == ({layer.tensor: layer.op for layer in layers}[worst],)
     assert {layer_name(name) for name in inspection.graph.float_layers} == {layer_name(worst)}
     assert inspection.graph.input_dtypes == inspection.graph.output_dtypes == ("int8",)
+
+
+# The process is asked for a model that no recipe describes, so this is run in one of its own.
+UNUSUAL = """
+import sys, tempfile
+from converter.keras_process.tensorflow import load_tensorflow
+load_tensorflow()
+import keras, numpy as np
+from converter.keras_process.bench import Bench, RefusedModelError
+from converter.keras_process.conversion import Convert, convert
+from edge_models.npz import write_npz
+
+kinds = {"lstm": keras.layers.LSTM(4), "norm": keras.layers.LayerNormalization()}
+bench = Bench()
+bench.model = keras.Sequential([keras.Input((8, 4)), kinds[sys.argv[1]], keras.layers.Flatten(), keras.layers.Dense(2)])
+with tempfile.TemporaryDirectory() as folder:
+    with open(folder + "/x.npz", "wb") as file:
+        file.write(write_npz({"x": np.ones((8, 8, 4), np.float32)}))
+    try:
+        convert(bench, Convert(calibration=folder + "/x.npz", folder=folder, modes=("float32", sys.argv[2])))
+    except RefusedModelError as exc:
+        print(exc)
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "mode", "said"),
+    [
+        (
+            "lstm",
+            "int8",
+            "found rolled recurrent layers (lstm), whose loop cannot be quantised; build them with unroll=",
+        ),
+        (
+            "norm",
+            "int16x8",
+            "operator NEG (as in LayerNormalization) cannot be converted to int16x8; use quantize.mode",
+        ),
+    ],
+)
+def test_what_tensorflow_crashes_or_raises_on_is_refused_in_a_sentence(layer: str, mode: str, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", UNUSUAL, layer, mode], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.strip().splitlines()[-1].startswith(said)

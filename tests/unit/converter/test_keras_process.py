@@ -56,7 +56,7 @@ def test_refusal_of_tensorflow_is_passed_on() -> None:
 
 def test_model_that_cannot_be_converted_is_the_users_to_mend() -> None:
     body = "print(json.dumps({'refused': 'lstm is rolled; set unroll=True'}), flush=True); continue"
-    with process(body) as keras, pytest.raises(ModelError, match=r"^lstm is rolled; set unroll=True$"):
+    with process(body) as keras, pytest.raises(ModelError, match=r"^the model: lstm is rolled; set unroll=True$"):
         convert(keras, QuantizeRecipe(), EPOCH[0])
 
 
