@@ -19,6 +19,7 @@ PROGRAM = "driftline-convert"
 DATA_PLACE = "DRIFTLINE_DATA"  # the environment variable, and $DRIFTLINE_DATA in a recipe
 COMMANDS = {
     "build": "train a recipe and convert it to a bundle",
+    "wrap": "make a bundle of a .tflite file from elsewhere",
     "inspect": "show what a bundle is",
     "verify": "check every byte of a bundle and run its golden inputs",
     "evaluate": "measure a bundle's artifacts on labelled data",

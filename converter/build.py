@@ -16,18 +16,27 @@ from typing import Any
 
 import numpy as np
 
-from converter.artifact import Runnable
 from converter.errors import RequestError
 from converter.gates import check_names
 from converter.keras_process.process import KerasProcess
 from converter.measure import HeldOut
-from converter.packaging import Finished, Identity, Reference, check_output, finish, waivers, write
+from converter.packaging import (
+    Finished,
+    Identity,
+    Reference,
+    check_output,
+    finish,
+    report_files,
+    waivers,
+    with_threshold,
+    write,
+)
 from converter.pipeline.converting import Candidate, Converted, converted
 from converter.pipeline.learning import Learnt, calibration, learn
 from converter.pipeline.order import BuildOrder
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
-from converter.report.document import REPORT_FILE, report_bytes, report_document
+from converter.report.document import REPORT_FILE, report_document
 from converter.report.findings import DataFound, Findings, Measured
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
@@ -66,11 +75,6 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
     return bundle
 
 
-def report_files(document: Mapping[str, Any]) -> dict[str, bytes]:
-    """The report in all its forms, by file name."""
-    return {REPORT_FILE: report_bytes(document)}
-
-
 def _test(prepared: Prepared) -> HeldOut:
     test, data = prepared.parts.test, prepared.data
     return HeldOut(
@@ -99,13 +103,6 @@ def _finished(candidates: Sequence[Candidate], reference: Reference, progress: P
         finished.append(finish(runnable, candidate.figures, reference))
         progress.step("profile", number + 1, len(candidates), f"{candidate.mode}, {len(reference.y)} examples")
     return tuple(finished)
-
-
-def with_threshold(runnable: Runnable, reference: Reference) -> Runnable:
-    """The artifact that knows from which score on an input is an anomaly, if it is one that has scores."""
-    if runnable.artifact.output("reconstruction") is None:
-        return runnable
-    return runnable.with_threshold(runnable.answers(reference.inputs).signals[:, 0])
 
 
 def _identity(order: BuildOrder, prepared: Prepared, found: Converted) -> Identity:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from converter.artifact import Runnable, probe_npz, profile_npz, with_tolerance
 from converter.errors import OutputError
 from converter.gates import Verdict
 from converter.measure import Figures
+from converter.report.document import REPORT_FILE, report_bytes
 from edge_models.bundle import Bundle, file_entries, write_bundle
 from edge_models.manifest import (
     FORMAT_VERSION,
@@ -96,6 +97,18 @@ def write(output: Path, identity: Identity, artifacts: Sequence[Finished], more:
         artifacts={artifact.name: artifact.artifact for artifact in artifacts},
     )
     return write_bundle(output, manifest, files)
+
+
+def with_threshold(runnable: Runnable, reference: Reference) -> Runnable:
+    """The artifact that knows from which score on an input is an anomaly, if it is one that has scores."""
+    if runnable.artifact.output("reconstruction") is None:
+        return runnable
+    return runnable.with_threshold(runnable.answers(reference.inputs).signals[:, 0])
+
+
+def report_files(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """The report in all its forms, by file name."""
+    return {REPORT_FILE: report_bytes(document)}
 
 
 def waivers(verdicts: Iterable[Verdict]) -> tuple[Waiver, ...]:

@@ -43,13 +43,14 @@ def model_recipe(
         RecipeError: An override is wrong.
         DatasetError: It is not clear what the data are.
     """
-    slot = slot_of(model)
-    label, folder, document = data, Path.cwd(), {"dataset": {"source": source_of(data)}}
+    document: dict[str, Any]
     if data in shipped() or Path(data).suffix in _RECIPES:
         label, document, folder = read_document(data)
+    else:
+        label, document, folder = data, {"dataset": {"source": source_of(data)}}, Path.cwd()
     for key in _TRAINING_ONLY:
         document.pop(key, None)
-    document |= {"name": f"import {model.name}"[:64], "model": slot}
+    document |= {"name": f"import {model.name}"[:64], "model": slot_of(model)}
     document |= {"network": {"type": "saved", "path": str(model.absolute())}}
     document |= {key: value for key, value in settings.items() if value is not None}
     document["training"] = {**(document.get("training") or {}), "epochs": 0, "patience": None, "folds": None}
