@@ -11,6 +11,7 @@ float32: it differs where a bin holds less than 1e-6 of the loudest one and log_
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def log_mel(examples: NDArray[Any], step: MelSpectrogram) -> NDArray[np.float32]
 
     Sources: tf.signal.stft (pad_end off), tf.signal.linear_to_mel_weight_matrix.
     """
-    return _in_blocks(examples.reshape(len(examples), -1), step, None)
+    return _in_blocks(examples, step, None)
 
 
 def mfcc(examples: NDArray[Any], step: MfccStep) -> NDArray[np.float32]:
@@ -36,7 +37,7 @@ def mfcc(examples: NDArray[Any], step: MfccStep) -> NDArray[np.float32]:
 
     Source: tf.signal.mfccs_from_log_mel_spectrograms (HTK's scaling of the DCT-II).
     """
-    return _in_blocks(examples.reshape(len(examples), -1), step, step.coefficients)
+    return _in_blocks(examples, step, step.coefficients)
 
 
 def spectrum(examples: NDArray[Any]) -> NDArray[np.float32]:
@@ -49,7 +50,8 @@ def spectrum(examples: NDArray[Any]) -> NDArray[np.float32]:
     return np.log1p(np.abs(np.fft.rfft(examples.astype(np.float64), axis=1))).astype(np.float32)
 
 
-def _in_blocks(samples: NDArray[Any], step: MelSpectrogram, coefficients: int | None) -> NDArray[np.float32]:
+def _in_blocks(examples: NDArray[Any], step: MelSpectrogram, coefficients: int | None) -> NDArray[np.float32]:
+    samples = examples.reshape(len(examples), math.prod(examples.shape[1:]))
     count, bins = step.frames(samples.shape[1]), coefficients or step.mel_bins
     result = np.empty((len(samples), count, bins), np.float32)
     rows = max(1, _BLOCK_BYTES // max(8 * count * step.transform_length, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def standardise_each(examples: NDArray[Any]) -> NDArray[np.float32]:
 
     The deviation counts as at least 1 / sqrt(numbers of an example), so that an even example stays finite.
     """
-    flat = examples.reshape(len(examples), -1).astype(np.float64)
+    flat = examples.reshape(len(examples), math.prod(examples.shape[1:])).astype(np.float64)
     mean, least = flat.mean(axis=1, keepdims=True), 1.0 / np.sqrt(max(flat.shape[1], 1))
     deviation = np.maximum(flat.std(axis=1, keepdims=True), least)
     return np.asarray((flat - mean) / deviation).astype(np.float32).reshape(examples.shape)

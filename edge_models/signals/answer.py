@@ -85,7 +85,8 @@ def anomaly_score(x: NDArray[Any], reconstruction: NDArray[Any]) -> float:
 
 def anomaly_scores(xs: NDArray[Any], reconstructions: NDArray[Any]) -> NDArray[np.float64]:
     """The anomaly score of each of n inputs (n, ...) with reconstructions of as many numbers, shape (n,)."""
-    difference = xs.reshape(len(xs), -1).astype(np.float64) - reconstructions.reshape(len(xs), -1)
+    shape = len(xs), math.prod(xs.shape[1:])
+    difference = xs.reshape(shape).astype(np.float64) - reconstructions.reshape(shape)
     return np.asarray((difference * difference).mean(axis=1))
 
 

@@ -1,7 +1,7 @@
 """Signals of sound: how loud, how unsteady and of which colour; of a spectrogram or of the samples themselves.
 
 A spectrogram (frames, bins, ...) is in the model's own units: logarithms, standardised or not, or cepstra. Its signals
-are therefore means and spreads of its numbers. Samples (n,) have units, and signals in decibel and shares of half the rate.
+are therefore means and spreads of its numbers. Samples (n,) have signals in decibel and in shares of half the rate.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def audio_signal_names(shape: tuple[int, ...]) -> tuple[str, ...]:
 def audio_signals(xs: NDArray[np.float32]) -> NDArray[np.float64]:
     """Signals (n, k) of n inputs (n, ...)."""
     if xs.ndim < 3:
-        return _samples(xs.reshape(len(xs), -1))
-    return _spectrogram(xs.reshape(*xs.shape[:2], -1).astype(np.float64))
+        return _samples(xs.reshape(len(xs), math.prod(xs.shape[1:])))
+    return _spectrogram(xs.reshape(*xs.shape[:2], math.prod(xs.shape[2:])).astype(np.float64))
 
 
 def _spectrogram(xs: NDArray[np.float64]) -> NDArray[np.float64]:
