@@ -76,9 +76,8 @@ def refusal_of(text: str, mode: Mode) -> str | None:
         >>> refusal_of("Quantization to 16x8-bit not yet supported for op: 'NEG'.", "int16x8")
         'operator NEG (as in LayerNormalization) cannot be converted to int16x8; use quantize.mode int8 or float16'
     """
-    if found := _NO_16X8.search(text):
-        used_by = _USED_BY.get(found[1])
-        shown = f"{found[1]} (as in {used_by})" if used_by else found[1]
+    if missing := list(dict.fromkeys(_NO_16X8.findall(text))):
+        shown = ", ".join(f"{name} (as in {_USED_BY[name]})" if name in _USED_BY else name for name in missing)
         return f"operator {shown} cannot be converted to {mode}; use quantize.mode int8 or float16"
     if found := _OTHER_OPS.search(text):
         names = ", ".join(name.removeprefix("Flex") for name in found[2].split(", "))
