@@ -44,7 +44,7 @@ class Save:
 
 def create(bench: Bench, message: Create) -> Answer:
     """Make the network of a recipe."""
-    _seed(message.seed)
+    _begin(bench, message.seed)
     match message.network:
         case SavedRecipe():
             bench.model = imported(message.network.path, message.shape, message.classes)
@@ -57,7 +57,7 @@ def load(bench: Bench, message: Load) -> Answer:
     """Take a saved Keras model."""
     import keras
 
-    _seed(message.seed)
+    _begin(bench, message.seed)
     model = keras.models.load_model(message.path, compile=False)
     found = tuple(model.input_shape[1:]), model.output_shape[-1]
     if found != (message.shape, message.classes):
@@ -74,7 +74,11 @@ def save(bench: Bench, message: Save) -> Answer:
     return Answer()
 
 
-def _seed(seed: int) -> None:
+def _begin(bench: Bench, seed: int) -> None:
+    """Forget the model before, and everything about it."""
     import keras
 
+    keras.backend.clear_session()  # a model that was here is gone, and layers get the same names as without it
+    bench.model = None
+    bench.memory.clear()
     keras.utils.set_random_seed(seed)
