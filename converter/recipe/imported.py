@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -83,13 +81,11 @@ def source_of(data: str) -> str:
 
 
 def _suffixes(path: Path) -> Iterable[str]:
-    """Suffixes of the files of a folder or archive, one after the other."""
-    if path.is_dir():
-        for _, _, files in os.walk(path):
-            yield from (PurePosixPath(file).suffix.lower() for file in sorted(files))
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            yield from (PurePosixPath(name).suffix.lower() for name in archive.namelist())
+    """Suffixes of the files of a folder or archive, or of a folder inside of one."""
+    from converter.datasets.tree import open_tree  # here: data sets know recipes
+
+    with open_tree(path) as tree:
+        return {PurePosixPath(name).suffix.lower(): None for name in tree.names}
 
 
 def slot_of(model: Path) -> str:

@@ -26,6 +26,9 @@ _DTYPES: dict[str, Dtype] = {"uint8": "uint8", "int8": "int8", "int16": "int16",
 _CHANNELS = (1, 3, 4)
 _FIRST_CODE = {"uint8": 0, "int8": -128}  # what a black pixel becomes
 _USUAL = ((1.0, 0.0), (1 / 255, 0.0), (1 / 127.5, -1.0))  # factor and offset that pixels are trained with
+_USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
+_NEAR = 0.1  # of the range
+_STANDARDISED = 10.0  # width of what has mean 0 and deviation 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +90,18 @@ def _pictures(model: TensorSpec, data: Labelled) -> Iterator[Fit]:
     for factor, offset in _scalings(model):
         scaled = (ScaleStep(factor=factor, offset=offset),) if (factor, offset) != (1.0, 0.0) else ()
         if model.quant is not None:
-            values = f"pixels 0 to 255 as its {model.dtype} codes, one to one"
+            values = f"pixels 0 to 255 as its {model.dtype} codes, one to one, {_real_range(factor, offset)}"
         else:
             values = f"pixels as {offset:g} to {255 * factor + offset:g}"
         yield Fit(spec=_spec("image", data, (*steps, *scaled)), said=", ".join([*said, values]))
+
+
+def _real_range(factor: float, offset: float) -> str:
+    """What the model takes pixels for."""
+    low, high = offset, 255 * factor + offset
+    usual = any(abs(low - a) + abs(high - b) < _NEAR * (b - a) for a, b in _USUAL_RANGES) or high - low < _STANDARDISED
+    doubt = "" if usual else ", which is odd for pixels: say with --preprocess what this model was trained with"
+    return f"which stand for {low:.3g} to {high:.3g}{doubt}"
 
 
 def _scalings(model: TensorSpec) -> tuple[tuple[float, float], ...]:
