@@ -109,6 +109,8 @@ def _read(tree: Tree, name: str) -> tuple[float, Clip]:
             warnings.simplefilter("error", wavfile.WavFileWarning)  # data that end early are only a warning
             warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
             rate, samples = wavfile.read(io.BytesIO(data))
+    except NameError as exc:  # scipy reads on without the chunk
+        raise DatasetError(f"{tree.where}/{name}: a WAV file without samples or their format; copy it anew") from exc
     except (ValueError, wavfile.WavFileWarning, EOFError, OSError, ArithmeticError, TypeError, struct.error) as exc:
         raise DatasetError(
             f"{tree.where}/{name}: not a readable WAV file ({exc}), expected PCM samples; record or export it anew"

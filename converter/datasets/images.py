@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,7 +39,7 @@ def load_images(
         DatasetError: A file is no picture, or two have different sizes.
     """
     pictures: list[NDArray[np.uint8]] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # decoding leaves Python's lock
+    with _bombs_refused(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # decoding leaves Python's lock
         for start in range(0, len(places), _CHUNK):
             names = [place.name for place in places[start : start + _CHUNK]]
             pictures += pool.map(lambda name: _decoded(tree, name, size), names)
@@ -53,9 +55,20 @@ def load_images(
     return np.stack(pictures)
 
 
+@contextlib.contextmanager
+def _bombs_refused() -> Iterator[None]:
+    """A picture that is far larger than any camera's is an error for Pillow from here on, not a warning."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def _decoded(tree: Tree, name: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     data = tree.bytes_of(name)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP")) as opened:
@@ -73,7 +86,7 @@ def _decoded(tree: Tree, name: str, size: tuple[int, int] | None) -> NDArray[np.
             if size is not None and picture.size != size[::-1]:
                 picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(picture, np.uint8)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as exc:
+    except (*bombs, UnidentifiedImageError, OSError, SyntaxError, ValueError) as exc:
         reason = "no picture" if isinstance(exc, UnidentifiedImageError) else str(exc)
         raise DatasetError(
             f"{tree.where}/{name}: cannot be decoded ({reason}), expected a PNG, JPEG or BMP picture; "

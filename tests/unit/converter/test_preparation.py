@@ -11,7 +11,7 @@ import pytest
 from converter.errors import DatasetError, InputFileError, RecipeError
 from converter.preparation import Prepared, prepare
 from converter.recipe import load_recipe
-from edge_models.manifest import WindowStep
+from edge_models.manifest import NormaliseStep, WindowStep
 from tests.unit.converter.recordings import document, recordings, rows, write_data, write_recipe
 
 WINDOW = {"op": "window", "length": 8, "stride": 4}
@@ -145,3 +145,68 @@ def test_values_that_a_step_makes_infinite_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DatasetError, match=r"d\.npz: frame has NaN, infinite or huge values"):
         prepared(tmp_path, {"x": x, "y": y}, input={"kind": "rows", "preprocess": steps})
+
+
+def test_few_labels_leave_the_rest_of_the_training_part_unlabelled(tmp_path: Path) -> None:
+    x, y = rows(100)
+
+    full = prepared(tmp_path, {"x": x, "y": y}, input=ROWS)
+    few = prepared(tmp_path, {"x": x, "y": y}, input=ROWS, dataset={"per_class": 3, "unlabelled": ["npz:d.npz"]})
+
+    assert np.bincount(few.data.y[few.parts.train]).tolist() == [3, 3]
+    np.testing.assert_array_equal(few.parts.test, full.parts.test)
+    rest = np.setdiff1d(full.parts.train, few.parts.train)
+    np.testing.assert_array_equal(few.unlabelled, np.concatenate([x[rest], x]))
+    np.testing.assert_array_equal(few.unlabelled_inputs(), few.unlabelled)
+    assert len(full.unlabelled) == 0
+
+
+def test_columns_are_standardised_by_the_training_part(tmp_path: Path) -> None:
+    x, y = rows(200)
+    x = x * np.array([1, 1e-3, 0], np.float32) + np.array([0, 5000, 7], np.float32)
+
+    found = prepared(tmp_path, {"x": x, "y": y}, input={"kind": "rows", "standardise": True})
+
+    inputs = found.inputs(found.parts.train)
+    np.testing.assert_allclose(inputs.mean(axis=0), [0, 0, 0], atol=0.3)  # 5000 has steps of 0.0005 in float32
+    np.testing.assert_allclose(inputs.std(axis=0), [1, 1, 0], atol=0.05)
+    step = found.spec.preprocess[-1]
+    assert isinstance(step, NormaliseStep)
+    assert step.std[2] == 1.0
+
+
+def test_pictures_are_standardised_all_together_after_the_recipe_s_steps(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3)).astype(np.uint8)
+    steps = [{"op": "scale", "factor": 0.5}]
+
+    found = prepared(
+        tmp_path, {"x": x, "y": np.arange(60) % 2}, input={"preprocess": steps, "standardise": True}, network=CNN
+    )
+
+    inputs = found.inputs(found.parts.train)
+    assert inputs.mean() == pytest.approx(0, abs=1e-4)
+    assert inputs.std() == pytest.approx(1, abs=1e-4)
+    assert [type(step).__name__ for step in found.spec.preprocess] == ["ScaleStep", "NormaliseStep"]
+
+
+def test_recordings_of_a_table_are_groups_for_windows(tmp_path: Path) -> None:
+    for number in range(6):
+        lines = "".join(f"{i},{i // 10}\n" for i in range(20))
+        (tmp_path / f"{number}.csv").write_text(f"v,label\n{lines}")
+    dataset = {"source": f"csv:{tmp_path}", "label_column": "label"}
+
+    found = prepared(tmp_path, {}, dataset=dataset, input={"kind": "rows", "preprocess": [WINDOW]})
+
+    assert found.data.x.shape == (6 * 4, 8, 1)
+    assert found.group_names == tuple(f"{number}.csv" for number in range(6))
+    assert (np.diff(found.data.x[..., 0], axis=1) == 1).all()  # no window reaches into the next file
+
+
+def test_anomalies_become_the_second_class(tmp_path: Path) -> None:
+    x, y = rows(90, classes=3)
+
+    found = prepared(tmp_path, {"x": x, "y": y}, task="anomaly", dataset={"normal": ["0", "2"]}, input=ROWS)
+
+    assert found.data.labels == ("normal", "anomaly")
+    np.testing.assert_array_equal(found.data.y, y == 1)
+    assert not found.data.y[found.parts.train].any()

@@ -200,3 +200,34 @@ def test_an_absolute_path_of_data_stays() -> None:
 
     assert recipe.dataset.source == "npz:/data/x.npz"
     assert replace(recipe, dataset=load_recipe("digits").dataset).sha256 == load_recipe("digits").sha256
+
+
+def test_folders_of_data_stand_in_paths_by_their_name(tmp_path: Path) -> None:
+    section = {"source": "npz:$DATA/x.npz", "unlabelled": ["npz:${DATA}/u.npz"]}
+    network = {"type": "saved", "path": "$DATA/m.h5"}
+    path = str(write_recipe(tmp_path / "r.yaml", document(dataset=section, network=network)))
+
+    recipe = load_recipe(path, (), {"DATA": "/data"})
+
+    assert recipe.dataset.source == "npz:/data/x.npz"
+    assert recipe.dataset.unlabelled == ("npz:/data/u.npz",)
+    assert getattr(recipe.network, "path", None) == "/data/m.h5"
+    with pytest.raises(RecipeError, match=r"r\.yaml: found \$DATA in a path, expected \$OTHER$"):
+        load_recipe(path, (), {"OTHER": "/data"})
+    with pytest.raises(RecipeError, match=r"found \$DATA in a path, expected \$DRIFTLINE_DATA, set to the folder"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"pattern": "("}, "a regular expression (missing ), unterminated subpattern at position 0)"),
+        ({"pattern": "(?P<class>x)"}, "pattern with no other named groups than group, label, part"),
+        ({"blocks": 4, "group_column": "site"}, "blocks or groups of the data, not both"),
+        ({"test_from": 5, "test_groups": ["a"]}, "test_from or test_groups, not both"),
+    ],
+)
+def test_a_section_of_data_that_contradicts_itself_is_refused(
+    tmp_path: Path, section: dict[str, Any], said: str
+) -> None:
+    assert said in refusal(tmp_path / "r.yaml", document(dataset={"source": "digits"} | section))
