@@ -1,0 +1,194 @@
+"""How the model was learnt: curves, folds, the search, few labels, and what devices taught it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from converter.report import wording
+from converter.report.charts.bars import Bar, bars
+from converter.report.charts.canvas import legend
+from converter.report.charts.lines import Frame, Series, lines
+from converter.report.markup import Element, details, section, table
+
+Document = Mapping[str, Any]
+_KINDS = ("float", "artifact", "second")
+_TRIALS = 12
+_Z_95 = 1.96
+_T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+
+
+def curves(document: Document) -> list[Element]:
+    """Loss and accuracy of each stage of the training."""
+    return [_curve(curve, document) for curve in document["learning"]["curves"] if curve["loss"]]
+
+
+def _curve(curve: Document, document: Document) -> Element:
+    stage = curve["stage"]
+    marked = None if curve["best"] is None else curve["best"] + 1
+    series = [Series(points=_numbered(curve["loss"]), kind="float")]
+    marks = [("float", "training loss")]
+    if curve["validation_loss"]:
+        series.append(Series(points=_numbered(curve["validation_loss"])))
+        marks.append(("artifact", "validation loss"))
+    charts = [legend(*marks), lines(series, _epochs("Loss of each epoch", wording.number, len(curve["loss"]), marked))]
+    if curve["accuracy"]:
+        frame = _epochs("Accuracy of each epoch", lambda value: f"{100 * value:.3g} %", len(curve["accuracy"]), marked)
+        charts += [
+            legend(("artifact", "validation accuracy")),
+            lines([Series(points=_numbered(curve["accuracy"]))], frame),
+        ]
+    network, parameters = document["learning"]["network"], document["learning"]["parameters"]
+    said = f"{network}{'' if parameters is None else f', {wording.count(parameters)} parameters'}. " if network else ""
+    kept = "" if marked is None else f" The weights of epoch {marked} were kept."
+    title = {"train": "Training", "pretrain": "Pre-training without labels", "qat": "Training with quantisation"}
+    note = f"{said}{wording.several(len(curve['loss']), 'epoch')}.{kept}"
+    return section(title.get(stage, f"Training: {stage}"), *charts, note=note)
+
+
+def _epochs(label: str, shown: Any, count: int, marked: int | None) -> Frame:  # noqa: ANN401 - a format
+    step = max(1, math.ceil(count / 8))
+    at = tuple(float(number) for number in range(1, count + 1) if number == 1 or number % step == 0)
+    return Frame(
+        label=label,
+        x="epoch",
+        x_shown=lambda value: f"{value:.0f}",
+        y_shown=shown,
+        x_range=(1.0, float(max(count, 2))),
+        x_at=at,
+        marked=marked,
+    )
+
+
+def _numbered(values: Sequence[float | None]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(number), value) for number, value in enumerate(values, 1) if value is not None)
+
+
+def folds(document: Document) -> Element | None:
+    """What each fold of the cross-validation reached."""
+    found = document["learning"]["folds"]
+    if not found:
+        return None
+    metric = document["metric"]
+    rows = [
+        Bar(label=f"fold {number}", value=value, shown=wording.metric(value, metric))
+        for number, value in enumerate(found, 1)
+    ]
+    mean, spread = statistics.fmean(found), statistics.stdev(found)
+    note = (
+        f"Mean {wording.metric(mean, metric)}, standard deviation {wording.points(spread).removeprefix('+')} between "
+        "folds; the model that was written is trained on all of the training part."
+    )
+    low = max(0.0, (int(10 * min(found)) - 1) / 10)
+    return section("Cross-validation", bars(rows, "Metric of each fold", low=low, high=1.0), note=note)
+
+
+def search(document: Document) -> Element | None:
+    """The trials of the search, the best first."""
+    trials = [trial for trial in document["learning"]["trials"] if trial["value"] is not None]
+    if not trials:
+        return None
+    values = [trial["value"] for trial in trials]
+    best = [max(values[: number + 1]) for number in range(len(values))]
+    series = [
+        Series(points=_numbered(best), kind="artifact"),
+        Series(points=tuple((number, value) for number, value in _numbered(values)), kind="float", dots=True),
+    ]
+    frame = Frame(
+        label="Value of each trial",
+        x="trial",
+        x_shown=lambda value: f"{value:.0f}",
+        y_shown=lambda value: f"{value:.3g}",
+        x_range=(1.0, float(max(len(values), 2))),
+    )
+    keys = list(dict.fromkeys(key for trial in trials for key in trial["settings"]))
+    ordered = sorted(trials, key=lambda trial: -trial["value"])[:_TRIALS]
+    rows = [(f"{trial['value']:.4f}", *(_setting(trial["settings"].get(key)) for key in keys)) for trial in ordered]
+    tried = wording.several(len(document["learning"]["trials"]), "trial")
+    note = f"{tried}, judged on the profile part; the test part decides nothing."
+    return section(
+        "Hyper-parameter search",
+        legend(("float", "each trial"), ("artifact", "best so far")),
+        lines(series, frame),
+        details(f"The best {len(rows)}", table(("Value", *keys), rows, numeric=(0,))),
+        note=note,
+    )
+
+
+def _setting(value: object) -> str:
+    return wording.NONE if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def label_curve(document: Document) -> Element | None:
+    """What few labels are worth, with and without pre-training."""
+    points = document["learning"]["label_curve"]
+    if not points:
+        return None
+    methods = list(dict.fromkeys(point["method"] for point in points))
+    series, rows = [], []
+    for number, method in enumerate(methods):
+        found = _by_count([point for point in points if point["method"] == method])
+        kind = _KINDS[number % len(_KINDS)]
+        means = tuple((float(count), statistics.fmean(values)) for count, values in found.items())
+        spread = tuple((float(count), *_interval(values)) for count, values in found.items())
+        series.append(Series(points=means, kind=kind, spread=spread, dots=True, title=method))
+        rows += [
+            (method, str(count), wording.metric(statistics.fmean(values), document["metric"]), str(len(values)))
+            for count, values in found.items()
+        ]
+    counts = tuple(sorted({float(point["per_class"]) for point in points}))
+    is_accuracy = document["metric"] == "accuracy"
+    frame = Frame(
+        label="Metric against labels of each class",
+        x="labels of each class",
+        x_shown=lambda value: f"{value:.0f}",
+        y_shown=lambda value: f"{100 * value:.3g} %" if is_accuracy else f"{value:.3g}",
+        x_range=(counts[0] * 0.9, counts[-1] * 1.1),
+        x_at=counts,
+        x_log=True,
+    )
+    marks = [(_KINDS[number % len(_KINDS)], method) for number, method in enumerate(methods)]
+    head = ("Method", "Labels of each class", "Mean", "Seeds")
+    return section(
+        "Learning with few labels",
+        legend(*marks),
+        lines(series, frame),
+        details("As a table", table(head, rows, numeric=(1, 2, 3))),
+        note="Mean over seeds with its 95 % interval (Student's t), measured on the artifact with the test part.",
+    )
+
+
+def _by_count(points: Sequence[Document]) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    for point in sorted(points, key=lambda point: point["per_class"]):
+        found.setdefault(point["per_class"], []).append(point["value"])
+    return found
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, mean
+    half = _T_95.get(len(values), _Z_95) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def devices(document: Document) -> Element | None:
+    """What a retraining found out about each device."""
+    found = document["devices"]
+    if not found:
+        return None
+    rows = [
+        (
+            str(number),
+            wording.count(device.get("samples")),
+            ", ".join(f"{name} {value:g}" for name, value in (device.get("lookalike") or {}).items()) or wording.NONE,
+            wording.number(device.get("distance")),
+        )
+        for number, device in enumerate(found, 1)
+    ]
+    head = ("Device", "Labelled samples", "Camera that explains what it sees", "Distance left")
+    note = "Devices delivered samples or sketches; the training data were made to look like what each of them sees."
+    return section("What devices see", table(head, rows, numeric=(1, 3)), note=note, wide=True)
