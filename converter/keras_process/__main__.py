@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from converter.keras_process.bench import Answer, Bench, RefusedModelError
 from converter.keras_process.messages import HANDLERS, MAX_LINE_BYTES, Order
@@ -16,12 +17,16 @@ from converter.keras_process.tensorflow import load_tensorflow
 from edge_models.fields import canonical_json, decode_json
 
 
-def main() -> None:
-    """Load TensorFlow, then serve orders until standard input ends."""
+def main(load: Callable[[], None] = load_tensorflow) -> None:
+    """Load TensorFlow, then serve orders until standard input ends.
+
+    Args:
+        load: Imports TensorFlow, and the Keras that the orders are to use.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends this process
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    load_tensorflow()
+    load()
     bench = Bench()
     for line in sys.stdin.buffer:
         order = decode_json(Order, line, max_bytes=MAX_LINE_BYTES)

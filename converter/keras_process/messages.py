@@ -17,11 +17,28 @@ from converter.keras_process.conversion import Convert
 from converter.keras_process.learning import Fit, Predict, Recall, Remember, Schedule
 from converter.keras_process.making import Create, Load, Save
 from converter.keras_process.sensitivity import Examine
+from converter.qat import orders
+from converter.qat.orders import Describe, Finish, Rebuild, Simulate
 from edge_models.fields import described
 
 MAX_LINE_BYTES = 1 << 20
 
-Message = Create | Load | Save | Schedule | Fit | Predict | Remember | Recall | Convert | Examine
+Message = (
+    Create
+    | Load
+    | Save
+    | Schedule
+    | Fit
+    | Predict
+    | Remember
+    | Recall
+    | Convert
+    | Examine
+    | Describe
+    | Rebuild
+    | Simulate
+    | Finish
+)
 
 HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyType(
     {
@@ -35,6 +52,10 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         Recall: learning.recall,
         Convert: conversion.convert,
         Examine: sensitivity.examine,
+        Describe: orders.describe,
+        Rebuild: orders.rebuild,
+        Simulate: orders.simulate,
+        Finish: orders.finish,
     }
 )
 
