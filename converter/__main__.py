@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from converter.errors import EXIT_USAGE, ConverterError
 from edge_models.errors import EdgeModelsError
@@ -19,6 +20,7 @@ PROGRAM = "driftline-convert"
 DATA_PLACE = "DRIFTLINE_DATA"  # the environment variable, and $DRIFTLINE_DATA in a recipe
 COMMANDS = {
     "build": "train a recipe and convert it to a bundle",
+    "import": "convert a trained Keras model or a SavedModel to a bundle",
     "wrap": "make a bundle of a .tflite file from elsewhere",
     "inspect": "show what a bundle is",
     "verify": "check every byte of a bundle and run its golden inputs",
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         args = parser(arguments).parse_args(arguments, argparse.Namespace(places=_places()))
-        return int(importlib.import_module(f"converter.commands.{args.command}").run(args))
+        return int(_command(args.command).run(args))
     except ConverterError as exc:
         return _fail(str(exc), exc.exit_code)
     except EdgeModelsError as exc:
@@ -73,8 +75,12 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
         if name == chosen:
-            importlib.import_module(f"converter.commands.{name}").configure(sub)
+            _command(name).configure(sub)
     return top
+
+
+def _command(name: str) -> Any:  # noqa: ANN401 - a module with configure and run
+    return importlib.import_module(f"converter.commands.{name}{'_' if keyword.iskeyword(name) else ''}")
 
 
 def _places() -> dict[str, str]:

@@ -43,8 +43,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--progress", choices=("auto", "json", "plain", "none"), default="auto", help="on stderr")
 
 
-def recipe_of_model(args: argparse.Namespace) -> Recipe:
+def recipe_of_model(args: argparse.Namespace, *, task: str = "classification") -> Recipe:
     """The recipe that the arguments amount to.
+
+    Args:
+        args: As ``add_model_arguments`` has made them, with ``file``.
+        task: For a model that is converted.
 
     Raises:
         InputFileError: One of them is wrong.
@@ -63,7 +67,7 @@ def recipe_of_model(args: argparse.Namespace) -> Recipe:
         () if args.labels is None else read_labels(args.labels),
         [*args.set, *more],
         args.places,
-        {**given, **({"input": changed} if changed else {})},
+        {**given, "task": task, **({"input": changed} if changed else {})},
     )
 
 

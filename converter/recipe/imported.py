@@ -15,6 +15,7 @@ _KINDS = ("npz", "images", "wav", "csv", "signals")
 _RECIPES = (".yaml", ".yml")
 _OF_SUFFIX = {".png": "images", ".jpg": "images", ".jpeg": "images", ".bmp": "images", ".wav": "wav", ".csv": "csv"}
 _TRAINING_ONLY = ("pretrain", "search", "augment", "label_curve", "retrain")
+_SHARES = {"test": 0.5, "profile": 0.3}  # nothing is learnt, so a fifth is enough for the ranges
 _PACKAGED = ("mnist5k", "digits")
 
 
@@ -45,15 +46,18 @@ def model_recipe(
     if data in shipped() or Path(data).suffix in _RECIPES:
         label, document, folder = read_document(data)
     else:
-        label, document, folder = data, {"dataset": {"source": source_of(data)}}, Path.cwd()
+        label, document, folder = data, {"dataset": {"source": source_of(data), **_SHARES}}, Path.cwd()
     for key in _TRAINING_ONLY:
         document.pop(key, None)
     document |= {"name": f"import {model.name}"[:64], "model": slot_of(model)}
     document |= {"network": {"type": "saved", "path": str(model.absolute())}}
     document |= {key: value for key, value in settings.items() if value is not None}
     document["training"] = {**(document.get("training") or {}), "epochs": 0, "patience": None, "folds": None}
+    dataset = document["dataset"] = dict(document.get("dataset") or {})
     if labels:
-        document["dataset"] = {**document["dataset"], "labels": list(labels)}
+        dataset["labels"] = list(labels)
+    if document.get("task") == "anomaly":
+        dataset.setdefault("normal", [labels[0] if labels else "0"])
     return recipe_of(document, overrides, Places(folder=folder, named=places, label=label))
 
 
