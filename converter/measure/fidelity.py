@@ -22,7 +22,15 @@ def sqnr_db(reference: NDArray[np.float32], found: NDArray[np.float32]) -> float
     return 10 * math.log10(max(signal, _NOTHING) / max(noise, _NOTHING))
 
 
-def largest_difference(reference: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Largest absolute difference of the first rows that both have, (n, k) each; NaN if one is NaN."""
+def largest_difference(reference: NDArray[np.float32], found: NDArray[np.float32], *, relative: bool = False) -> float:
+    """Largest absolute difference of the first rows that both have, (n, k) each; NaN if one is NaN.
+
+    Args:
+        reference: Outputs.
+        found: The same from elsewhere.
+        relative: As a share of the largest output where that is above 1: a reconstruction has the unit of its input,
+            in which 1e-4 may be less than float32 can tell.
+    """
     n = min(len(reference), len(found))
-    return float(np.abs(reference[:n].reshape(n, -1) - found[:n].reshape(n, -1)).max())
+    difference = float(np.abs(reference[:n].reshape(n, -1) - found[:n].reshape(n, -1)).max())
+    return difference / max(1.0, float(np.abs(reference[:n]).max())) if relative else difference

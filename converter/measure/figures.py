@@ -116,7 +116,8 @@ class Figures:
         scores: Of the anomaly scores; None for other tasks.
         agreement: Share of equal top-1 answers of artifact and float32; None for AUC or without a reference.
         sqnr_db: Output signal over the noise that the artifact adds to float32; None without a reference.
-        float_difference: Largest difference of outputs of Keras and float32 file; None without Keras.
+        float_difference: Largest difference of outputs of Keras and float32 file, of a reconstruction as a share of the
+            largest output; None without Keras.
         size_bytes: Of the artifact's file.
         float_bytes: Of the float32 file; None without one.
         latency: None where it was not measured.

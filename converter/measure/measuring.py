@@ -87,7 +87,9 @@ def measure(
     return replace(
         answered(part, given, exact, rng),
         sqnr_db=None if exact is None else sqnr_db(exact, given),
-        float_difference=None if keras_outputs is None or exact is None else largest_difference(keras_outputs, exact),
+        float_difference=None
+        if keras_outputs is None or exact is None
+        else largest_difference(keras_outputs, exact, relative=task == "anomaly"),
         size_bytes=len(artifact),
         float_bytes=None if float32 is None else len(float32),
         latency=timed,

@@ -192,3 +192,10 @@ def test_the_largest_difference_is_taken_of_the_rows_that_both_have() -> None:
         largest_difference(np.zeros((2, 3), np.float32), np.array([[0, 1, 0], [0, 0, -2], [9, 9, 9]], np.float32)) == 2
     )
     assert np.isnan(largest_difference(np.full((1, 1), np.nan, np.float32), np.zeros((1, 1), np.float32)))
+
+
+def test_the_difference_of_reconstructions_is_a_share_of_the_largest_output() -> None:
+    exact, found = np.full((1, 2), 50, np.float32), np.array([[50, 50.5]], np.float32)
+
+    assert largest_difference(exact, found, relative=True) == pytest.approx(0.01)
+    assert largest_difference(exact / 100, found / 100, relative=True) == pytest.approx(0.005)
