@@ -40,7 +40,7 @@ def imported(path: str, shape: tuple[int, ...], outputs: int) -> Any:
         raise RefusedModelError(f"{path}: found {found}, expected one of each; cut the model down to what devices need")
     batch = model.inputs[0].shape[0]
     inputs = keras.Input(shape, batch_size=batch, name="x")
-    hidden = _fitted(path, inputs, tuple(model.inputs[0].shape[1:]))
+    hidden = fitted(path, inputs, tuple(model.inputs[0].shape[1:]))
     return keras.Model(inputs, _answer(path, _applied(path, model, hidden), outputs))
 
 
@@ -83,8 +83,12 @@ def without_activation(model: Any, without: tuple[str, ...]) -> Any:
     return model
 
 
-def _fitted(path: str, x: Any, wanted: tuple[int | None, ...]) -> Any:
-    """The input in the form that the model wants; only axes of length 1 may differ, or it is laid out flat."""
+def fitted(path: str, x: Any, wanted: tuple[int | None, ...]) -> Any:
+    """The input in the form that the model wants; only axes of length 1 may differ, or it is laid out flat.
+
+    Raises:
+        RefusedModelError: More than that differs.
+    """
     from keras import layers
 
     found = tuple(x.shape[1:])

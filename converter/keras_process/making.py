@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from converter.keras_process.backbones import transferred
 from converter.keras_process.bench import Answer, Bench, RefusedModelError
 from converter.keras_process.importing import imported
-from converter.recipe import NetworkRecipe, SavedRecipe
+from converter.recipe import NetworkRecipe, SavedRecipe, TransferRecipe
 from converter.training.networks import build_network
 from edge_models.fields import described
 
@@ -48,6 +49,8 @@ def create(bench: Bench, message: Create) -> Answer:
     match message.network:
         case SavedRecipe():
             bench.model = imported(message.network.path, message.shape, message.classes)
+        case TransferRecipe():
+            bench.model = transferred(message.network, message.shape, message.classes)
         case _:
             bench.model = build_network(message.network, message.shape, message.classes)
     return Answer()

@@ -51,7 +51,7 @@ def fold_of(y: NDArray[np.int64], group: NDArray[np.int64] | None, count: int, s
 
     Examples:
         >>> fold_of(np.array([0, 0, 0, 1, 1, 1]), None, 3, seed=1).tolist()
-        [2, 1, 0, 2, 0, 1]
+        [0, 2, 1, 1, 2, 0]
 
     Raises:
         RecipeError: Too few examples or groups.
