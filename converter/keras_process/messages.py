@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from converter.keras_process import conversion, learning, making, sensitivity
+from converter.keras_process import conversion, learning, making, pretraining, sensitivity
 from converter.keras_process.bench import Answer, Bench
 from converter.keras_process.conversion import Convert
 from converter.keras_process.learning import Fit, Predict, Recall, Remember, Schedule
 from converter.keras_process.making import Create, Load, Save
+from converter.keras_process.pretraining import EndPretraining, Pretrain, PretrainEpoch
 from converter.keras_process.sensitivity import Examine
 from converter.qat import orders
 from converter.qat.orders import Describe, Finish, Rebuild, Simulate
@@ -34,6 +35,9 @@ Message = (
     | Recall
     | Convert
     | Examine
+    | Pretrain
+    | PretrainEpoch
+    | EndPretraining
     | Describe
     | Rebuild
     | Simulate
@@ -52,6 +56,9 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         Recall: learning.recall,
         Convert: conversion.convert,
         Examine: sensitivity.examine,
+        Pretrain: pretraining.pretrain,
+        PretrainEpoch: pretraining.pretrain_epoch,
+        EndPretraining: pretraining.end_pretraining,
         Describe: orders.describe,
         Rebuild: orders.rebuild,
         Simulate: orders.simulate,
