@@ -161,3 +161,47 @@ def test_size_bytes_counts_elements_by_their_width() -> None:
     assert TensorSpec(shape=(2, 3), dtype="int8", quant=code).size_bytes == 6
     assert TensorSpec(shape=(2, 3), dtype="float32").size_bytes == 24
     assert TensorSpec(shape=(), dtype="int64").size_bytes == 8
+
+
+def autoencoder(document: dict[str, Any], threshold: float | None = 0.5) -> dict[str, Any]:
+    document["task"], document["labels"] = "anomaly", ["normal", "anomaly"]
+    spec = {"shape": [16], "dtype": "float32"}
+    artifact(document)["outputs"] = [{"name": "out", "role": "reconstruction", "spec": spec}]
+    artifact(document)["threshold"] = threshold
+    return document
+
+
+def test_what_the_converter_tells_of_an_artifact_is_read_back() -> None:
+    def change(document: dict[str, Any]) -> None:
+        autoencoder(document)
+        document["provenance"] = {"waivers": [{"gate": "drop", "found": 0.02, "limit": 0.005}]}
+        document["input"] |= {"kind": "audio", "source": {"shape": [16], "dtype": "float32"}, "rate_hz": 16000}
+        artifact(document)["float_ops"] = ["SOFTMAX"]
+
+    manifest = Manifest.from_bytes(changed(change))
+
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest
+    assert manifest.artifacts["tflite-int8"].threshold == 0.5
+    assert manifest.artifacts["tflite-int8"].float_ops == ("SOFTMAX",)
+    assert manifest.input.rate_hz == 16000
+    assert manifest.provenance.waivers[0].gate == "drop"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: artifact(d).update(threshold=0.5), "only with an output of role reconstruction"),
+        (lambda d: autoencoder(d).update(labels=["a"]), "labels \\(normal, anomaly\\) for the threshold"),
+        (lambda d: autoencoder(d).update(task="regression"), "task anomaly"),
+        (lambda d: autoencoder(d, -1.0), "threshold"),
+        (
+            lambda d: artifact(autoencoder(d))["outputs"][0]["spec"].update(shape=[15]),
+            "as many numbers as the input",
+        ),
+    ],
+)
+def test_an_anomaly_that_nothing_can_be_held_against_is_refused(
+    change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    with pytest.raises(ManifestError, match=message):
+        Manifest.from_bytes(changed(change))

@@ -120,6 +120,8 @@ def test_an_even_frame_has_finite_signals(shape: tuple[int, ...], value: float) 
         ("rows", (50, 30)),
         ("audio", (4000,)),
         ("audio", (49, 10, 1)),
+        ("audio", (62, 40)),
+        ("audio", (1, 1)),
     ],
 )
 def test_one_by_one_and_in_a_batch_signals_are_the_same(kind: Kind, shape: tuple[int, ...]) -> None:
