@@ -40,13 +40,16 @@ def text(element: Element) -> str:
     return ET.tostring(element, encoding="unicode", method="html")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Child]], *, numeric: Sequence[int] = ()) -> Element:
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Child]], *, numeric: Sequence[int] = (), kind: str = ""
+) -> Element:
     """A table that scrolls by itself when the screen is narrow.
 
     Args:
         head: Names of the columns.
         rows: Cells.
         numeric: Columns that are set flush right.
+        kind: Class for the style sheet.
     """
 
     def cells(tag: str, row: Sequence[Child]) -> list[Element]:
@@ -54,7 +57,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Child]], *, numeric: Sequ
 
     body = [node("tr", *cells("td", row)) for row in rows]
     return node(
-        "div", node("table", node("thead", node("tr", *cells("th", head))), node("tbody", *body)), class_="scroll"
+        "div",
+        node("table", node("thead", node("tr", *cells("th", head))), node("tbody", *body), class_=kind or None),
+        class_="scroll",
     )
 
 

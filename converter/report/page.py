@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -14,34 +15,48 @@ PAGE_FILE = "report.html"
 
 def report_page(document: Mapping[str, Any]) -> str:
     """The whole page for a document of ``report_document``."""
-    cards = [
-        verdict.cautions(document),
-        verdict.gates(document),
-        metric.overall(document),
-        metric.groups(document),
-        *metric.anomaly(document),
-        metric.classes(document),
-        metric.confusion(document),
-        quantised.like_float(document),
-        quantised.files(document),
-        quantised.latency(document),
-        quantised.layers(document),
-        quantised.calibration(document),
-        *learnt.curves(document),
-        learnt.folds(document),
-        learnt.search(document),
-        learnt.label_curve(document),
-        learnt.devices(document),
-        origin.data(document),
-        origin.steps(document),
-        origin.origin(document),
-    ]
-    grid = node("div", *(card for card in cards if card is not None), class_="grid")
+    chapters = {
+        "": [verdict.cautions(document), verdict.gates(document)],
+        "Answers": [
+            metric.overall(document),
+            metric.confusion(document),
+            metric.groups(document),
+            metric.classes(document),
+            *metric.anomaly(document),
+        ],
+        "Size, speed and noise": [
+            quantised.like_float(document),
+            quantised.files(document),
+            quantised.latency(document),
+            quantised.layers(document),
+            quantised.calibration(document),
+        ],
+        "Learning": [
+            *learnt.curves(document),
+            learnt.folds(document),
+            learnt.search(document),
+            learnt.label_curve(document),
+            learnt.devices(document),
+        ],
+        "Data and origin": [origin.data(document), origin.steps(document), origin.origin(document)],
+    }
+    shown = [part for title, cards in chapters.items() for part in _chapter(title, cards)]
     footer = node("footer", "The numbers of this page are those of report.json beside it.")
-    main = node("main", verdict.header(document), verdict.tiles(document), grid, footer)
+    main = node("main", verdict.header(document), verdict.tiles(document), *shown, footer)
     title = f"{document['model']} {document['version']}: report"
     page = node("html", _head(title), node("body", main), lang="en")
     return f"<!doctype html>\n{text(page)}\n"
+
+
+def _chapter(title: str, cards: Sequence[Element | None]) -> list[Element]:
+    found = [card for card in cards if card is not None]
+    if not found:
+        return []
+    drawn = [node("h2", title, class_="chapter")] if title else []
+    for is_wide, run in itertools.groupby(found, key=lambda card: "wide" in card.get("class", "")):
+        some = list(run)
+        drawn += some if is_wide else [node("div", *some, class_="cards")]
+    return drawn
 
 
 def _head(title: str) -> Element:

@@ -100,6 +100,11 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:.4g}".replace("-", MINUS)
 
 
+def rough(value: float) -> str:
+    """Any number, two digits of it."""
+    return f"{value:.2g}".replace("-", MINUS)
+
+
 def several(found: int, what: str) -> str:
     """``3 classes``.
 

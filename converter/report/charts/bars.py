@@ -9,7 +9,7 @@ from typing import Any
 from converter.report.charts.canvas import CHARACTER, Scale, bar, canvas, line, shortened, words
 from converter.report.markup import Element
 
-_WIDTH = 520
+_WIDTH = 430
 _ROW = 24
 
 
@@ -55,7 +55,9 @@ def bars(
         limit: A dashed line.
         characters: Of the labels, longer ones are cut.
     """
-    most = max([row.value for row in rows if row.value is not None], default=1.0) if high is None else high
+    ends = [row.value for row in rows if row.value is not None]
+    ends += [row.interval["high"] for row in rows if row.interval is not None]
+    most = max(ends, default=1.0) if high is None else high
     left = 14 + CHARACTER * max(len(shortened(row.label, characters)) for row in rows)
     right = _WIDTH - 14 - CHARACTER * max(len(row.shown) for row in rows)
     scale = Scale(low=low, high=max(most, low + 1e-9), start=left, end=right)

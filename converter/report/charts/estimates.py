@@ -19,7 +19,7 @@ from converter.report.charts.canvas import (
 )
 from converter.report.markup import Element
 
-_WIDTH = 520
+_WIDTH = 430
 _ROW = 26
 _LABEL = 22  # characters
 
@@ -28,10 +28,18 @@ Estimate = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: estimates as in the document, each with the class of its colour, the last one on top."""
+    """One row.
+
+    Attributes:
+        label: To its left.
+        marks: Estimates as in the document, each with the class of its colour, the last one on top.
+        shown: To its right.
+        title: For the pointer.
+    """
 
     label: str
     marks: tuple[tuple[Estimate | None, str], ...]
+    shown: str = ""
     title: str = ""
 
 
@@ -62,7 +70,8 @@ def forest(
     if inside is not None:
         low, high = max(low, inside[0]), min(high, inside[1])
     left = 16 + CHARACTER * max(len(shortened(row.label, _LABEL)) for row in rows)
-    scale = Scale(low=low, high=high, start=left, end=_WIDTH - 24)
+    right = _WIDTH - 20 - CHARACTER * max(len(row.shown) for row in rows)
+    scale = Scale(low=low, high=high, start=left, end=right)
     bottom = 8 + _ROW * len(rows)
     drawn = bottom_axis(scale, 4, bottom, axis, 4)
     if zero:
@@ -76,6 +85,7 @@ def forest(
 
 def _row(row: Row, scale: Scale, y: float, left: float) -> list[Element]:
     drawn = [words(left - 12, y + 4, shortened(row.label, _LABEL), "", "end")]
+    drawn.append(words(scale.end + 12, y + 4, row.shown, "dim"))
     apart = 9 if len(row.marks) > 1 else 0
     for number, (mark, kind) in enumerate(row.marks):
         if mark is not None:

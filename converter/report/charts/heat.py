@@ -15,7 +15,7 @@ _LABEL = 16  # characters
 def heat_map(counts: Sequence[Sequence[int]], labels: Sequence[str], label: str) -> Element:
     """Rows are the true classes, columns the answers; a cell is as strong as its share of the row."""
     classes = len(counts)
-    cell = max(13.0, min(42.0, 560 / classes))
+    cell = max(13.0, min(38.0, 560 / classes))
     names = [shortened(name, _LABEL) for name in labels]
     left = 14 + CHARACTER * max(map(len, names))
     upright = cell >= CHARACTER * max(map(len, names)) + 2

@@ -33,7 +33,7 @@ def two_histograms(
     first: Sequence[int], second: Sequence[int], edges: Sequence[float], label: str, shown: Format, limit: float | None
 ) -> Element:
     """Two distributions over the same bins, each as shares of its own kind; a dashed line at ``limit``."""
-    width, height, bottom = 520, 220, 190
+    width, height, bottom = 430, 200, 172
     scale = Scale(low=edges[0], high=edges[-1], start=8, end=width - 8)
     shares = [[found / max(sum(counts), 1) for found in counts] for counts in (first, second)]
     most = max(*shares[0], *shares[1], 1e-9)

@@ -30,6 +30,7 @@ class Series:
         kind: Class of its colour.
         spread: (x, low, high) whiskers.
         dots: Also a dot at each point.
+        joined: The line itself.
         title: For the pointer.
     """
 
@@ -37,6 +38,7 @@ class Series:
     kind: str = "artifact"
     spread: tuple[tuple[float, float, float], ...] = ()
     dots: bool = False
+    joined: bool = True
     title: str = ""
 
 
@@ -73,7 +75,7 @@ class Frame:
 
 def lines(series: Sequence[Series], frame: Frame) -> Element:
     """The lines in one frame."""
-    width, height = (340, 340) if frame.square else (520, 250)
+    width, height = (340, 340) if frame.square else (430, 230)
     points = [point for one in series for point in one.points]
     whiskers = [end for one in series for _, *ends in one.spread for end in ends]
     y_low, y_high = frame.y_range or _roomy([y for _, y in points] + whiskers)
@@ -96,7 +98,8 @@ def lines(series: Sequence[Series], frame: Frame) -> Element:
 def _drawn(one: Series, x: Scale, y: Scale) -> list[Element]:
     at = [(x(a), y(b)) for a, b in one.points]
     drawn = [line(x(a), y(low), x(a), y(high), f"{one.kind}-line") for a, low, high in one.spread]
-    drawn.append(path(at, f"{one.kind}-line"))
+    if one.joined:
+        drawn.append(path(at, f"{one.kind}-line"))
     if one.dots or len(at) == 1:
         drawn += [dot(a, b, one.kind, one.title, 3.5) for a, b in at]
     return drawn

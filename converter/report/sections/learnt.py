@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from converter.report import wording
-from converter.report.charts.bars import Bar, bars
 from converter.report.charts.canvas import legend
+from converter.report.charts.estimates import Row, forest
 from converter.report.charts.lines import Frame, Series, lines
 from converter.report.markup import Element, details, section, table
 
@@ -41,7 +41,9 @@ def _curve(curve: Document, document: Document) -> Element:
             lines([Series(points=_numbered(curve["accuracy"]))], frame),
         ]
     network, parameters = document["learning"]["network"], document["learning"]["parameters"]
-    said = f"{network}{'' if parameters is None else f', {wording.count(parameters)} parameters'}. " if network else ""
+    said = ""
+    if network and stage != "pretrain":
+        said = f"{network}{'' if parameters is None else f', {wording.count(parameters)} parameters'}. "
     kept = "" if marked is None else f" The weights of epoch {marked} were kept."
     title = {"train": "Training", "pretrain": "Pre-training without labels", "qat": "Training with quantisation"}
     note = f"{said}{wording.several(len(curve['loss']), 'epoch')}.{kept}"
@@ -49,17 +51,25 @@ def _curve(curve: Document, document: Document) -> Element:
 
 
 def _epochs(label: str, shown: Any, count: int, marked: int | None) -> Frame:  # noqa: ANN401 - a format
-    step = max(1, math.ceil(count / 8))
-    at = tuple(float(number) for number in range(1, count + 1) if number == 1 or number % step == 0)
     return Frame(
         label=label,
         x="epoch",
-        x_shown=lambda value: f"{value:.0f}",
+        x_shown=_whole,
         y_shown=shown,
         x_range=(1.0, float(max(count, 2))),
-        x_at=at,
+        x_at=_some_of(count),
         marked=marked,
     )
+
+
+def _some_of(count: int) -> tuple[float, ...]:
+    """At most about eight of the numbers from 1 to ``count``, evenly apart."""
+    step = max(1, math.ceil(count / 8))
+    return tuple(float(number) for number in range(1, count + 1) if number % step == 0 or (number == 1 and step != 2))
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
 
 
 def _numbered(values: Sequence[float | None]) -> tuple[tuple[float, float], ...]:
@@ -73,7 +83,11 @@ def folds(document: Document) -> Element | None:
         return None
     metric = document["metric"]
     rows = [
-        Bar(label=f"fold {number}", value=value, shown=wording.metric(value, metric))
+        Row(
+            label=f"fold {number}",
+            marks=(({"value": value, "low": value, "high": value}, "artifact"),),
+            shown=wording.metric(value, metric),
+        )
         for number, value in enumerate(found, 1)
     ]
     mean, spread = statistics.fmean(found), statistics.stdev(found)
@@ -81,8 +95,12 @@ def folds(document: Document) -> Element | None:
         f"Mean {wording.metric(mean, metric)}, standard deviation {wording.points(spread).removeprefix('+')} between "
         "folds; the model that was written is trained on all of the training part."
     )
-    low = max(0.0, (int(10 * min(found)) - 1) / 10)
-    return section("Cross-validation", bars(rows, "Metric of each fold", low=low, high=1.0), note=note)
+    chart = forest(rows, "Metric of each fold", axis=lambda value: _axis(value, metric), inside=(0.0, 1.0))
+    return section("Cross-validation", chart, note=note)
+
+
+def _axis(value: float, name: str) -> str:
+    return f"{100 * value:.4g} %" if name == "accuracy" else f"{value:.4g}"
 
 
 def search(document: Document) -> Element | None:
@@ -93,15 +111,16 @@ def search(document: Document) -> Element | None:
     values = [trial["value"] for trial in trials]
     best = [max(values[: number + 1]) for number in range(len(values))]
     series = [
-        Series(points=_numbered(best), kind="artifact"),
-        Series(points=tuple((number, value) for number, value in _numbered(values)), kind="float", dots=True),
+        Series(points=_numbered(best)),
+        Series(points=_numbered(values), kind="float", dots=True, joined=False),
     ]
     frame = Frame(
         label="Value of each trial",
         x="trial",
-        x_shown=lambda value: f"{value:.0f}",
+        x_shown=_whole,
         y_shown=lambda value: f"{value:.3g}",
         x_range=(1.0, float(max(len(values), 2))),
+        x_at=_some_of(len(values)),
     )
     keys = list(dict.fromkeys(key for trial in trials for key in trial["settings"]))
     ordered = sorted(trials, key=lambda trial: -trial["value"])[:_TRIALS]
@@ -139,12 +158,11 @@ def label_curve(document: Document) -> Element | None:
             for count, values in found.items()
         ]
     counts = tuple(sorted({float(point["per_class"]) for point in points}))
-    is_accuracy = document["metric"] == "accuracy"
     frame = Frame(
         label="Metric against labels of each class",
         x="labels of each class",
-        x_shown=lambda value: f"{value:.0f}",
-        y_shown=lambda value: f"{100 * value:.3g} %" if is_accuracy else f"{value:.3g}",
+        x_shown=_whole,
+        y_shown=lambda value: _axis(value, document["metric"]),
         x_range=(counts[0] * 0.9, counts[-1] * 1.1),
         x_at=counts,
         x_log=True,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from converter.report import wording
-from converter.report.charts.bars import Bar, bars
 from converter.report.charts.canvas import legend
 from converter.report.charts.estimates import Row, forest
 from converter.report.charts.heat import heat_map
@@ -28,11 +27,11 @@ def overall(document: Document) -> Element:
     name = figures["metric"]
     rows, exact = [], figures["overall"]["float32"]
     if exact is not None:
-        rows.append(Row(label="float32", marks=((exact, "float"),), title=wording.metric(exact["value"], name)))
+        rows.append(Row(label="float32", marks=((exact, "float"),), shown=wording.metric(exact["value"], name)))
     for artifact in document["artifacts"].values():
         found = artifact["figures"]["overall"]["artifact"]
         rows.append(
-            Row(label=artifact["mode"], marks=((found, "artifact"),), title=wording.metric(found["value"], name))
+            Row(label=artifact["mode"], marks=((found, "artifact"),), shown=wording.metric(found["value"], name))
         )
     title = "Accuracy" if name == "accuracy" else "Area under the ROC curve"
     chart = forest(rows, title, axis=lambda value: _axis(value, name), inside=(0.0, 1.0))
@@ -63,6 +62,7 @@ def groups(document: Document) -> Element | None:
         Row(
             label=f"{group['name']} ({group['n']})",
             marks=((group["overall"]["float32"], "float"), (group["overall"]["artifact"], "artifact")),
+            shown=wording.metric(group["overall"]["artifact"]["value"], name),
         )
         for group in found[:_GROUPS]
     ]
@@ -97,26 +97,27 @@ def classes(document: Document) -> Element | None:
     shown = measured
     if len(measured) > _BARS:
         shown = sorted(measured, key=lambda one: one["recall"]["value"])[:_BARS]
+    has_float = shown[0]["float_recall"] is not None
     rows = [
-        Bar(
+        Row(
             label=one["label"],
-            value=one["recall"]["value"],
+            marks=((_exact(one["float_recall"]), "float"), (one["recall"], "artifact"))
+            if has_float
+            else ((one["recall"], "artifact"),),
             shown=wording.percent(one["recall"]["value"], 1),
-            interval=one["recall"],
-            mark=one["float_recall"],
             title=f"{one['label']}: {wording.percent(one['recall']['value'])} of {one['n']} examples",
         )
         for one in shown
     ]
-    low = max(0.0, (int(10 * min(one["recall"]["low"] for one in shown)) - 1) / 10)
-    chart = bars(rows, "Recall of each class", low=low, high=1.0)
-    begin = f" Bars begin at {100 * low:.0f} %." if low else ""
+    chart = forest(rows, "Recall of each class", axis=lambda value: _axis(value, "accuracy"), inside=(0.0, 1.0))
     left_out = f" The worst {_BARS} of {len(measured)} are drawn." if len(measured) > _BARS else ""
-    marks = [("artifact", "artifact, with 95 % interval")]
-    if shown[0]["float_recall"] is not None:
-        marks.append(("float", "float32"))
-    note = f"Share of the examples of a class that are recognised.{begin}{left_out}"
-    return section("Classes", legend(*marks), chart, details("As a table", _class_table(found)), note=note)
+    note = f"Share of the examples of a class that are recognised, with 95 % intervals.{left_out}"
+    marks = legend(*(_COMPARED if has_float else _COMPARED[:1]))
+    return section("Classes", marks, chart, details("As a table", _class_table(found)), note=note)
+
+
+def _exact(value: float) -> Document:
+    return {"value": value, "low": value, "high": value}
 
 
 def _class_table(found: Sequence[Document]) -> Element:
@@ -192,4 +193,4 @@ def _axis(value: float, name: str) -> str:
 
 
 def _tenths(value: float) -> str:
-    return f"{value:.1f}"
+    return f"{value:.3g}"

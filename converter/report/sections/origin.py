@@ -83,7 +83,7 @@ def origin(document: Document) -> Element:
             f"{one['gate']} ({one['found']:.4g}, {one['limit']:.4g} asked)" for one in provenance["waivers"]
         )
         entries.append(("Waived", waived))
-    pairs = [part for name, said in entries if said for part in (node("dt", name), node("dd", said))]
+    pairs = [part for name, said in entries if said != "" for part in (node("dt", name), node("dd", said))]
     return section("Origin", node("dl", *pairs), wide=True)
 
 

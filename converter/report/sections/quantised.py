@@ -124,7 +124,7 @@ def calibration(document: Document) -> Element | None:
         node(
             "figure",
             small_histogram(
-                layer["histogram"], layer["low"], layer["high"], f"Values of {layer['name']}", wording.number
+                layer["histogram"], layer["low"], layer["high"], f"Values of {layer['name']}", wording.rough
             ),
             node("figcaption", layer["name"]),
         )
@@ -141,7 +141,7 @@ def calibration(document: Document) -> Element | None:
 def like_float(document: Document) -> Element | None:
     """How near every artifact is to float32."""
     rows = []
-    for name, artifact in document["artifacts"].items():
+    for artifact in document["artifacts"].values():
         figures = artifact["figures"]
         if figures["overall"]["drop"] is None:
             return None
@@ -149,7 +149,7 @@ def like_float(document: Document) -> Element | None:
         flipped = {"value": -drop["value"], "low": -drop["high"], "high": -drop["low"]}
         rows.append(
             (
-                name,
+                artifact["mode"],
                 wording.points(flipped["value"]),
                 wording.point_interval(flipped),
                 wording.percent(figures["agreement"]),
@@ -160,5 +160,5 @@ def like_float(document: Document) -> Element | None:
     said = None
     if difference is not None:
         said = node("p", f"float32 itself differs from Keras by at most {difference:.1e}.".replace("-", wording.MINUS))
-    head = ("Artifact", "Metric", "95 % interval", "Same answers", "Output over noise")
+    head = ("", "Metric", "95 % interval", "Same answers", "SQNR")
     return section("Beside float32", table(head, rows, numeric=(1, 2, 3, 4)), said)

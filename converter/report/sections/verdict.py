@@ -144,7 +144,7 @@ def gates(document: Document) -> Element | None:
         )
     note = "What the recipe asks of an artifact before it is written, measured through the runtime of the device."
     head = ("Gate", "Found", "Wanted", "", "In words")
-    return section("Gates", table(head, rows, numeric=(1, 2)), note=note, wide=True)
+    return section("Gates", table(head, rows, numeric=(1, 2), kind="gates"), note=note, wide=True)
 
 
 def _shown(gate: str, value: float | None, metric: str) -> str:
