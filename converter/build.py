@@ -38,6 +38,7 @@ from converter.preparation import Prepared, prepare
 from converter.progress import Progress
 from converter.report.document import REPORT_FILE, report_document
 from converter.report.findings import DataFound, Findings, Measured
+from converter.training.pretrain import check_pretrain
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
 
@@ -61,9 +62,11 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         progress.step("data", 0, 1)
         prepared = prepare(order.recipe, progress)
         progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
+        check_pretrain(order.recipe)
         watch.lap("data")
         learnt = learn(order, prepared, keras, progress, watch.lap)
-        found = converted(order, keras, calibration(order, prepared, learnt.plan), _test(prepared), progress, clock)
+        ranges = calibration(learnt.order, prepared, learnt.plan)
+        found = converted(learnt.order, keras, ranges, _test(prepared), progress, clock)
         watch.lap("convert")
         finished = _finished(found.candidates, _reference(order, prepared), progress)
         watch.lap("profile")
@@ -154,7 +157,7 @@ def _findings(
             group=data.group,
             group_names=prepared.group_names,
             parts={"train": parts.train, "profile": parts.profile, "test": parts.test},
-            unlabelled=len(prepared.unlabelled),
+            unlabelled=learnt.unlabelled,
         ),
         learning=learnt.found,
         quantisation=found.found,

@@ -17,6 +17,7 @@ from converter.errors import OutputError
 from converter.gates import Verdict
 from converter.measure import Figures
 from converter.report.document import REPORT_FILE, report_bytes
+from converter.report.page import report_page
 from edge_models.bundle import Bundle, file_entries, write_bundle
 from edge_models.manifest import (
     FORMAT_VERSION,
@@ -28,6 +29,7 @@ from edge_models.manifest import (
     Waiver,
 )
 
+REPORT_PAGE = "report.html"
 _TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "driftline")
 
 
@@ -108,7 +110,7 @@ def with_threshold(runnable: Runnable, reference: Reference) -> Runnable:
 
 def report_files(document: Mapping[str, Any]) -> dict[str, bytes]:
     """The report in all its forms, by file name."""
-    return {REPORT_FILE: report_bytes(document)}
+    return {REPORT_FILE: report_bytes(document), REPORT_PAGE: report_page(document).encode()}
 
 
 def waivers(verdicts: Iterable[Verdict]) -> tuple[Waiver, ...]:

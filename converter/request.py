@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.datasets.load import read_examples
+from converter.datasets.arrays import load_arrays, read_examples
 from converter.errors import DatasetError, RequestError
 from edge_models.bundle import Bundle
 from edge_models.errors import EdgeModelsError, FieldError, SketchError
@@ -91,6 +91,18 @@ def read_retraining(evidence: Path | None, samples: Path | None, parent: Bundle 
         samples=None if samples is None else _read_samples(samples),
         devices=tuple(sorted({entry.device for entry in entries})),
     )
+
+
+def read_unlabelled(path: Path) -> NDArray[Any]:
+    """Frames (n, ...) of an npz file; classes in it are passed over.
+
+    Raises:
+        RequestError: It cannot be read, or holds no frames.
+    """
+    try:
+        return load_arrays(path, labelled=False).x
+    except DatasetError as exc:
+        raise RequestError(str(exc)) from exc
 
 
 def _read_evidence(path: Path) -> tuple[DeviceEvidence, ...]:

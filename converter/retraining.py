@@ -80,7 +80,9 @@ def retraining_plan(
     Raises:
         RequestError: The samples are not what the model's source delivers.
     """
-    _check_samples(x, y, retraining)
+    _check_samples(x, 2 if recipe.task == "anomaly" else int(y.max()) + 1, retraining)
+    if recipe.task == "anomaly":
+        retraining = _normal_only(retraining)
     pictures = _Pictures(like=x, value_range=recipe.input.value_range, spec=spec) if spec.kind == "image" else None
     devices = _devices(x[:0], retraining, pictures)
     rng = np.random.default_rng(recipe.training.seed)
@@ -154,7 +156,17 @@ def _by_group(samples: Samples | None) -> list[tuple[NDArray[Any], NDArray[np.in
     return [(samples.x[chosen], samples.y[chosen]) for chosen in members]
 
 
-def _check_samples(x: NDArray[Any], y: NDArray[np.int64], retraining: Retraining) -> None:
+def _normal_only(retraining: Retraining) -> Retraining:
+    """The same without anomalous samples: what is not normal must not be learnt to be copied."""
+    samples = retraining.samples
+    if samples is None:
+        return retraining
+    normal = samples.y == 0
+    kept = Samples(x=samples.x[normal], y=samples.y[normal], group=samples.group[normal])
+    return dataclasses.replace(retraining, samples=kept if len(kept.y) else None)
+
+
+def _check_samples(x: NDArray[Any], classes: int, retraining: Retraining) -> None:
     samples = retraining.samples
     if samples is None:
         return
@@ -163,8 +175,10 @@ def _check_samples(x: NDArray[Any], y: NDArray[np.int64], retraining: Retraining
             f"--samples: found frames {samples.x.dtype}{list(samples.x.shape[1:])}, "
             f"expected {x.dtype}{list(x.shape[1:])} as in the training data"
         )
-    if len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) <= int(y.max()):
-        raise RequestError(f"--samples: found labels {samples.y.min()} to {samples.y.max()}, expected 0 to {y.max()}")
+    if len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < classes:
+        raise RequestError(
+            f"--samples: found labels {samples.y.min()} to {samples.y.max()}, expected 0 to {classes - 1}"
+        )
 
 
 def _finding(lesson: Lesson) -> dict[str, Any]:

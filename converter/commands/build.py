@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--parent", type=Path, metavar="BUNDLE", help="bundle to replace; its profile reads evidence")
     again.add_argument("--evidence", type=Path, metavar="E.json", help="what devices saw")
     again.add_argument("--samples", type=Path, metavar="S.npz", help="labelled frames: x, y, group")
+    again.add_argument(
+        "--unlabelled", type=Path, metavar="U.npz", help="frames x without labels, for a recipe that pre-trains"
+    )
     again.add_argument("--answers", action="append", default=[], metavar="ID", help="request that it answers")
     again.add_argument("--init", type=Path, metavar="MODEL.keras", help="Keras model to start from")
     again.add_argument("--keep-model", type=Path, metavar="MODEL.keras", help="where to keep the Keras model")
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Build; print where the bundle is, or its report."""
     from converter.build import BuildOrder, build, read_report
     from converter.recipe import load_recipe
-    from converter.request import read_retraining
+    from converter.request import read_retraining, read_unlabelled
 
     overrides = list(args.set)
     overrides += [f"{key}={value}" for key in ("serial", "version") if (value := getattr(args, key)) is not None]
@@ -53,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         recipe=recipe,
         output=args.output,
         retraining=read_retraining(args.evidence, args.samples, parent) if given else None,
+        unlabelled=None if args.unlabelled is None else read_unlabelled(args.unlabelled),
         is_blind=args.blind,
         parent=parent,
         answers=tuple(args.answers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets.split import stratified
+from converter.errors import RequestError
 from converter.keras_process.process import KerasProcess
 from converter.pipeline.order import BuildOrder
-from converter.preparation import Prepared
+from converter.preparation import Prepared, in_batches
 from converter.progress import Progress
-from converter.recipe import Recipe
-from converter.report.findings import CurveFound, LearningFound
+from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
+from converter.report.findings import CurveFound, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
 from converter.training.course import outputs_of, train
 from converter.training.fit import Curve
+from converter.training.folds import cross_validate
 from converter.training.mix import plain_epochs
+from converter.training.pretrain import pretrain
+from converter.training.search import Trial, search
 
 Lap = Callable[[str], None]
 
@@ -29,18 +34,20 @@ class Learnt:
     """How the model in the TensorFlow process came about.
 
     Attributes:
-        recipe: As it was used: a search may have changed it.
+        order: With the recipe as it was used: a search may have changed it.
         plan: What was learnt from.
+        unlabelled: Examples without labels that were learnt from.
         found: For the report.
     """
 
-    recipe: Recipe
+    order: BuildOrder
     plan: Plan
+    unlabelled: int
     found: LearningFound
 
 
 def learn(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: Progress, lap: Lap) -> Learnt:
-    """Train as the order says.
+    """Search, validate, pre-train and train as the order says; a retraining takes the recipe as it is.
 
     Args:
         order: What to build.
@@ -48,14 +55,35 @@ def learn(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: 
         keras: Gets the model.
         progress: Told of each step.
         lap: Told the name of each step that has ended.
+
+    Raises:
+        RequestError: Delivered frames are not what the model's source delivers.
     """
-    recipe = order.recipe
+    trials: tuple[Trial, ...] = ()
+    folds: tuple[float, ...] = ()
+    if order.is_again:
+        order = dataclasses.replace(order, recipe=_trainable(order.recipe))
+    elif order.recipe.search is not None:
+        searched = search(order.recipe, prepared, progress, keras)
+        order, trials = dataclasses.replace(order, recipe=searched.recipe), searched.trials
+        lap("search")
+    if not order.is_again and order.recipe.training.folds is not None:
+        folds = cross_validate(order.recipe, prepared, progress, keras)
+        lap("folds")
     plan = _plan(order, prepared, progress)
     lap("match")
-    curve = _trained(order, recipe, prepared, plan, keras, progress)
+    recipe = order.recipe
+    _make_model(order, prepared, keras, progress)
+    unlabelled = _without_labels(order, prepared)
+    curves = [_curve_found("pretrain", pretrain(keras, recipe, unlabelled, progress))] if len(unlabelled) else []
+    if curves:
+        lap("pretrain")
+    curves.append(_curve_found("train", _trained(order, prepared, plan, keras, progress)))
     lap("train")
-    found = LearningFound(network=recipe.network.type, curves=(_curve_found("train", curve),))
-    return Learnt(recipe=recipe, plan=plan, found=found)
+    found = LearningFound(
+        network=recipe.network.type, curves=tuple(curves), folds=folds, trials=tuple(map(_trial_found, trials))
+    )
+    return Learnt(order=order, plan=plan, unlabelled=len(unlabelled), found=found)
 
 
 def calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np.float32]:
@@ -83,19 +111,50 @@ def _training_frames(prepared: Prepared) -> tuple[NDArray[Any], NDArray[np.int64
     return prepared.data.x[train], prepared.data.y[train]
 
 
-def _trained(
-    order: BuildOrder, recipe: Recipe, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress
-) -> Curve:
-    schedule = retraining_schedule(recipe) if order.is_again else recipe.training
-    shape = prepared.preprocess.output_shape
-    progress.step("train", 0, schedule.epochs, "loading TensorFlow")
+def _trainable(recipe: Recipe) -> Recipe:
+    """The recipe of a retraining: a model that was imported as it was has to learn now."""
+    if not isinstance(recipe.network, SavedRecipe):
+        return recipe
+    return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, fine_tune=True))
+
+
+def _make_model(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: Progress) -> None:
+    recipe, shape = order.recipe, prepared.preprocess.output_shape
+    progress.step("train", 0, _schedule(order).epochs, "loading TensorFlow")
     outputs = outputs_of(recipe, shape, len(prepared.data.labels))
     if order.initial is None:
-        keras.create(recipe.network, shape, outputs, seed=schedule.seed)
+        keras.create(recipe.network, shape, outputs, seed=recipe.training.seed)
     else:
-        keras.load(order.initial, shape, outputs, seed=schedule.seed)
+        keras.load(order.initial, shape, outputs, seed=recipe.training.seed)
+
+
+def _without_labels(order: BuildOrder, prepared: Prepared) -> NDArray[np.float32]:
+    """All inputs that pre-training may see: the training part, what has no labels, and what devices sent."""
+    if order.recipe.pretrain is None:
+        return np.zeros((0, *prepared.preprocess.output_shape), np.float32)
+    parts = [prepared.inputs(prepared.parts.train), prepared.unlabelled_inputs()]
+    if order.unlabelled is not None and not order.is_blind:
+        x, frames = prepared.data.x, order.unlabelled
+        if frames.shape[1:] != x.shape[1:] or frames.dtype != x.dtype:
+            raise RequestError(
+                f"--unlabelled: found frames {frames.dtype}{list(frames.shape[1:])}, "
+                f"expected {x.dtype}{list(x.shape[1:])} as in the training data"
+            )
+        parts.append(in_batches(prepared.preprocess, frames, np.arange(len(frames))))
+    return np.concatenate(parts)
+
+
+def _trained(order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress) -> Curve:
     validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
-    return train(keras, recipe, plan.epochs, validation, prepared.preprocess, progress, schedule=schedule)
+    return train(keras, order.recipe, plan.epochs, validation, prepared.preprocess, progress, schedule=_schedule(order))
+
+
+def _schedule(order: BuildOrder) -> TrainingRecipe:
+    return retraining_schedule(order.recipe) if order.is_again else order.recipe.training
+
+
+def _trial_found(trial: Trial) -> TrialFound:
+    return TrialFound(value=trial.value, settings=dict(trial.settings))
 
 
 def _curve_found(stage: str, curve: Curve) -> CurveFound:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from converter.recipe import Recipe
 from converter.request import Retraining
 from edge_models.bundle import Bundle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BuildOrder:
     """What to build.
 
@@ -18,6 +21,7 @@ class BuildOrder:
         recipe: The recipe with all overrides.
         output: Directory of the bundle.
         retraining: What devices saw and delivered; None for a first training.
+        unlabelled: Frames without labels (n, ...) that devices delivered, to pre-train on; None for none.
         is_blind: Train with the effort of a retraining, but without what devices saw and delivered.
         parent: The bundle that this one replaces.
         answers: Requests that it answers.
@@ -30,6 +34,7 @@ class BuildOrder:
     recipe: Recipe
     output: Path
     retraining: Retraining | None = None
+    unlabelled: NDArray[Any] | None = None
     is_blind: bool = False
     parent: Bundle | None = None
     answers: tuple[str, ...] = ()
