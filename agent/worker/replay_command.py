@@ -12,7 +12,9 @@ from pathlib import Path
 
 EPILOG = """\
 FRAMES.npz holds x (n, ...), frames as a source delivers them, before preprocessing; and, if known, y (n,) true classes,
-t (n,) seconds, rate_hz. Exit codes: 0 done, 2 the bundle or the frames cannot be used.
+t (n,) seconds, rate_hz (frames in a second; of sound, whose frames are (samples,) float32, samples in a second as the
+model's own). An anomaly model predicts 0 for normal and 1 for an anomaly.
+Exit codes: 0 done, 2 the bundle or the frames cannot be used.
 """
 
 

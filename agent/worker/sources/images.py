@@ -28,7 +28,8 @@ class ImageFolder:
     """The images below a directory; opened one by one as they are asked for.
 
     Raises:
-        SourceError: No image is there, Pillow is missing, or the first image does not have the model's size.
+        SourceError: No image is there, Pillow is missing, the first image does not have the model's size, or the model
+            takes codes that are no pixels.
     """
 
     def __init__(self, directory: Path, spec: InputSpec, labels: tuple[str, ...]) -> None:
@@ -36,6 +37,11 @@ class ImageFolder:
         self._paths = _image_paths(directory)
         self._labels = {name: index for index, name in enumerate(labels)}
         self._dtype = spec.source.dtype
+        if self._dtype in ("int8", "bool"):
+            raise SourceError(
+                f"{directory}: found a folder of images, whose pixels are uint8, for a source of {self._dtype}; record "
+                "the frames in an .npz, or build the bundle for a uint8 source"
+            )
         self._grey = len(spec.source.shape) == 2 or spec.source.shape[-1] == 1
         self._channel_axis = len(spec.source.shape) == 3
         first = self._read(self._paths[0])

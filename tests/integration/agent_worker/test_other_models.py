@@ -1,0 +1,56 @@
+"""Workers whose model listens, or tells anomalies, as the supervisor sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import DriftConfig, MqttSource, ReplaySource
+from agent.ipc import Failed, FrameIn, PredictionOut, Ready, SourceEnded, Window
+from tests.factories.frames import write_recording
+from tests.factories.hum import loose_rows, make_hum_bundle, normal_rows
+from tests.factories.sound import RATE_HZ, clips, make_sound_bundle
+from tests.integration.agent_worker.harness import WorkerProcess, configure
+
+pytestmark = pytest.mark.integration
+
+
+def test_rows_from_mqtt_are_told_to_be_normal_or_an_anomaly(worker: WorkerProcess, tmp_path: Path) -> None:
+    bundle = make_hum_bundle(tmp_path / "bundle")
+    source = MqttSource(topic="hum", encoding="raw")
+    worker.send(configure(bundle, artifact="tflite", source=source, predictions_hz=100.0))
+    worker.wait_for(Ready)
+
+    worker.send(FrameIn(origin="mqtt"), normal_rows(1, seed=1)[0].tobytes())
+    worker.send(FrameIn(origin="mqtt"), loose_rows(1, seed=1)[0].tobytes())
+    worker.wait_for(PredictionOut, lambda prediction: prediction.position == 1)
+
+    told = worker.all_of(PredictionOut)
+    assert [prediction.label for prediction in told] == [0, 1]
+    assert all(prediction.confidence is not None for prediction in told)
+
+
+def test_recorded_sound_is_counted_in_windows(worker: WorkerProcess, tmp_path: Path) -> None:
+    bundle = make_sound_bundle(tmp_path / "bundle")
+    path = write_recording(tmp_path / "f.npz", clips(120, seed=1), rate_hz=RATE_HZ)
+    source = ReplaySource(path=str(path), rate_hz=2000.0)
+    worker.send(configure(bundle, artifact="tflite", source=source, drift=DriftConfig(window=100)))
+
+    window = worker.wait_for(Window)
+    worker.wait_for(SourceEnded)
+
+    assert (window.n, window.refused) == (100, 0)
+    assert {"level", "band_0", "confidence"} <= set(window.effects)
+    assert max(window.effects.values()) < 0.3
+
+
+def test_sound_at_another_rate_is_the_sources_fault(worker: WorkerProcess, tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "f.npz", clips(3, seed=1), rate_hz=44100.0)
+    bundle = make_sound_bundle(tmp_path / "bundle")
+    worker.send(configure(bundle, artifact="tflite", source=ReplaySource(path=str(path))))
+
+    failed = worker.wait_for(Failed)
+
+    assert failed.code == "source"
+    assert "found rate_hz 44100, expected 8000" in failed.message
