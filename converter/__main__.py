@@ -19,12 +19,14 @@ from edge_models.errors import EdgeModelsError
 PROGRAM = "driftline-convert"
 DATA_PLACE = "DRIFTLINE_DATA"  # the environment variable, and $DRIFTLINE_DATA in a recipe
 COMMANDS = {
+    "audit": "find what is wrong with data before anything is learnt from them",
     "build": "train a recipe and convert it to a bundle",
     "import": "convert a trained Keras model or a SavedModel to a bundle",
     "wrap": "make a bundle of a .tflite file from elsewhere",
     "inspect": "show what a bundle is",
     "verify": "check every byte of a bundle and run its golden inputs",
     "evaluate": "measure a bundle's artifacts on labelled data",
+    "report": "write what is known of a bundle as one HTML page",
 }
 EXIT_CODES = "exit codes: 0 done, 1 failed (training, conversion or a gate), 2 wrong usage or input"
 

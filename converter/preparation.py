@@ -75,11 +75,11 @@ def prepare(recipe: Recipe, progress: Progress = _SILENT) -> Prepared:
     """
     section = recipe.dataset
     data = load_dataset(section, seed=recipe.training.seed, progress=progress)
-    spec = _spec(recipe, data)
+    spec = input_spec(recipe, data)
     _check_augment(recipe)
     _preprocess(recipe, spec)  # what cannot work is refused before the longer work
     part = fixed_parts(data, section)
-    data, part = _windowed(recipe, data, part, spec)
+    data, part = windowed(recipe, data, part, spec)
     if recipe.task == "anomaly":
         y = is_anomaly(data, section)
         parts = divided_anomaly(y, data, section, part, recipe.training.seed)
@@ -112,7 +112,7 @@ def _batch_size(preprocess: ExampleInputs, x: NDArray[Any]) -> int:
     return max(1, _BATCH_BYTES // (4 * values))
 
 
-def _spec(recipe: Recipe, data: Dataset) -> InputSpec:
+def input_spec(recipe: Recipe, data: Dataset) -> InputSpec:
     """What the device is told, but for steps that are fitted to the data."""
     kind = recipe.input.kind
     return InputSpec(
@@ -152,7 +152,7 @@ def _preprocess(recipe: Recipe, spec: InputSpec) -> ExampleInputs:
     return preprocess
 
 
-def _windowed(recipe: Recipe, data: Dataset, part: Parts | None, spec: InputSpec) -> tuple[Dataset, Parts | None]:
+def windowed(recipe: Recipe, data: Dataset, part: Parts | None, spec: InputSpec) -> tuple[Dataset, Parts | None]:
     """The data in whole windows where the input has a window step."""
     window = window_step(spec)
     if window is None:
