@@ -119,7 +119,7 @@ def _resized(model: Any, shape: tuple[int, ...], source: str) -> Any:
     import keras
 
     try:
-        resized = keras.models.clone_model(model, input_tensors=keras.Input(shape))
+        resized = keras.models.clone_model(model, input_tensors=[keras.Input(shape)])
         resized.set_weights(model.get_weights())
     except Exception as exc:
         raise RefusedModelError(
