@@ -48,7 +48,9 @@ def op_name(number: int) -> str:
 
 
 def too_new(ops: Mapping[str, int], runtime: str, version: str | None = None) -> list[str]:
-    """What of ``ops`` a runtime does not load, one phrase for each operator; empty when it loads all.
+    """What of ``ops`` a runtime does not load, one phrase for each operator and one for all custom ones together.
+
+    Empty when it loads all.
 
     Args:
         ops: Highest version of each operator that a model needs.
@@ -60,17 +62,17 @@ def too_new(ops: Mapping[str, int], runtime: str, version: str | None = None) ->
     if measured is None or (version is not None and _parts(version) > _parts(measured)):
         return []
     limits, label = op_limits()[runtime], f"{runtime} {version or measured}"
-    return [
-        _phrase(name, needed, limits.get(name, 0), label)
-        for name, needed in ops.items()
-        if needed > limits.get(name, 0)
+    newer = {name: needed for name, needed in ops.items() if needed > limits.get(name, 0)}
+    custom = [name.removeprefix(CUSTOM) for name in newer if name.startswith(CUSTOM)]
+    builtin = [
+        f"{name} version {needed}, {label} "
+        + (f"loads up to {limits[name]}" if name in limits else "has no such operator")
+        for name, needed in newer.items()
+        if not name.startswith(CUSTOM)
     ]
-
-
-def _phrase(name: str, needed: int, limit: int, label: str) -> str:
-    if name.startswith(CUSTOM):
-        return f"custom operator {name.removeprefix(CUSTOM)}, {label} does not have it"
-    return f"{name} version {needed}, {label} " + (f"loads up to {limit}" if limit else "has no such operator")
+    if not custom:
+        return builtin
+    return [*builtin, f"custom operator{'s' * (len(custom) > 1)} {', '.join(custom)}, unknown to {label}"]
 
 
 def _parts(version: str) -> tuple[int, ...]:

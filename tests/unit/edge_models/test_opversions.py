@@ -48,7 +48,8 @@ def test_an_operator_that_a_runtime_lacks_is_named() -> None:
     assert too_new({"STABLEHLO_ADD": 1}, TFLITE) == [
         "STABLEHLO_ADD version 1, tflite-runtime 2.14.0 has no such operator"
     ]
-    assert too_new({"CUSTOM:Nobody": 1}, LITERT) == ["custom operator Nobody, ai-edge-litert 2.3.0 does not have it"]
+    assert too_new({"CUSTOM:Nobody": 1}, LITERT) == ["custom operator Nobody, unknown to ai-edge-litert 2.3.0"]
+    assert too_new({"CUSTOM:A": 1, "CUSTOM:B": 1}, LITERT) == ["custom operators A, B, unknown to ai-edge-litert 2.3.0"]
     assert too_new({"CUSTOM:TFLite_Detection_PostProcess": 1}, TFLITE) == []
 
 
