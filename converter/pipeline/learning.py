@@ -23,7 +23,7 @@ from converter.training.course import outputs_of, train
 from converter.training.fit import Curve
 from converter.training.folds import cross_validate
 from converter.training.mix import plain_epochs
-from converter.training.pretrain import pretrain
+from converter.training.pretrain import after_pretraining, pretrain
 from converter.training.search import Trial, search
 
 Lap = Callable[[str], None]
@@ -146,7 +146,11 @@ def _without_labels(order: BuildOrder, prepared: Prepared) -> NDArray[np.float32
 
 def _trained(order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress) -> Curve:
     validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
-    return train(keras, order.recipe, plan.epochs, validation, prepared.preprocess, progress, schedule=_schedule(order))
+    return train(
+        *(keras, order.recipe, plan.epochs, validation, prepared.preprocess, progress),
+        schedule=_schedule(order),
+        stage=after_pretraining(order.recipe),
+    )
 
 
 def _schedule(order: BuildOrder) -> TrainingRecipe:

@@ -20,6 +20,7 @@ class CnnRecipe:
         default="stride",
     )
     dense: int = described("Width of the hidden layer.", default=64, ge=1, le=4096)
+    normalise: bool = described("Batch normalisation of the hidden layer; pre-training wants it.", default=False)
     dropout: float = described("Before the output layer.", default=0.3, ge=0, le=0.9)
 
 

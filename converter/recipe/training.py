@@ -56,6 +56,11 @@ class PretrainRecipe:
         "contrastive, images: standard deviation of each camera parameter between two views; a default when left out.",
         default=None,
     )
+    then: Literal["all", "fine", "head"] = described(
+        "What learns with the labels afterwards: all; fine, all but the statistics of batch normalisation; or head, "
+        "the last layer alone, which is best with a few labels of each class (with training.l2 at about 0.03).",
+        default="all",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

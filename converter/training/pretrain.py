@@ -11,7 +11,7 @@ from converter.keras_process.process import KerasProcess
 from converter.keras_process.views import SHAKEN, unknown
 from converter.progress import Progress
 from converter.recipe import PretrainRecipe, Recipe
-from converter.training.watched import Curve
+from converter.training.watched import Curve, Stage
 
 
 def pretrain(keras: KerasProcess, recipe: Recipe, inputs: NDArray[np.float32], progress: Progress) -> Curve:
@@ -30,6 +30,7 @@ def pretrain(keras: KerasProcess, recipe: Recipe, inputs: NDArray[np.float32], p
         DatasetError: Fewer examples than a batch.
         ConversionError: The loss grew beyond all bounds.
     """
+    check_pretrain(recipe)
     section = recipe.pretrain
     if section is None:
         return Curve()
@@ -46,6 +47,11 @@ def pretrain(keras: KerasProcess, recipe: Recipe, inputs: NDArray[np.float32], p
         progress.step("pretrain", number + 1, section.epochs, f"loss {losses[-1]:.3g}")
     keras.do("pre-training", EndPretraining())
     return Curve(loss=tuple(losses))
+
+
+def after_pretraining(recipe: Recipe) -> Stage:
+    """The run of the training loop that follows: of the part that ``pretrain.then`` names."""
+    return Stage() if recipe.pretrain is None else Stage(part=recipe.pretrain.then)
 
 
 def check_pretrain(recipe: Recipe) -> None:

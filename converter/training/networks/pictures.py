@@ -22,7 +22,11 @@ def cnn(recipe: CnnRecipe, x: Any) -> Any:
         x = layers.ReLU()(x)
         if recipe.halve == "pool":
             x = layers.MaxPooling2D()(x)
-    return layers.Dense(recipe.dense, activation="relu", name=EMBEDDING)(layers.Flatten()(x))
+    x = layers.Flatten()(x)
+    if not recipe.normalise:
+        return layers.Dense(recipe.dense, activation="relu", name=EMBEDDING)(x)
+    x = layers.BatchNormalization(momentum=BN_MOMENTUM)(layers.Dense(recipe.dense, use_bias=False)(x))
+    return layers.ReLU(name=EMBEDDING)(x)
 
 
 def resnet8(recipe: ResNet8Recipe, x: Any) -> Any:
