@@ -18,6 +18,7 @@ from converter.errors import DatasetError, RecipeError
 from converter.progress import Progress, SilentProgress
 from converter.recipe import AugmentRecipe, Recipe
 from converter.training.networks import check_network
+from converter.training.pretrain import check_pretrain
 from edge_models.errors import EdgeModelsError
 from edge_models.manifest import InputSpec, NormaliseStep, WindowStep
 from edge_models.tensors import Dtype, TensorSpec
@@ -77,6 +78,7 @@ def prepare(recipe: Recipe, progress: Progress = _SILENT) -> Prepared:
     data = load_dataset(section, seed=recipe.training.seed, progress=progress)
     spec = input_spec(recipe, data)
     _check_augment(recipe)
+    check_pretrain(recipe)
     _preprocess(recipe, spec)  # what cannot work is refused before the longer work
     part = fixed_parts(data, section)
     data, part = windowed(recipe, data, part, spec)

@@ -30,7 +30,6 @@ def pretrain(keras: KerasProcess, recipe: Recipe, inputs: NDArray[np.float32], p
         DatasetError: Fewer examples than a batch.
         ConversionError: The loss grew beyond all bounds.
     """
-    check_pretrain(recipe)
     section = recipe.pretrain
     if section is None:
         return Curve()
