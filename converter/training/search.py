@@ -114,12 +114,14 @@ def changed(recipe: Recipe, settings: Mapping[str, Value]) -> Recipe:
         *groups, name = key.split(".")
         place = document
         for group in groups:
-            place[group] = place.get(group) or {}
+            place[group] = {} if place.get(group) is None else place[group]
             place = place[group]
+            if not isinstance(place, dict):
+                raise RecipeError(f"search.space: found {key}, but {group} has no keys of its own")
         place[name] = int(value) if isinstance(value, float) and value.is_integer() else value
     try:
         return decode(Recipe, document, unknown="refuse")
-    except (FieldError, AttributeError, TypeError) as exc:
+    except FieldError as exc:
         raise RecipeError(f"search.space: {exc}") from exc
 
 
