@@ -1,4 +1,4 @@
-"""Anomaly scores of reconstructions, and how they lie for normal and anomalous examples."""
+"""How anomaly scores lie for normal and anomalous examples."""
 
 from __future__ import annotations
 
@@ -11,22 +11,6 @@ from converter.measure.figures import ScoreHistogram
 _BINS = 40
 _SHOWN = (0.0, 0.99)  # quantiles between which the bins lie: a few wild scores would leave one bin for all others
 _ROC_POINTS = 120
-
-
-def anomaly_scores(inputs: NDArray[np.float32], reconstruction: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean squared reconstruction error of each example, (n,).
-
-    Args:
-        inputs: (n, ...).
-        reconstruction: As many numbers for each, (n, k).
-
-    Raises:
-        ValueError: Other numbers of values.
-    """
-    flat = inputs.reshape(len(inputs), -1)
-    if flat.shape != reconstruction.shape:
-        raise ValueError(f"found a reconstruction of {reconstruction.shape}, expected {flat.shape}")
-    return np.asarray(((flat - reconstruction).astype(np.float64) ** 2).mean(axis=1))
 
 
 def score_histogram(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.errors import DatasetError
-from converter.measure.anomaly import anomaly_scores, score_histogram
+from converter.measure.anomaly import score_histogram
 from converter.measure.auc import compare_auc
 from converter.measure.classes import MAX_CONFUSION_CLASSES, class_figures, confusion_matrix
 from converter.measure.fidelity import largest_difference, sqnr_db
@@ -19,6 +19,7 @@ from converter.measure.figures import Comparison, Figures, GroupFigures
 from converter.measure.proportion import compare_accuracy
 from converter.measure.running import latency, loaded, outputs_of
 from converter.progress import Progress, SilentProgress
+from edge_models.signals import anomaly_scores
 
 Task = Literal["classification", "anomaly"]
 Integers = NDArray[np.int64]

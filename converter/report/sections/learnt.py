@@ -22,7 +22,7 @@ _T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 
 
 def curves(document: Document) -> list[Element]:
     """Loss and accuracy of each stage of the training."""
-    return [_curve(curve, document) for curve in document["learning"]["curves"] if curve["loss"]]
+    return [_curve(curve, document) for curve in document["learning"]["curves"] if _numbered(curve["loss"])]
 
 
 def _curve(curve: Document, document: Document) -> Element:

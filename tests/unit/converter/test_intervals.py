@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from converter.measure import auc, auc_estimate, wilson
 from converter.measure.auc import compare_auc, roc
 from converter.measure.proportion import compare_accuracy, paired_drop
 
+Scores = NDArray[Any]
 COUNTS = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
@@ -133,25 +137,38 @@ def test_95_of_100_intervals_of_an_auc_hold_the_true_one() -> None:
     rng = np.random.default_rng(4)
     y = np.repeat([0, 1], [80, 40])
     true = 0.8556  # of two normal distributions 1.5 apart: Phi(1.5 / sqrt(2))
-    found = [auc_estimate(rng.normal(size=120) + 1.5 * y, y) for _ in range(400)]
+    found = [auc_estimate(rng.normal(size=120) + 1.5 * y, y) for _ in range(300)]
 
     covered = np.mean([one.low <= true <= one.high for one in found])
 
     assert 0.92 <= covered <= 0.985
 
 
-def test_95_of_100_intervals_of_an_auc_drop_hold_the_true_one() -> None:
+def test_the_bootstrap_of_an_auc_drop_agrees_with_delong() -> None:
     rng = np.random.default_rng(5)
-    y = np.repeat([0, 1], [150, 100])
-    true = 0.8556 - 0.8385  # the second score has noise of variance 0.16 on top: Phi(1.5 / sqrt(2.32))
-    hits = 0
-    for _ in range(60):
-        exact = rng.normal(size=250) + 1.5 * y
-        drop = compare_auc(exact + 0.4 * rng.normal(size=250), exact, y, rng).drop
-        assert drop is not None
-        hits += drop.low <= true <= drop.high
+    y = np.repeat([0, 1], [300, 200])
+    exact = rng.normal(size=500) + 1.5 * y
+    given_scores = exact + 0.4 * rng.normal(size=500)
 
-    assert hits >= 52
+    found = compare_auc(given_scores, exact, y, rng).drop
+
+    assert found is not None
+    half = 1.96 * delong_error(exact, given_scores, y)
+    assert found.value == pytest.approx(auc(exact, y) - auc(given_scores, y))
+    assert [found.low, found.high] == pytest.approx([found.value - half, found.value + half], abs=0.15 * half)
+
+
+def delong_error(first: Scores, second: Scores, y: Scores) -> float:
+    """Standard error of the difference of two areas on the same examples: DeLong, DeLong & Clarke-Pearson 1988."""
+    components = []
+    for scores in (first, second):
+        above = scores[y == 1][:, None] > scores[y == 0][None]
+        components.append((above.mean(axis=1), above.mean(axis=0)))
+    variance = 0.0
+    for kind in (0, 1):
+        difference = components[0][kind] - components[1][kind]
+        variance += difference.var(ddof=1) / len(difference)
+    return float(np.sqrt(variance))
 
 
 def test_the_drop_of_equal_scores_is_none_at_all() -> None:
