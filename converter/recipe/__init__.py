@@ -18,6 +18,7 @@ from converter.recipe.network import (
 from converter.recipe.quantize import FallbackRecipe, Mode, QatRecipe, QuantizeRecipe
 from converter.recipe.training import (
     AugmentRecipe,
+    LabelCurveRecipe,
     PretrainRecipe,
     RetrainRecipe,
     SearchRange,
@@ -36,6 +37,7 @@ __all__ = [
     "FallbackRecipe",
     "GatesRecipe",
     "InputRecipe",
+    "LabelCurveRecipe",
     "MlpRecipe",
     "MobileNetRecipe",
     "Mode",

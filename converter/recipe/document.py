@@ -20,7 +20,14 @@ from converter.recipe.gates import GatesRecipe
 from converter.recipe.network import NetworkRecipe, SavedRecipe, TransferRecipe
 from converter.recipe.paths import Places
 from converter.recipe.quantize import QuantizeRecipe
-from converter.recipe.training import AugmentRecipe, PretrainRecipe, RetrainRecipe, SearchRecipe, TrainingRecipe
+from converter.recipe.training import (
+    AugmentRecipe,
+    LabelCurveRecipe,
+    PretrainRecipe,
+    RetrainRecipe,
+    SearchRecipe,
+    TrainingRecipe,
+)
 from edge_models.errors import FieldError
 from edge_models.fields import canonical_json, decode, described
 from edge_models.manifest import MODEL_NAME
@@ -43,6 +50,7 @@ class Recipe:
     network: NetworkRecipe = described("Network.")
     training: TrainingRecipe = described("Training.", default_factory=TrainingRecipe)
     pretrain: PretrainRecipe | None = described("Self-supervised pre-training; none when left out.", default=None)
+    label_curve: LabelCurveRecipe | None = described("Learning with few labels; none when left out.", default=None)
     search: SearchRecipe | None = described("Hyper-parameter search; none when left out.", default=None)
     augment: AugmentRecipe | None = described("Augmentation; none when left out.", default=None)
     quantize: QuantizeRecipe = described("Quantisation.", default_factory=QuantizeRecipe)

@@ -1,4 +1,4 @@
-"""The recipe's sections about learning: ``training``, ``pretrain``, ``search``, ``augment`` and ``retrain``."""
+"""The recipe's sections about learning: ``training``, ``pretrain``, ``label_curve``, ``search``, ``augment``, ``retrain``."""
 
 from __future__ import annotations
 
@@ -61,6 +61,25 @@ class PretrainRecipe:
         "the last layer alone, which is best with a few labels of each class (with training.l2 at about 0.03).",
         default="all",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCurveRecipe:
+    """How good the model would be with fewer labels: a curve in the report, from scratch and after pre-training."""
+
+    per_class: tuple[int, ...] = described(
+        "Labels of each class at each point of the curve.", default=(5, 10, 20, 50), ge=1, le=100000, max_length=16
+    )
+    seeds: int = described("Trainings at each point, each with other labels.", default=3, ge=1, le=50)
+    updates: int = described("Steps of each training, however many labels it has.", default=400, ge=1, le=10**6)
+    scratch: TrainingRecipe | None = described(
+        "The training from scratch, where other values are best for it; section training when left out.", default=None
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a curve without points."""
+        if not self.per_class:
+            raise ValueError("at least one number in per_class")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
