@@ -1,4 +1,4 @@
-"""The recipe's sections about learning: ``training``, ``pretrain``, ``label_curve``, ``search``, ``augment``, ``retrain``."""
+"""The sections about learning: ``training``, ``pretrain``, ``label_curve``, ``search``, ``augment`` and ``retrain``."""
 
 from __future__ import annotations
 
