@@ -20,7 +20,7 @@ _AXES = 10  # principal axes of the tree: k-d trees slow down in more dimensions
 _RADIUS = 0.15  # of the descriptors on the unit sphere; correlation 0.99 is a distance of 0.14
 _NEIGHBOURS = 4
 _MIN_STD = 1e-6
-_HARMFUL = 0.001  # share of the test part
+_HARMFUL = 0.005  # share of the test part, or of all labels: as much as the gate lets a model lose
 _ADVICE = (
     "remove them from one of the parts, or give what belongs together one group (dataset.group_column, or "
     "(?P<group>...) in dataset.pattern): no split cuts a group"
@@ -34,7 +34,7 @@ def duplicate_findings(subject: Subject) -> Iterator[Finding]:
     exact = exact_pairs(subject.data.x)
     yield from _findings(subject, exact, "equal")
     if subject.data.x[0].size >= _CELLS and (subject.kind != "rows" or subject.data.x.ndim > 2):
-        near = near_pairs(subject.data.x, subject.kind)
+        near = near_pairs(_alike_columns(subject.data.x) if subject.kind == "rows" else subject.data.x, subject.kind)
         known = set(map(tuple, exact.tolist()))
         others = np.array([pair for pair in near.tolist() if tuple(pair) not in known], np.intp).reshape(-1, 2)
         yield from _findings(subject, _of_other_recordings(subject, others), "nearly equal")
@@ -70,6 +70,13 @@ def near_pairs(x: NDArray[np.generic], kind: str) -> Pairs:
     pairs = np.unique(ordered, axis=0)
     near = [_correlation(x[first], x[second]) >= NEAR for first, second in pairs]
     return np.asarray(pairs[np.array(near, bool)], np.intp).reshape(-1, 2)
+
+
+def _alike_columns(x: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Windows (n, length, columns) with columns of equal weight; otherwise that of the largest numbers decides."""
+    values = x.reshape(-1, x.shape[-1])
+    mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    return np.asarray((x - mean.astype(np.float32)) / np.maximum(std, _MIN_STD).astype(np.float32), np.float32)
 
 
 def _descriptors(x: NDArray[np.generic], kind: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -117,10 +124,11 @@ def _correlation(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
 
 def _of_other_recordings(subject: Subject, pairs: Pairs) -> Pairs:
     """Without windows that overlap in the same recording."""
-    file, x = subject.data.file, subject.data.x
-    if file is None or subject.kind != "rows" or len(subject.data.names) == len(x):
-        file = subject.data.group if subject.kind == "rows" else None
-    return pairs if file is None else pairs[file[pairs[:, 0]] != file[pairs[:, 1]]]
+    data = subject.data
+    recording = data.file if data.group is None else data.group
+    if recording is None or subject.kind != "rows":
+        return pairs
+    return np.asarray(pairs[recording[pairs[:, 0]] != recording[pairs[:, 1]]])
 
 
 def _findings(subject: Subject, pairs: Pairs, how: str) -> Iterator[Finding]:
@@ -130,10 +138,12 @@ def _findings(subject: Subject, pairs: Pairs, how: str) -> Iterator[Finding]:
     one, other = part[pairs[:, 0]], part[pairs[:, 1]]
     differ = y[pairs[:, 0]] != y[pairs[:, 1]]
     if differ.any():
+        count = len(np.unique(pairs[differ, 1]))
+        is_harmful = how == "equal" and count >= _HARMFUL * len(y)
         yield Finding(
             check="conflicting labels",
-            severity=Severity.HIGH if how == "equal" else Severity.MEDIUM,
-            what=f"{share(int(differ.sum()), len(y))} of {len(y)} examples are {how} to one of another class",
+            severity=Severity.HIGH if is_harmful else Severity.MEDIUM,
+            what=f"{share(count, len(y))} of {len(y)} examples are {how} to one of another class",
             advice="look at them and mend the wrong labels, or leave both out",
             examples=_named(subject, pairs[differ]),
         )
@@ -143,7 +153,7 @@ def _findings(subject: Subject, pairs: Pairs, how: str) -> Iterator[Finding]:
         if crossing.any():
             members = np.unique(np.where(one == number, pairs[:, 0], pairs[:, 1])[crossing])
             total = int((part == number).sum())
-            is_harmful = how == "equal" and len(members) >= _HARMFUL * total
+            is_harmful = how == "equal" and name == "test" and len(members) >= _HARMFUL * total
             yield Finding(
                 check="duplicates across parts",
                 severity=Severity.HIGH if is_harmful else Severity.MEDIUM,
@@ -153,10 +163,11 @@ def _findings(subject: Subject, pairs: Pairs, how: str) -> Iterator[Finding]:
             )
     within = (one == other) & ~differ
     if within.any():
+        count = len(np.unique(pairs[within, 1]))
         yield Finding(
             check="duplicates",
             severity=Severity.NOTE,
-            what=f"{share(int(within.sum()), len(y))} of {len(y)} examples are {how} to another of their part",
+            what=f"{share(count, len(y))} of {len(y)} examples are {how} to another of their part",
             advice="they count twice in training and in figures; remove them if they are no natural repetition",
             examples=_named(subject, pairs[within]),
         )

@@ -61,7 +61,7 @@ class Subject:
         """0 train, 1 profile, 2 test, -1 none, of each example."""
         part = np.full(len(self.data.x), -1, np.int8)
         if self.parts is not None:
-            for number, members in enumerate((self.parts.train, self.parts.profile, self.parts.test)):
+            for number, members in enumerate(self.parts.all):
                 part[members] = number
         return part
 

@@ -40,7 +40,9 @@ def _summary(found: Audit) -> Iterator[str]:
         yield from _counted("groups", data.groups, np.bincount(data.group, minlength=len(data.groups)))
     if found.parts is not None:
         sizes = (f"{name} {len(getattr(found.parts, name))}" for name in ("train", "profile", "test"))
-        yield f"parts     {', '.join(sizes)}"
+        left_out = len(data.x) - sum(len(part) for part in found.parts.all)
+        more = f", {left_out} in no part: anomalies of groups that are learnt from" if left_out else ""
+        yield f"parts     {', '.join(sizes)}{more}"
 
 
 def _counted(what: str, names: tuple[str, ...], counts: NDArray[np.intp]) -> Iterator[str]:

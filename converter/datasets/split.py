@@ -31,6 +31,11 @@ class Splits:
     profile: Indices
     test: Indices
 
+    @property
+    def all(self) -> tuple[Indices, Indices, Indices]:
+        """Train, profile and test."""
+        return self.train, self.profile, self.test
+
 
 def split(
     y: NDArray[np.int64],
