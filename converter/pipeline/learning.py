@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from converter.datasets.split import stratified
 from converter.errors import RequestError
 from converter.keras_process.process import KerasProcess
+from converter.labels import label_curve
 from converter.pipeline.order import BuildOrder
 from converter.preparation import Prepared, in_batches
 from converter.progress import Progress
 from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
-from converter.report.findings import CurveFound, LearningFound, TrialFound
+from converter.report.findings import CurveFound, LabelPoint, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
 from converter.training.course import outputs_of, train
 from converter.training.fit import Curve
@@ -78,10 +79,17 @@ def learn(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: 
     curves = [_curve_found("pretrain", pretrain(keras, recipe, unlabelled, progress))] if len(unlabelled) else []
     if curves:
         lap("pretrain")
+    points = _label_curve(order, prepared, keras, progress, is_pretrained=bool(curves))
+    if points:
+        lap("labels")
     curves.append(_curve_found("train", _trained(order, prepared, plan, keras, progress)))
     lap("train")
     found = LearningFound(
-        network=recipe.network.type, curves=tuple(curves), folds=folds, trials=tuple(map(_trial_found, trials))
+        network=recipe.network.type,
+        curves=tuple(curves),
+        folds=folds,
+        trials=tuple(map(_trial_found, trials)),
+        label_curve=points,
     )
     return Learnt(order=order, plan=plan, unlabelled=len(unlabelled), found=found)
 
@@ -126,6 +134,20 @@ def _make_model(order: BuildOrder, prepared: Prepared, keras: KerasProcess, prog
         keras.create(recipe.network, shape, outputs, seed=recipe.training.seed)
     else:
         keras.load(order.initial, shape, outputs, seed=recipe.training.seed)
+
+
+def _label_curve(
+    order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: Progress, *, is_pretrained: bool
+) -> tuple[LabelPoint, ...]:
+    """Trainings with few labels; the model of ``keras`` is as it was afterwards."""
+    recipe = order.recipe
+    if order.is_again or recipe.label_curve is None:
+        return ()
+    start = keras.folder / "start.keras"
+    keras.save(start)
+    points = label_curve(keras, recipe, prepared, start if is_pretrained else None, progress)
+    keras.load(start, prepared.preprocess.output_shape, len(prepared.data.labels), seed=recipe.training.seed)
+    return points
 
 
 def _without_labels(order: BuildOrder, prepared: Prepared) -> NDArray[np.float32]:
