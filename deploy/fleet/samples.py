@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session, undefer
 
 from deploy.errors import LabelError, UnknownIdError
@@ -92,15 +92,24 @@ def labelled_of(session: Session, model: str) -> list[Sample]:
 
     The bundle that predicted a sample says which model that is; only of a bundle that we do not know, the device does.
     """
-    chosen = (
+    chosen = _of_model(model).where(Sample.label.is_not(None)).order_by(Sample.id)
+    return list(session.scalars(chosen))
+
+
+def unlabelled_of(session: Session, model: str, *, limit: int) -> list[Sample]:
+    """The newest samples for a model that nobody has labelled, with their bytes, by id."""
+    newest = _of_model(model).where(Sample.label.is_(None)).order_by(Sample.received_at.desc(), Sample.id.desc())
+    return sorted(session.scalars(newest.limit(limit)), key=lambda sample: sample.id)
+
+
+def _of_model(model: str) -> Select[Sample]:
+    return (
         select(Sample)
         .join(Device, Device.id == Sample.device)
         .outerjoin(Bundle, Bundle.id == Sample.bundle)
-        .where(func.coalesce(Bundle.model, Device.model) == model, Sample.label.is_not(None))
-        .order_by(Sample.id)
+        .where(func.coalesce(Bundle.model, Device.model) == model)
         .options(undefer(Sample.x))
     )
-    return list(session.scalars(chosen))
 
 
 def label(session: Session, labels: Mapping[str, str], *, labelled_by: str, now_s: float) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.fleet.models import Request
 from deploy.registry.files import write_durable
-from deploy.retrain.dataset import Split, held_npz, training_npz
+from deploy.retrain.dataset import Split, held_npz, training_npz, unlabelled_npz
 from deploy.retrain.judge import Figures
 from deploy.retrain.plan import JobFolder, Plan, evidence_json, next_version
 from deploy.retrain.ports import BuildOrder, Bundles, Converter, OnStep
@@ -59,6 +59,7 @@ class Builder:
             requests=tuple(request.id for request in asking),
             train=len(found.train),
             held=len(found.held),
+            unlabelled=len(found.unlabelled),
             round=turn,
         )
         # The sketches were taken against the profile of the bundle that the device holds.
@@ -66,6 +67,8 @@ class Builder:
         write_durable(folder.evidence, evidence_json(comparable))
         write_durable(folder.samples, training_npz(found.train))
         write_durable(folder.held, held_npz(found.held))
+        if found.unlabelled:
+            write_durable(folder.unlabelled, unlabelled_npz(found.unlabelled))
         folder.write_plan(plan)
         return plan
 
@@ -127,6 +130,7 @@ class Builder:
             parent=self._bundles.bundle_dir(BundleId(plan.parent)),
             evidence=folder.evidence,
             samples=folder.samples,
+            unlabelled=folder.unlabelled if plan.unlabelled else None,
             answers=plan.requests,
             serial=plan.serial,
             version=plan.version,

@@ -155,6 +155,7 @@ def build_arguments(order: BuildOrder) -> list[str]:
     optional = (
         ("--evidence", order.evidence),
         ("--samples", order.samples),
+        ("--unlabelled", order.unlabelled),
         ("--init", order.init),
         ("--keep-model", order.keep_model),
     )

@@ -25,10 +25,11 @@ _BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Samples for training and samples held back."""
+    """Samples for training, samples held back, and samples without a label that may be pre-trained on."""
 
     train: tuple[Sample, ...]
     held: tuple[Sample, ...]
+    unlabelled: tuple[Sample, ...] = ()
 
 
 def is_held(sample: str, fraction: float) -> bool:
@@ -65,12 +66,24 @@ def split(samples: Sequence[Sample], *, fraction: float, device_cap: int) -> Spl
     )
 
 
+def to_pretrain(samples: Sequence[Sample], like: Sequence[Sample], *, fraction: float) -> tuple[Sample, ...]:
+    """Samples without a label, of the kind of the labelled ones, that will never judge when they get a label later."""
+    kinds = {(sample.dtype, tuple(sample.shape)) for sample in like}
+    usable = [sample for sample in samples if (sample.dtype, tuple(sample.shape)) in kinds]
+    return tuple(sample for sample in usable if not is_held(sample.id, fraction))
+
+
 def training_npz(samples: Sequence[Sample]) -> bytes:
     """S.npz for the converter: x as the source delivers it, y, and as group the number of the device."""
     x, y = stacked(samples)
     numbers = {device: number for number, device in enumerate(sorted({sample.device for sample in samples}))}
     group = np.array([numbers[sample.device] for sample in samples], dtype=np.int64)
     return write_npz({"x": x, "y": y, "group": group})
+
+
+def unlabelled_npz(samples: Sequence[Sample]) -> bytes:
+    """U.npz for the converter: x alone."""
+    return write_npz({"x": stacked(samples)[0]})
 
 
 def held_npz(samples: Sequence[Sample]) -> bytes:

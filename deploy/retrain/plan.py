@@ -2,7 +2,7 @@
 
 JOB/plan.json       this                      JOB/candidate/    the retrained bundle
 JOB/E.json          evidence of the devices   JOB/blind/        the same without evidence, for comparison
-JOB/S.npz, H.npz    samples: train, held      JOB/*.log         what the converter said
+JOB/{S,H,U}.npz     train, held, no label      JOB/*.log         what the converter said
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Plan:
     requests: tuple[str, ...] = described("Requests that it answers.")
     train: int = described("Samples to learn from.", ge=0)
     held: int = described("Samples held back.", ge=0)
+    unlabelled: int = described("Samples without a label, to pre-train on.", ge=0, default=0)
     round: int = described("0, or more when late requests or a taken serial made it begin again.", ge=0, default=0)
 
 
@@ -46,6 +47,7 @@ class JobFolder:
         self.evidence = path / "E.json"
         self.samples = path / "S.npz"
         self.held = path / "H.npz"
+        self.unlabelled = path / "U.npz"
         self.candidate = path / "candidate"
         self.blind = path / "blind"
         self.model = path / "model.keras"

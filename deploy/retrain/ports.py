@@ -24,6 +24,8 @@ class BuildOrder:
         parent: The bundle that it replaces; holds the profile that the evidence refers to.
         evidence: What the devices saw (E.json); None to train without knowing it.
         samples: Labelled samples to learn from (S.npz); None for none.
+        unlabelled: Frames that nobody has labelled (U.npz); None for none. The converter uses them if its recipe
+            pre-trains.
         answers: Requests that the bundle answers.
         serial: The bundle's serial.
         version: The bundle's version for people.
@@ -43,6 +45,7 @@ class BuildOrder:
     init: Path | None
     keep_model: Path | None
     is_blind: bool = False
+    unlabelled: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

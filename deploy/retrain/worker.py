@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from deploy.clock import Clock
@@ -23,7 +23,7 @@ from deploy.fleet.models import Job, Request
 from deploy.fleet.states import JobState, RequestState
 from deploy.registry.errors import RegistryBusyError, SerialError
 from deploy.retrain.build import Builder, MakeConverter
-from deploy.retrain.dataset import Split, of_one_kind, split
+from deploy.retrain.dataset import Split, of_one_kind, split, to_pretrain
 from deploy.retrain.judge import Figures, objections
 from deploy.retrain.plan import Plan
 from deploy.retrain.ports import Bundles
@@ -33,6 +33,7 @@ from edge_models.manifest import BundleId, short
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # a job that kills its worker this often is given up
+MAX_UNLABELLED = 2000  # samples without a label, the newest: up to 64 KiB each, in memory while they are written
 MAX_ROUNDS = 3  # how often a job may begin again: for requests that come late, or for a serial that is taken
 
 
@@ -156,7 +157,9 @@ class RetrainWorker:
         retrain = self._config.retrain
         with self._database.read() as session:
             labelled = of_one_kind(samples.labelled_of(session, self._model))
+            rest = samples.unlabelled_of(session, self._model, limit=MAX_UNLABELLED)
         found: Split = split(labelled, fraction=retrain.held_fraction, device_cap=retrain.device_cap)
+        found = replace(found, unlabelled=to_pretrain(rest, found.train, fraction=retrain.held_fraction))
         if not found.train or len(found.held) < retrain.min_held:
             self._end(
                 job.id,

@@ -16,6 +16,7 @@ from deploy.fleet.ingest import Ingest
 from deploy.fleet.models import Bundle, Job, Request
 from deploy.fleet.states import JobState, RequestState
 from deploy.retrain.converter_process import build_arguments
+from deploy.retrain.dataset import is_held
 from deploy.retrain.judge import Figures, objections
 from deploy.retrain.plan import JobFolder, evidence_json, next_version
 from deploy.retrain.ports import BuildOrder
@@ -131,6 +132,29 @@ def test_the_converter_gets_evidence_samples_parent_and_what_it_answers(shop: Sh
     assert [(one["request"], one["device"], one["bundle"]) for one in evidence] == [("r-1", "pi-1", shop.first)]
     assert blind.is_blind
     assert blind.keep_model is None
+
+
+def test_samples_without_a_label_go_to_the_converter_but_for_those_that_would_judge(shop: Shop) -> None:
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+    shop.delivers("pi-2", 30, label=None)
+
+    shop.works()
+
+    unlabelled = shop.converter.orders[0].unlabelled
+    assert unlabelled is not None
+    (x,) = read_npz(unlabelled, max_bytes=1 << 20, names=("x",)).values()
+    assert len(x) == sum(not is_held(f"pi-2:1-{number}", RETRAIN.held_fraction) for number in range(30))
+
+
+def test_without_unlabelled_samples_the_converter_gets_no_file_of_them(shop: Shop) -> None:
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+
+    shop.works()
+
+    assert shop.converter.orders[0].unlabelled is None
+    assert "--unlabelled" not in build_arguments(shop.converter.orders[0])
 
 
 def test_it_waits_for_labels_of_every_device_that_asks(shop: Shop) -> None:
