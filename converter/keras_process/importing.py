@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from converter.keras_process.bench import RefusedModelError
 from converter.keras_process.frozen_graph import LAST, frozen_model
 
@@ -122,7 +124,7 @@ def _answer(path: str, y: Any, outputs: int) -> Any:
     elif found == (1,) and outputs == 2:  # one logit of the second class: the same odds with two
         both = layers.Dense(2, use_bias=False, name="logits")
         y = both(y)
-        both.set_weights([[[-0.5, 0.5]]])
+        both.set_weights([np.array([[-0.5, 0.5]], np.float32)])
     elif found != (outputs,):
         raise RefusedModelError(
             f"{path}: its output is {_shown(found)}, expected ({outputs}): one number for each label, or for each of "
