@@ -137,14 +137,14 @@ def test_the_converter_gets_evidence_samples_parent_and_what_it_answers(shop: Sh
 def test_samples_without_a_label_go_to_the_converter_but_for_those_that_would_judge(shop: Shop) -> None:
     shop.asks("pi-1", "r-1")
     shop.delivers("pi-1", 20)
-    shop.delivers("pi-2", 30, label=None)
+    shop.ingest.apply([messages.sample("pi-1", number) for number in range(20, 50)])
 
     shop.works()
 
     unlabelled = shop.converter.orders[0].unlabelled
     assert unlabelled is not None
     (x,) = read_npz(unlabelled, max_bytes=1 << 20, names=("x",)).values()
-    assert len(x) == sum(not is_held(f"pi-2:1-{number}", RETRAIN.held_fraction) for number in range(30))
+    assert len(x) == sum(not is_held(f"pi-1:1-{number}", RETRAIN.held_fraction) for number in range(20, 50))
 
 
 def test_without_unlabelled_samples_the_converter_gets_no_file_of_them(shop: Shop) -> None:
