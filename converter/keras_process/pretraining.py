@@ -1,8 +1,9 @@
 """Orders that teach the body of a model without labels, and how the TensorFlow process carries them out.
 
 Contrastive: two random views of an example shall be more alike than views of different ones (SimCLR, Chen et al. 2020,
-with the NT-Xent loss). Masked: values are replaced by those of other examples, and a decoder restores the example from
-the embedding (VIME, Yoon et al. 2020). Projection and decoder are thrown away; the layers up to the embedding stay.
+with the decoupled loss of Yeh et al. 2022, which learns faster in batches of hundreds). Masked: values are replaced by
+those of other examples, and a decoder restores the example from the embedding (VIME, Yoon et al. 2020). Projection and
+decoder are thrown away; the layers up to the embedding stay.
 """
 # ruff: noqa: ANN401 - TensorFlow is loaded late, so its tensors and models have no static type here
 
@@ -27,6 +28,7 @@ _WARM_STEPS = 100  # a large first step of Adam on normalised embeddings lets th
 _WEIGHT_DECAY = 1e-4
 _STRETCHES = 8  # pieces of a window's time that are hidden whole: a single hidden row is read off its neighbours
 _LEAST_STD = 1e-6
+_NEVER = 1e9  # a logit less this much has no share
 Step = Callable[[Any], Any]
 """Learns from a batch (n, ...) float32 and gives its loss."""
 
@@ -126,7 +128,7 @@ def _contrastive(model: Any, message: Pretrain, x: NDArray[np.float32]) -> Step:
     def loss(batch: Any) -> Any:
         unit = (batch - low) / max(high - low, _LEAST_STD)
         seen = views(tf.concat([unit, unit], axis=0)) * (high - low) + low
-        return nt_xent(learner(seen, training=True), message.temperature)
+        return decoupled(learner(seen, training=True), message.temperature)
 
     return _learning(learner, message, loss)
 
@@ -141,15 +143,20 @@ def _views(message: Pretrain) -> Views:
             raise RefusedModelError("pretrain.method: found contrastive for rows, expected masked")
 
 
-def nt_xent(projected: Any, temperature: float) -> Any:
-    """Mean loss of projections (2n, width), of which i and n + i are views of one example (Chen et al. 2020, eq. 1)."""
+def decoupled(projected: Any, temperature: float) -> Any:
+    """Mean contrastive loss of projections (2n, width), of which i and n + i are views of one example.
+
+    NT-Xent (Chen et al. 2020, eq. 1) without the pair itself in its denominator (Yeh et al. 2022, eq. 5).
+    """
     import tensorflow as tf
 
     count = tf.shape(projected)[0]
     unit = tf.math.l2_normalize(projected, axis=1)
-    alike = tf.matmul(unit, unit, transpose_b=True) / temperature - 1e9 * tf.eye(count)
     partner = tf.math.floormod(tf.range(count) + count // 2, count)
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=partner, logits=alike))
+    pair = tf.reduce_sum(unit * tf.gather(unit, partner), axis=1) / temperature
+    others = tf.matmul(unit, unit, transpose_b=True) / temperature
+    others -= _NEVER * (tf.eye(count) + tf.one_hot(partner, count))
+    return tf.reduce_mean(tf.reduce_logsumexp(others, axis=1) - pair)
 
 
 def _masked(model: Any, message: Pretrain, x: NDArray[np.float32]) -> Step:

@@ -8,6 +8,7 @@ louder or fainter, disturbed, and lose stretches of time and of frequency.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -18,18 +19,15 @@ Views = Callable[[Any], Any]
 """From a batch in 0..1, (n, ...), to a batch of changed examples."""
 
 VIEWS = Corruption(
-    rotation_deg=6,
-    zoom=1.2,
+    rotation_deg=5,
+    zoom=1.08,
     shear=0.05,
-    shift_x=0.08,
-    shift_y=0.08,
-    gamma=1.6,
-    black=0.05,
-    white=0.8,
-    blur_px=0.5,
-    cover=0.25,
+    shift_x=0.04,
+    shift_y=0.04,
+    gamma=1.8,
+    white=0.7,
+    cover=0.3,
     cover_wander=1.0,
-    noise=0.05,
 )
 """What two views of a picture differ by when the recipe does not say; no mirror: left and right may be the class."""
 _POSE = ("rotation_deg", "zoom", "shear", "shift_x", "shift_y", "mirror")
@@ -37,6 +35,7 @@ _LIGHT = ("gamma", "black", "white", "blur_px", "noise")
 _COVER = ("cover", "cover_wander", "cover_value")
 SHAKEN = (*_POSE, *_LIGHT, *_COVER)
 """Parameters that views know."""
+_FACTORS = ("zoom", "gamma")
 _TIME_SHIFT = 0.15  # of the length of a spectrogram, to either side
 _HIDDEN = 0.25  # largest share of time, and of frequency, that is hidden (Park et al. 2019, SpecAugment)
 _LEVEL, _SPECTRUM_NOISE = 0.1, 0.05  # of the range of the values
@@ -111,15 +110,18 @@ def _stretch(count: Any, length: int) -> Any:
 
 
 def _settings(widths: Mapping[str, float], count: Any) -> dict[str, Any]:
-    """(n,) values for every parameter; what has one side only strays to that side (as ``training.augment.shaken``)."""
+    """(n,) values for every parameter; what has one side only strays to that side, factors stray by factors."""
     import tensorflow as tf
 
     drawn = {}
     for name, width in widths.items():
         neutral, (low, high) = getattr(NEUTRAL, name), BOUNDS[name]
-        away = tf.random.normal((count,)) * width
-        away = tf.abs(away) if low == neutral else away
-        drawn[name] = tf.clip_by_value(neutral + away, low, high)
+        away = tf.random.normal((count,))
+        if name in _FACTORS:
+            found = tf.exp(away * math.log(neutral + width))
+        else:
+            found = neutral + width * (tf.abs(away) if low == neutral else away)
+        drawn[name] = tf.clip_by_value(found, low, high)
     return drawn
 
 
