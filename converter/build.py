@@ -32,13 +32,12 @@ from converter.packaging import (
     write,
 )
 from converter.pipeline.converting import Candidate, Converted, converted
-from converter.pipeline.learning import Learnt, calibration, learn
+from converter.pipeline.learning import Learnt, calibration, check_learning, learn
 from converter.pipeline.order import BuildOrder
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
 from converter.report.document import REPORT_FILE, report_document
 from converter.report.findings import DataFound, Findings, Measured
-from converter.training.pretrain import check_pretrain
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
 
@@ -62,11 +61,11 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         progress.step("data", 0, 1)
         prepared = prepare(order.recipe, progress)
         progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
-        check_pretrain(order.recipe)
+        check_learning(order.recipe)
         watch.lap("data")
         learnt = learn(order, prepared, keras, progress, watch.lap)
         ranges = calibration(learnt.order, prepared, learnt.plan)
-        found = converted(learnt.order, keras, ranges, _test(prepared), progress, clock)
+        found = converted(learnt.order, keras, ranges, _test(prepared), progress, clock, int8=learnt.int8)
         watch.lap("convert")
         finished = _finished(found.candidates, _reference(order, prepared), progress)
         watch.lap("profile")

@@ -18,6 +18,7 @@ from converter.measure import Figures, HeldOut, measure
 from converter.pipeline.order import BuildOrder
 from converter.progress import Progress, SilentProgress
 from converter.quantize.convert import Conversion, convert
+from converter.quantize.inspection import Inspection, inspect
 from converter.quantize.sensitivity import LayerNoise, calibration_warning, sensitive_layers, sensitivity
 from converter.recipe import GatesRecipe, Mode, Recipe
 from converter.report.findings import FallbackTried, QuantisationFound
@@ -68,6 +69,8 @@ def converted(
     part: HeldOut,
     progress: Progress,
     clock: Callable[[], float] | None,
+    *,
+    int8: bytes | None = None,
 ) -> Converted:
     """Convert, measure and judge; keep sensitive layers in float where that is what helps.
 
@@ -78,6 +81,7 @@ def converted(
         part: The test part.
         progress: Told of each step.
         clock: Seconds, for the latency.
+        int8: File of quantisation-aware training, in place of the one that would be made; None without it.
 
     Raises:
         ConversionError: TensorFlow gave up, or a file is not what its mode promises.
@@ -86,15 +90,16 @@ def converted(
     work = _Work(order=order, keras=keras, calibration=calibration, part=part, progress=progress, clock=clock)
     recipe = order.recipe.quantize
     progress.step("convert", 0, 1)
-    conversion = convert(keras, recipe, calibration)
+    conversion = _with_int8(convert(keras, recipe, calibration), int8)
     sizes = ", ".join(f"{mode} {len(data)}" for mode, data in conversion.files.items())
     progress.step("convert", 1, 1, f"float32 {len(conversion.float32)} bytes, {sizes}")
     candidates = {one.mode: one for one in work.measured(conversion, tuple(conversion.files))}
     layers: tuple[LayerNoise, ...] = ()
     tried: list[FallbackTried] = []
     kept: tuple[str, ...] = ()
-    is_coarse = "int8" in candidates and _is_coarse(candidates["int8"])
-    if is_coarse or ("int8" in candidates and recipe.sensitivity and not order.is_again):
+    is_ours = "int8" in candidates and int8 is None  # of another file the layers are not known
+    is_coarse = is_ours and _is_coarse(candidates["int8"])
+    if is_coarse or (is_ours and recipe.sensitivity and not order.is_again):
         layers = work.noise()
     if is_coarse:
         mended = work.with_float_layers(layers, tried)
@@ -103,7 +108,11 @@ def converted(
     return Converted(
         candidates=work.checked(tuple(candidates.values()), layers),
         found=QuantisationFound(
-            calibration=len(calibration), layers=layers, kept_float=kept, fallback=tuple(tried), trained=False
+            calibration=len(calibration),
+            layers=layers,
+            kept_float=kept,
+            fallback=tuple(tried),
+            trained=int8 is not None,
         ),
         warnings=tuple(text for text in (*conversion.warnings, calibration_warning(layers), _kept(kept)) if text),
     )
@@ -212,6 +221,14 @@ class _Work:
         if missed:
             raise GateError(" | ".join(missed))
         return tuple(found)
+
+
+def _with_int8(conversion: Conversion, int8: bytes | None) -> Conversion:
+    if int8 is None:
+        return conversion
+    files: dict[Mode, bytes] = {**conversion.files, "int8": int8}
+    found: dict[Mode, Inspection] = {**conversion.inspections, "int8": inspect(int8, "int8")}
+    return dataclasses.replace(conversion, files=files, inspections=found)
 
 
 def in_words(figures: Figures, mode: str) -> str:

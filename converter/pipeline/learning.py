@@ -11,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets.split import stratified
-from converter.errors import RequestError
+from converter.errors import RecipeError, RequestError
 from converter.keras_process.process import KerasProcess
 from converter.labels import label_curve
 from converter.pipeline.order import BuildOrder
 from converter.preparation import Prepared, in_batches
 from converter.progress import Progress
+from converter.qat.environment import qat_command
+from converter.qat.training import QatResult, train_quantised
 from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
 from converter.report.findings import CurveFound, LabelPoint, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
 from converter.training.course import outputs_of, train
-from converter.training.fit import Curve
+from converter.training.fit import Curve, Stage
 from converter.training.folds import cross_validate
 from converter.training.mix import plain_epochs
-from converter.training.pretrain import after_pretraining, pretrain
+from converter.training.pretrain import after_pretraining, check_pretrain, pretrain
 from converter.training.search import Trial, search
 
 Lap = Callable[[str], None]
@@ -38,12 +40,14 @@ class Learnt:
         order: With the recipe as it was used: a search may have changed it.
         plan: What was learnt from.
         unlabelled: Examples without labels that were learnt from.
+        int8: int8 file of quantisation-aware training; None without it.
         found: For the report.
     """
 
     order: BuildOrder
     plan: Plan
     unlabelled: int
+    int8: bytes | None
     found: LearningFound
 
 
@@ -84,6 +88,10 @@ def learn(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: 
         lap("labels")
     curves.append(_curve_found("train", _trained(order, prepared, plan, keras, progress)))
     lap("train")
+    simulated = _simulated(order, prepared, plan, keras, progress)
+    if simulated is not None:
+        curves.append(_curve_found("qat", simulated.curve))
+        lap("qat")
     found = LearningFound(
         network=recipe.network.type,
         curves=tuple(curves),
@@ -91,7 +99,30 @@ def learn(order: BuildOrder, prepared: Prepared, keras: KerasProcess, progress: 
         trials=tuple(map(_trial_found, trials)),
         label_curve=points,
     )
-    return Learnt(order=order, plan=plan, unlabelled=len(unlabelled), found=found)
+    return Learnt(
+        order=order,
+        plan=plan,
+        unlabelled=len(unlabelled),
+        int8=None if simulated is None else simulated.int8,
+        found=found,
+    )
+
+
+def check_learning(recipe: Recipe) -> None:
+    """Refuse what could only fail after a long training.
+
+    Raises:
+        RecipeError: Pre-training that does not fit the data, or quantisation-aware training without its environment.
+    """
+    check_pretrain(recipe)
+    if recipe.quantize.qat is None:
+        return
+    if "int8" not in (recipe.quantize.mode, *recipe.quantize.also):
+        raise RecipeError(
+            f"recipe {recipe.name}: quantize.qat: found it without int8 in quantize.mode or quantize.also, "
+            "expected int8, which is what it simulates"
+        )
+    qat_command()
 
 
 def calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np.float32]:
@@ -172,6 +203,20 @@ def _trained(order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProc
         *(keras, order.recipe, plan.epochs, validation, prepared.preprocess, progress),
         schedule=_schedule(order),
         stage=after_pretraining(order.recipe),
+    )
+
+
+def _simulated(
+    order: BuildOrder, prepared: Prepared, plan: Plan, keras: KerasProcess, progress: Progress
+) -> QatResult | None:
+    recipe = order.recipe
+    if recipe.quantize.qat is None:
+        return None
+    validation = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
+    stage = Stage(name="qat", loss="reconstruction" if recipe.task == "anomaly" else "classes")
+    return train_quantised(
+        *(keras, recipe.quantize.qat, recipe.training, plan.epochs, validation, prepared.preprocess, progress),
+        stage=stage,
     )
 
 
