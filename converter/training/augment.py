@@ -6,6 +6,7 @@ for is done. numpy only, vectorised over a batch, every random number from the c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from converter.corruptions import BOUNDS, NEUTRAL, Corruption, Settings, corrupt
 from converter.recipe import AugmentRecipe
 from converter.training.inputs import Inputs
 
+FACTORS = ("zoom", "gamma")
 _AT_ONCE = 4096  # examples: their float copies should fit the memory
 _SOUND_AXES = 2  # (examples, samples); windows of rows have a third
 
@@ -33,13 +35,17 @@ def augmented(
 
 
 def shaken(spread: Corruption, count: int, rng: np.random.Generator) -> Settings:
-    """For each picture a setting about neutral; the distance of ``spread`` from neutral is the standard deviation."""
+    """For each picture a setting about neutral; the distance of ``spread`` from neutral is the standard deviation.
+
+    Factors stray by factors: with a gamma of 2 in ``spread``, one half is as likely as two.
+    """
     found: Settings = {}
     for field in fields(Corruption):
         neutral, width = getattr(NEUTRAL, field.name), getattr(spread, field.name) - getattr(NEUTRAL, field.name)
         if width:
             low, high = BOUNDS[field.name]
-            drawn = neutral + width * rng.standard_normal(count)
+            away = rng.standard_normal(count)
+            drawn = np.exp(away * math.log1p(width)) if field.name in FACTORS else neutral + width * away
             if low == neutral:  # noise, blur: only one side exists
                 drawn = neutral + np.abs(drawn - neutral)
             found[field.name] = np.clip(drawn, low, high).astype(np.float32)
