@@ -11,6 +11,7 @@ from converter.recipe.gates import GatesRecipe
 # MLPerf Tiny's published int8 ResNet-8, which loses 0.45 pt, has 0.947 and 19.2 dB; below these it is worth a look.
 LEAST_AGREEMENT = 0.95
 LEAST_SQNR_DB = 15.0
+_RULE_OF_THREE = 3  # events that may be expected when none was seen, at 95 % (Hanley & Lippman-Hand 1983)
 
 
 def cautions(figures: Figures, gates: GatesRecipe) -> tuple[str, ...]:
@@ -40,22 +41,35 @@ def _likeness(figures: Figures, gates: GatesRecipe) -> Iterator[str]:
 
 def _sizes(figures: Figures, gates: GatesRecipe) -> Iterator[str]:
     drop = figures.overall.drop
-    if figures.n < gates.drop_examples and drop is not None:
+    if drop is not None and figures.n < gates.drop_examples:
         yield (
-            f"{figures.n} test examples, below {gates.drop_examples}: the loss from float32 lies somewhere between "
-            f"{100 * drop.low:+.2f} and {100 * drop.high:+.2f} pt, so gate drop_interval was not judged"
+            f"{figures.n} test examples, below {gates.drop_examples}, so gate drop_interval was not judged: "
+            f"{_possible_loss(figures)}"
         )
+    elif drop is not None and _is_equal(figures):
+        yield _possible_loss(figures)
     small = [group for group in figures.groups if group.n < least_group(gates)]
     if small and drop is not None:
         yield (
             f"too few test examples for gate group_drop (fewer than {least_group(gates)}) in {len(small)} of "
             f"{len(figures.groups)} groups, such as {small[0].name} with {small[0].n}"
         )
-    if figures.metric == "accuracy" and drop is not None and figures.lost == figures.won == 0:
-        yield (
-            f"no test example tells the artifact from float32, so the interval of the loss has no width; with "
-            f"{figures.n} examples up to {300 / figures.n:.2f} pt could still be hidden (rule of three)"
+
+
+def _possible_loss(figures: Figures) -> str:
+    """How much the artifact may lose; where it answers as float32 does, the bootstrap has nothing to draw from."""
+    drop = figures.overall.drop
+    if drop is None or _is_equal(figures):
+        hidden = 100 * min(_RULE_OF_THREE / figures.n, 1)
+        return (
+            f"artifact and float32 are right on the same {figures.n} examples, which could still hide a loss of up to "
+            f"{hidden:.2f} pt (rule of three)"
         )
+    return f"the loss from float32 lies somewhere between {100 * drop.low:+.2f} and {100 * drop.high:+.2f} pt"
+
+
+def _is_equal(figures: Figures) -> bool:
+    return figures.lost == 0 and figures.won == 0
 
 
 def _classes(figures: Figures) -> Iterator[str]:

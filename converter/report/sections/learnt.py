@@ -11,7 +11,7 @@ from converter.report import wording
 from converter.report.charts.canvas import legend
 from converter.report.charts.estimates import Row, forest
 from converter.report.charts.lines import Frame, Series, lines
-from converter.report.markup import Element, details, section, table
+from converter.report.markup import Element, details, node, section, table
 
 Document = Mapping[str, Any]
 _KINDS = ("float", "artifact", "second")
@@ -33,13 +33,12 @@ def _curve(curve: Document, document: Document) -> Element:
     if curve["validation_loss"]:
         series.append(Series(points=_numbered(curve["validation_loss"])))
         marks.append(("artifact", "validation loss"))
-    charts = [legend(*marks), lines(series, _epochs("Loss of each epoch", wording.number, len(curve["loss"]), marked))]
+    losses = lines(series, _epochs("Loss of each epoch", wording.number, len(curve["loss"]), marked))
+    charts = [node("div", legend(*marks), losses)]
     if curve["accuracy"]:
         frame = _epochs("Accuracy of each epoch", lambda value: f"{100 * value:.3g} %", len(curve["accuracy"]), marked)
-        charts += [
-            legend(("artifact", "validation accuracy")),
-            lines([Series(points=_numbered(curve["accuracy"]))], frame),
-        ]
+        reached = lines([Series(points=_numbered(curve["accuracy"]))], frame)
+        charts.append(node("div", legend(("artifact", "validation accuracy")), reached))
     network, parameters = document["learning"]["network"], document["learning"]["parameters"]
     said = ""
     if network and stage != "pretrain":
@@ -47,7 +46,7 @@ def _curve(curve: Document, document: Document) -> Element:
     kept = "" if marked is None else f" The weights of epoch {marked} were kept."
     title = {"train": "Training", "pretrain": "Pre-training without labels", "qat": "Training with quantisation"}
     note = f"{said}{wording.several(len(curve['loss']), 'epoch')}.{kept}"
-    return section(title.get(stage, f"Training: {stage}"), *charts, note=note)
+    return section(title.get(stage, f"Training: {stage}"), node("div", *charts, class_="pair"), note=note)
 
 
 def _epochs(label: str, shown: Any, count: int, marked: int | None) -> Frame:  # noqa: ANN401 - a format

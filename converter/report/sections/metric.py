@@ -47,6 +47,8 @@ def _intervals(name: str) -> str:
 def _flips(figures: Document) -> Element | None:
     if figures["lost"] is None or figures["overall"]["drop"] is None:
         return None
+    if not figures["lost"] and not figures["won"]:
+        return node("p", "Both files are right on the same examples.")
     lost, won = wording.several(figures["lost"], "example"), wording.several(figures["won"], "example")
     return node("p", f"Only float32 is right on {lost}, only the artifact on {won}.")
 

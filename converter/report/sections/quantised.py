@@ -13,6 +13,8 @@ from converter.report.sections.verdict import first_of
 
 Document = Mapping[str, Any]
 _LOW_DB = 15.0  # of a layer: below it the fallback has something to gain
+_FULL_DB = 60.0  # where a bar ends: nothing is gained beyond
+_EXACT_DB = 100.0  # layers that only move values around
 _LAYERS = 40
 
 
@@ -73,8 +75,8 @@ def layers(document: Document) -> Element | None:
     rows = [
         Bar(
             label=layer["name"],
-            value=None if layer["sqnr_db"] is None else max(layer["sqnr_db"], 0.0),
-            shown=wording.decibels(layer["sqnr_db"]),
+            value=min(max(_noise(layer), 0.0), _FULL_DB),
+            shown="exact" if _noise(layer) > _EXACT_DB else wording.decibels(layer["sqnr_db"]),
             kind="low" if _noise(layer) < _LOW_DB else "artifact",
             title=f"{layer['name']} ({layer['op']}): {wording.number(layer['rmse_over_scale'])} steps",
         )
@@ -85,7 +87,7 @@ def layers(document: Document) -> Element | None:
         f"Each layer's int8 form against its float form on the same input, so that no layer is blamed for those before "
         f"it. Below {_LOW_DB:.0f} dB (dashed) keeping it in floating point may help.{left_out}"
     )
-    chart = bars(rows, "Signal to quantisation noise of each layer", limit=_LOW_DB, characters=26)
+    chart = bars(rows, "Signal to quantisation noise of each layer", high=_FULL_DB, limit=_LOW_DB, characters=26)
     return section("Noise of each layer", chart, _kept(document["quantisation"]), _tried(document), note=note)
 
 

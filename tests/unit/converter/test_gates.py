@@ -195,8 +195,18 @@ def test_no_gate_is_passed_by_losing_more(first: float, second: float) -> None:
         ({}, []),
         ({"agreement": 0.94}, ["artifact and float32 agree on 0.940 of the answers, below 0.95"]),
         ({"sqnr_db": 14.0}, ["the outputs have 14.0 dB over their quantisation noise, below 15 dB"]),
-        ({"n": 499}, ["499 test examples, below 500: the loss from float32 lies somewhere between -0.50 and +0.50 pt"]),
-        ({"lost": 0, "won": 0}, ["no test example tells the artifact from float32, so the interval"]),
+        (
+            {"n": 499},
+            ["499 test examples, below 500, so gate drop_interval was not judged: the loss from float32 lies"],
+        ),
+        (
+            {"lost": 0, "won": 0},
+            ["artifact and float32 are right on the same 2000 examples, which could still hide a loss of up to 0.15"],
+        ),
+        (
+            {"n": 100, "lost": 0, "won": 0},
+            ["100 test examples, below 500, so gate drop_interval was not judged: artifact and float32 are right on"],
+        ),
         (
             {"groups": (group("roof", 0.5, n=20),)},
             ["too few test examples for gate group_drop (fewer than 50) in 1 of 1 groups, such as roof with 20"],
