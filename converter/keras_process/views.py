@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from converter.corruptions import BOUNDS, NEUTRAL, Corruption
+from converter.training.augment import FACTORS
 
 Views = Callable[[Any], Any]
 """From a batch in 0..1, (n, ...), to a batch of changed examples."""
@@ -24,9 +25,9 @@ VIEWS = Corruption(
     shear=0.05,
     shift_x=0.04,
     shift_y=0.04,
-    gamma=1.8,
-    white=0.7,
-    cover=0.3,
+    gamma=2.7,
+    white=0.5,
+    cover=0.5,
     cover_wander=1.0,
 )
 """What two views of a picture differ by when the recipe does not say; no mirror: left and right may be the class."""
@@ -35,7 +36,6 @@ _LIGHT = ("gamma", "black", "white", "blur_px", "noise")
 _COVER = ("cover", "cover_wander", "cover_value")
 SHAKEN = (*_POSE, *_LIGHT, *_COVER)
 """Parameters that views know."""
-_FACTORS = ("zoom", "gamma")
 _TIME_SHIFT = 0.15  # of the length of a spectrogram, to either side
 _HIDDEN = 0.25  # largest share of time, and of frequency, that is hidden (Park et al. 2019, SpecAugment)
 _LEVEL, _SPECTRUM_NOISE = 0.1, 0.05  # of the range of the values
@@ -117,7 +117,7 @@ def _settings(widths: Mapping[str, float], count: Any) -> dict[str, Any]:
     for name, width in widths.items():
         neutral, (low, high) = getattr(NEUTRAL, name), BOUNDS[name]
         away = tf.random.normal((count,))
-        if name in _FACTORS:
+        if name in FACTORS:
             found = tf.exp(away * math.log(neutral + width))
         else:
             found = neutral + width * (tf.abs(away) if low == neutral else away)

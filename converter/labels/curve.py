@@ -14,7 +14,7 @@ import numpy as np
 from converter.datasets.split import few_of_each
 from converter.errors import RecipeError
 from converter.keras_process.process import KerasProcess
-from converter.labels.trial import Arm, trained
+from converter.labels.trial import Arm, artifact_accuracy, learnt
 from converter.preparation import Prepared
 from converter.progress import Progress
 from converter.recipe import LabelCurveRecipe, Recipe
@@ -52,12 +52,11 @@ def label_curve(
     for number, (count, seed, arm) in enumerate(runs):
         labelled = prepared.parts.train[few_of_each(y, count, recipe.training.seed + seed)]
         seeded = dataclasses.replace(arm.training, seed=recipe.training.seed + seed)
-        found = trained(
-            *(keras, recipe, prepared, labelled, dataclasses.replace(arm, training=seeded)),
-            steps=max(1, section.updates // max(1, arm.training.epochs)),
-        )
-        points.append(LabelPoint(per_class=count, seed=seed, method=arm.name, value=found.test or 0.0))
-        progress.step("labels", number + 1, len(runs), f"{count} of each class, {arm.name}: {found.test:.3f}")
+        steps = max(1, section.updates // max(1, seeded.epochs))
+        learnt(keras, recipe, prepared, labelled, dataclasses.replace(arm, training=seeded), steps=steps)
+        value = artifact_accuracy(keras, recipe, prepared)
+        points.append(LabelPoint(per_class=count, seed=seed, method=arm.name, value=value))
+        progress.step("labels", number + 1, len(runs), f"{count} of each class, {arm.name}: {value:.3f}")
     return tuple(points)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,62 +42,38 @@ class Arm:
     part: Part = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What a training has reached.
-
-    Attributes:
-        validation: Accuracy of the Keras model on the profile part.
-        test: Accuracy of the int8 artifact on the test part; None where it was not asked for.
-    """
-
-    validation: float
-    test: float | None
-
-
-def trained(
-    keras: KerasProcess,
-    recipe: Recipe,
-    prepared: Prepared,
-    labelled: Indices,
-    arm: Arm,
-    *,
-    steps: int,
-    is_tested: bool = True,
-) -> Trained:
-    """Learn from the labelled examples, convert, and judge.
+def learnt(
+    keras: KerasProcess, recipe: Recipe, prepared: Prepared, labelled: Indices, arm: Arm, *, steps: int
+) -> float:
+    """Learn from the labelled examples and return the accuracy on the profile part, in floating point.
 
     Args:
         keras: Gets the model; the one that it had is gone.
-        recipe: Network, augmentation and quantisation.
+        recipe: Network and augmentation.
         prepared: The examples.
-        labelled: Those whose labels may be seen; all of the training part may be calibrated with.
+        labelled: Those whose labels may be seen.
         arm: How; its training's seed is that of weights, order and augmentation.
         steps: Of an epoch.
-        is_tested: Whether to convert and to look at the test part.
     """
     shape, classes = prepared.preprocess.output_shape, len(prepared.data.labels)
-    seed = arm.training.seed
+    training = arm.training
     if arm.start is None:
-        keras.create(recipe.network, shape, classes, seed=seed)
+        keras.create(recipe.network, shape, classes, seed=training.seed)
     else:
-        keras.load(arm.start, shape, classes, seed=seed)
+        keras.load(arm.start, shape, classes, seed=training.seed)
     x, y = prepared.data.x[labelled], prepared.data.y[labelled]
-    epochs = plain_epochs(x, y, recipe.augment, recipe.input.value_range, size=steps * arm.training.batch)
+    epochs = plain_epochs(x, y, recipe.augment, recipe.input.value_range, size=steps * training.batch)
     held, truth = prepared.inputs(prepared.parts.profile), prepared.data.y[prepared.parts.profile]
-    run = Stage(part=arm.part)
-    bare = dataclasses.replace(recipe, pretrain=None)
-    train(
-        *(keras, bare, epochs, (held, truth), prepared.preprocess, _QUIET),
-        schedule=arm.training,
-        stage=run,
-    )
-    validation = float((keras.logits(held).argmax(axis=1) == truth).mean())
-    return Trained(validation=validation, test=_tested(keras, recipe, prepared) if is_tested else None)
+    watched = (held, truth)
+    train(*(keras, recipe, epochs, watched, prepared.preprocess, _QUIET), schedule=training, stage=Stage(part=arm.part))
+    return float((keras.logits(held).argmax(axis=1) == truth).mean())
 
 
-def _tested(keras: KerasProcess, recipe: Recipe, prepared: Prepared) -> float:
-    """Accuracy of the int8 artifact on the test part."""
+def artifact_accuracy(keras: KerasProcess, recipe: Recipe, prepared: Prepared) -> float:
+    """Convert the model of ``keras`` to int8 and return the artifact's accuracy on the test part.
+
+    Examples of the training part set the ranges: that takes no labels.
+    """
     part = prepared.parts.train
     chosen = stratified(prepared.data.y[part], recipe.quantize.calibration, _CALIBRATED_SEED)
     conversion = convert(keras, recipe.quantize, prepared.inputs(part[chosen]), modes=("int8",))
