@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.keras_process.bench import Answer, Bench, arrays
+from converter.keras_process.tensor_names import short_names
 from converter.keras_process.unconvertible import STATIC, explained, refuse_loop, refuse_loops
 from converter.recipe.quantize import Mode
 from edge_models.fields import described
@@ -82,8 +83,7 @@ def calibrated(saved_model: str, calibration: _FloatFrames, dense: str) -> bytes
     made = converter_for(saved_model, dense)
     made.representative_dataset = representative(calibration)
     made._experimental_calibrate_only = True  # noqa: SLF001 - as QuantizationDebugger does
-    data: bytes = made.convert()
-    return data
+    return short_names(made.convert())
 
 
 def quantised(
@@ -112,11 +112,9 @@ def quantised(
 def _tflite(saved_model: str, mode: Mode, calibration: _FloatFrames, message: Convert) -> bytes:
     import tensorflow as tf
 
-    if mode == "int8" and message.keep_float:
-        return quantised(
-            calibrated(saved_model, calibration, message.dense), message.dense, keep_float=message.keep_float
-        )
-    # TensorFlow's own way in all other cases: it checks what it was asked for (INT8 operators only).
+    if mode == "int8":
+        graph = calibrated(saved_model, calibration, message.dense)
+        return quantised(graph, message.dense, keep_float=message.keep_float)
     made = converter_for(saved_model, "per_tensor" if mode == "dynamic" else message.dense)
     match mode:
         case "float32":
@@ -125,10 +123,6 @@ def _tflite(saved_model: str, mode: Mode, calibration: _FloatFrames, message: Co
             made.target_spec.supported_types = [tf.float16]
         case "dynamic":
             pass
-        case "int8":
-            made.representative_dataset = representative(calibration)
-            made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            made.inference_input_type = made.inference_output_type = tf.int8
         case "int16x8":
             made.representative_dataset = representative(calibration)
             ops = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
