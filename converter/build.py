@@ -27,6 +27,7 @@ from converter.packaging import (
     check_output,
     finish,
     report_files,
+    versions,
     waivers,
     with_threshold,
     write,
@@ -125,6 +126,7 @@ def _identity(order: BuildOrder, prepared: Prepared, found: Converted) -> Identi
             answers=order.answers,
             contributors=devices,
             created=order.created,
+            tools=versions(),
             waivers=waivers([verdict for one in found.candidates for verdict in one.verdicts]),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -94,7 +94,7 @@ def write(output: Path, identity: Identity, artifacts: Sequence[Finished], more:
         task=identity.task,
         labels=identity.labels,
         input=identity.input,
-        provenance=replace(identity.provenance, tools=versions()),
+        provenance=identity.provenance,
         files=file_entries(files),
         artifacts={artifact.name: artifact.artifact for artifact in artifacts},
     )

@@ -22,6 +22,7 @@ from converter.packaging import (
     check_output,
     finish,
     report_files,
+    versions,
     waivers,
     with_threshold,
     write,
@@ -196,6 +197,7 @@ def _identity(
             recipe_sha256=recipe.sha256,
             data_sha256=data.sha256,
             created=order.created,
+            tools=versions(),
             waivers=waivers(verdicts),
         ),
     )
