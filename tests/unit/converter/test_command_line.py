@@ -216,7 +216,7 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], arguments: 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nowhere.yaml"], "nowhere.yaml: No such file or directory; expected a recipe file or one of digits, mnist5k"),
+        (["nowhere.yaml"], "nowhere.yaml: No such file or directory; expected a recipe file or one of cifar10"),
         (
             ["digits", "--set", "training.epoch=3"],
             "digits: training.epoch: found an unknown key, expected one of epochs",
@@ -232,7 +232,7 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], arguments: 
         (["digits", "--init", "m.keras"], "--init m.keras: no such file, expected a Keras model that --keep-model"),
         (
             ["digits", "--set", "dataset.source=cifar"],
-            "dataset.source: found 'cifar', expected mnist5k, digits or npz:",
+            "dataset.source: found 'cifar', expected mnist5k, digits, npz:PATH, images:PATH",
         ),
         (["digits", "--set", "dataset.source=npz:d.npz"], "d.npz: cannot be read"),
     ],

@@ -124,7 +124,7 @@ def test_a_file_that_is_no_recipe_is_one_clear_line(tmp_path: Path, content: byt
 
 
 def test_a_missing_file_is_named_with_the_shipped_recipes(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"nowhere\.yaml: No such file.*one of digits, mnist5k"):
+    with pytest.raises(RecipeError, match=r"nowhere\.yaml: No such file.*one of cifar10, "):
         load_recipe(str(tmp_path / "nowhere.yaml"))
 
 
