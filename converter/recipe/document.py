@@ -17,7 +17,7 @@ from typing import Any, Literal
 from converter.errors import RecipeError
 from converter.recipe.dataset import DatasetRecipe, InputRecipe
 from converter.recipe.gates import GatesRecipe
-from converter.recipe.network import NetworkRecipe, SavedRecipe, TransferRecipe
+from converter.recipe.network import NetworkRecipe, moved
 from converter.recipe.paths import Places
 from converter.recipe.quantize import QuantizeRecipe
 from converter.recipe.training import (
@@ -62,7 +62,10 @@ class Recipe:
         """Digest of the recipe's meaning; where the data lie is no part of it, they have a digest of their own."""
         kind = self.dataset.source.partition(":")[0]
         more = tuple(source.partition(":")[0] for source in self.dataset.unlabelled)
-        placeless = dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, source=kind, unlabelled=more))
+        dataset = dataclasses.replace(self.dataset, source=kind, unlabelled=more)
+        placeless = dataclasses.replace(
+            self, dataset=dataset, network=moved(self.network, lambda path: Path(path).name)
+        )
         return hashlib.sha256(canonical_json(placeless)).hexdigest()
 
 
@@ -145,12 +148,7 @@ def _located(recipe: Recipe, places: Places) -> Recipe:
         source=places.source(recipe.dataset.source),
         unlabelled=tuple(places.source(source) for source in recipe.dataset.unlabelled),
     )
-    network = recipe.network
-    if isinstance(network, SavedRecipe):
-        network = dataclasses.replace(network, path=places.path(network.path))
-    elif isinstance(network, TransferRecipe) and not network.backbone.startswith(("keras:", "package:")):
-        network = dataclasses.replace(network, backbone=places.path(network.backbone))
-    return dataclasses.replace(recipe, dataset=dataset, network=network)
+    return dataclasses.replace(recipe, dataset=dataset, network=moved(recipe.network, places.path))
 
 
 def _place(document: dict[str, Any], key: str, value: object, override: str) -> None:

