@@ -46,6 +46,8 @@ class Places:
     def _folder(self, found: re.Match[str]) -> str:
         name = found[1] or found[2]
         if name not in self.named:
-            known = ", ".join(f"${known}" for known in self.named) or "$DRIFTLINE_DATA, set to the folder of the data"
+            known = (
+                ", ".join(f"${known}" for known in self.named) or "that environment variable to name the folder of data"
+            )
             raise RecipeError(f"{self.label}: found ${name} in a path, expected {known}")
         return self.named[name]

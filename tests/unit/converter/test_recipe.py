@@ -23,7 +23,7 @@ def refusal(path: Path, recipe: dict[str, Any], *overrides: str) -> str:
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_recipes_are_found_by_their_name(name: str) -> None:
-    assert load_recipe(name).name == name
+    assert load_recipe(name, (), {"DRIFTLINE_DATA": "/data"}).name == name
 
 
 def test_a_file_in_the_way_of_a_shipped_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +214,7 @@ def test_folders_of_data_stand_in_paths_by_their_name(tmp_path: Path) -> None:
     assert getattr(recipe.network, "path", None) == "/data/m.h5"
     with pytest.raises(RecipeError, match=r"r\.yaml: found \$DATA in a path, expected \$OTHER$"):
         load_recipe(path, (), {"OTHER": "/data"})
-    with pytest.raises(RecipeError, match=r"found \$DATA in a path, expected \$DRIFTLINE_DATA, set to the folder"):
+    with pytest.raises(RecipeError, match=r"found \$DATA in a path, expected that environment variable to name"):
         load_recipe(path)
 
 
