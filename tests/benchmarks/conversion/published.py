@@ -19,6 +19,7 @@ from converter.measure.fidelity import sqnr_db
 from converter.measure.running import loaded, outputs_of
 from converter.preparation import prepare
 from converter.quantize.convert import convert
+from converter.quantize.graph import Graph, read_graph
 from converter.recipe import QuantizeRecipe, Recipe, SavedRecipe, load_recipe
 from converter.recipe.imported import model_recipe
 from converter.wrap.wrapping import WrapOrder, wrap
@@ -63,6 +64,7 @@ class Fidelity:
         sqnr_db: Of probabilities, or of a reconstruction.
         agreement: Share of equal winners; None for a reconstruction.
         n: Inputs.
+        structure: What the int8 file takes and gives, and how many kinds of operators stay in floating point.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Fidelity:
     sqnr_db: float
     agreement: float | None
     n: int
+    structure: str
 
     @property
     def row(self) -> Row:
@@ -82,6 +85,7 @@ class Fidelity:
             "sqnr dB": round(self.sqnr_db, 1),
             "int8 bytes": self.size_bytes,
             "int8/float bytes": self.size_bytes / self.float_bytes,
+            "structure": self.structure,
         }
         return Row(name=self.name, values=values)
 
@@ -184,7 +188,12 @@ def _fidelity(name: str, int8: bytes, float32: bytes, inputs: NDArray[np.float32
         sqnr_db=sqnr_db(exact, given),
         agreement=None if is_copy else float((given.argmax(axis=1) == exact.argmax(axis=1)).mean()),
         n=len(inputs),
+        structure=_structure(read_graph(int8)),
     )
+
+
+def _structure(graph: Graph) -> str:
+    return f"{graph.input_dtypes[0]} in, {graph.output_dtypes[0]} out, {len(set(graph.float_ops))} kinds of op in float"
 
 
 def _outputs(data: bytes, inputs: NDArray[np.float32], place: Place) -> NDArray[np.float32]:

@@ -36,12 +36,12 @@ class Task:
 
 TASKS = (
     Task(name="fashion_mnist", recipe="fashion_mnist"),
-    Task(name="cifar10", recipe="cifar10"),
     Task(name="kws", recipe="kws"),
     Task(name="cwru", recipe="cwru"),
     Task(name="skab", recipe="skab"),
     Task(name="weather", recipe="weather"),
     Task(name="mnist5k", recipe="mnist5k"),
+    Task(name="cifar10", recipe="cifar10"),
 )
 
 
