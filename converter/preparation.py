@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, progress: Progress = _SILENT) -> Prepared:
     section = recipe.dataset
     data = load_dataset(section, seed=recipe.training.seed, progress=progress)
     spec = input_spec(recipe, data)
-    _check_augment(recipe)
+    _check_augment(recipe, spec)
     check_pretrain(recipe)
     _preprocess(recipe, spec)  # what cannot work is refused before the longer work
     part = fixed_parts(data, section)
@@ -125,7 +125,7 @@ def input_spec(recipe: Recipe, data: Dataset) -> InputSpec:
     )
 
 
-def _check_augment(recipe: Recipe) -> None:
+def _check_augment(recipe: Recipe, spec: InputSpec) -> None:
     """Refuse changes that the kind of the data cannot have."""
     augment, kind = recipe.augment, recipe.input.kind
     if augment is None:
@@ -143,6 +143,11 @@ def _check_augment(recipe: Recipe) -> None:
                 f"recipe {recipe.name}: augment.{field.name}: found it for {kind}, expected one of "
                 f"{', '.join(fits[kind])}"
             )
+    if kind == "rows" and len(spec.source.shape) == 1 and window_step(spec) is None:
+        raise RecipeError(
+            f"recipe {recipe.name}: augment: found it for single rows, expected windows, whose time and deviation can "
+            "be changed; add a window step to input.preprocess, or leave augment out"
+        )
 
 
 def _preprocess(recipe: Recipe, spec: InputSpec) -> ExampleInputs:

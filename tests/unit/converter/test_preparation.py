@@ -121,6 +121,11 @@ def test_windows_that_cannot_be_cut_are_refused(tmp_path: Path, changes: dict[st
             {"input": ROWS, "augment": {"flip": True}},
             "augment.flip: found it for rows, expected one of time",
         ),
+        (
+            PICTURES[..., 0],
+            {"input": ROWS, "augment": {"noise": 0.1}},
+            "augment: found it for single rows, expected windows",
+        ),
     ],
 )
 def test_a_recipe_that_does_not_fit_its_data_is_refused(
