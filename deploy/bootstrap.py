@@ -42,6 +42,7 @@ MODULES = {
         *("alembic", "cryptography", "iotcore", "numpy", "paho", "rich", "securesystemslib", "sqlalchemy"),
         *("stamina", "starlette", "tuf", "uvicorn", "yaml"),
     ),
+    "qat": ("numpy", "tensorflow", "tensorflow_model_optimization", "tf_keras", "yaml"),
     "dev": ("hypothesis", "importlinter", "jsonschema", "mypy", "psutil", "pytest", "pytest_timeout", "ruff"),
 }
 MODULES["demo"] = MODULES["agent"] + MODULES["converter"] + MODULES["deploy"]

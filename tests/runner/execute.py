@@ -41,12 +41,14 @@ def execute(step: Step, extra: Sequence[str] = ()) -> Outcome:
     """
     started = time.monotonic()
     python = sys.executable
+    try:
+        for environment in (step.environment, step.beside):
+            if environment is not None:
+                prepare(environment)
+    except BootstrapError as exc:
+        print(exc, flush=True)
+        return Outcome(name=step.name, failed=1, seconds=time.monotonic() - started, note="no environment")
     if step.environment is not None:
-        try:
-            prepare(step.environment)
-        except BootstrapError as exc:
-            print(exc, flush=True)
-            return Outcome(name=step.name, failed=1, seconds=time.monotonic() - started, note="no environment")
         python = str(step.environment.python)
     run = _run_pytest if step.is_pytest else _run_check
     return run(step, python, extra, started)

@@ -18,8 +18,12 @@ ENVIRONMENTS = {
     ),
     "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "dev"})),
 }
+# Environments that a suite's tests start programs in, while the tests themselves run in the usual one.
+BESIDE = {
+    "qat": Environment(VENV.with_name(".venv-qat"), CONSTRAINTS.with_name("constraints-qat.txt"), frozenset({"qat"})),
+}
 DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
-OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated")
+OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated", "qat")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +36,8 @@ class Step:
     is_pytest: bool = False
     environment: Environment | None = None
     """None is the environment that this runs in."""
+    beside: Environment | None = None
+    """One more that has to be there."""
 
 
 def step(name: str, root: Path = ROOT) -> Step:
@@ -47,7 +53,9 @@ def step(name: str, root: Path = ROOT) -> Step:
     if name == "unit":
         paths += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
         paths += doctested(root)
-    return Step(name=name, commands=(("-m", "pytest", "--doctest-modules", *paths),), is_pytest=True)
+    return Step(
+        name=name, commands=(("-m", "pytest", "--doctest-modules", *paths),), is_pytest=True, beside=BESIDE.get(name)
+    )
 
 
 def doctested(root: Path = ROOT) -> list[str]:

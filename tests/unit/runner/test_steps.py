@@ -34,6 +34,14 @@ def test_runtime_has_an_environment_of_its_own() -> None:
     assert environment.venv.name == ".venv-tflite-runtime"
 
 
+def test_qat_runs_here_beside_an_environment_of_its_own() -> None:
+    found = step("qat")
+
+    assert found.environment is None
+    assert found.beside is not None
+    assert found.beside.venv.name == ".venv-qat"
+
+
 def test_junit_errors_count_as_failures(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     report.write_text('<testsuites><testsuite tests="10" failures="1" errors="2" skipped="3"/></testsuites>')

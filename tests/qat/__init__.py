@@ -1,0 +1,1 @@
+"""Quantisation-aware training, with the environment that the step ``qat`` makes."""
