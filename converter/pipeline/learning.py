@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.datasets.split import stratified
 from converter.errors import RecipeError, RequestError
 from converter.keras_process.process import KerasProcess
 from converter.labels import label_curve
@@ -19,6 +18,7 @@ from converter.preparation import Prepared, in_batches
 from converter.progress import Progress
 from converter.qat.environment import qat_command
 from converter.qat.training import QatResult, train_quantised
+from converter.quantize.calibration import calibration_choice
 from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
 from converter.report.findings import CurveFound, LabelPoint, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
@@ -129,10 +129,11 @@ def calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np
     """Inputs that set the ranges of the activations, from what the model has learnt from."""
     recipe, train = order.recipe, prepared.parts.train
     if order.retraining is None or order.is_blind:
-        chosen = train[stratified(prepared.data.y[train], recipe.quantize.calibration, seed=0)]
+        group = None if prepared.data.group is None else prepared.data.group[train]
+        chosen = train[calibration_choice(prepared.data.y[train], group, recipe.quantize.calibration)]
         return prepared.inputs(chosen)
     frames, y, _ = plan.epochs(0, np.random.default_rng(recipe.training.seed))
-    return prepared.preprocess.batch(frames[stratified(y, recipe.quantize.calibration, seed=0)])
+    return prepared.preprocess.batch(frames[calibration_choice(y, None, recipe.quantize.calibration)])
 
 
 def _plan(order: BuildOrder, prepared: Prepared, progress: Progress) -> Plan:
