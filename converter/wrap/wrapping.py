@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converter.artifact import open_artifact
 from converter.cautions import cautions
-from converter.datasets.split import stratified
 from converter.errors import DatasetError
-from converter.evaluate import examples_of
 from converter.gates import Verdict, check_gates, check_names
 from converter.measure import Figures, HeldOut, measure
 from converter.measure.measuring import Task
@@ -27,19 +25,17 @@ from converter.packaging import (
     with_threshold,
     write,
 )
-from converter.progress import Progress, SilentProgress
+from converter.progress import Progress
 from converter.recipe import Recipe
 from converter.report.document import report_document
 from converter.report.findings import Findings, Measured
 from converter.wrap.examples import Labelled, read_labelled
 from converter.wrap.fitting import Fit, Kind, fits
 from converter.wrap.model import ANOMALY_LABELS, AnswerRole, ForeignModel, read_model
+from converter.wrap.trying import best_fit, part_of
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
 from edge_models.steps import Step
-
-_TRIED = 200  # examples that show which scaling of pixels a float model was trained with
-_SILENT = SilentProgress()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +79,9 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
     task = _task(model)
     labels = ANOMALY_LABELS if task == "anomaly" else data.labels
     _check_labels(data, labels)
-    fit = _best_fit(order, model, data, labels, progress)
-    part = _part(fit, data, labels)
+    ways = fits(model.input, data, order.kind, order.steps)
+    fit = best_fit(ways, model, data, labels, recipe.training.seed, progress)
+    part = part_of(fit, data, labels)
     figures = _measured(model, part, recipe, clock, progress)
     progress.step("measure", 1, 1, f"{figures.metric} {figures.overall.artifact.value:.4f}")
     verdicts = check_gates(figures, recipe.gates, order.allowed)
@@ -94,21 +91,14 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
     progress.step("profile", 1, 1, f"{len(reference.y)} examples")
     identity = _identity(order, fit, labels, data, verdicts, task)
     said = (*_said(model, fit, part), *_doubts(figures, len(labels)))
-    report = report_document(
-        Findings(
-            identity=identity,
-            artifacts={
-                finished.name: Measured(
-                    artifact=finished.artifact,
-                    mode=model.form,
-                    figures=figures,
-                    verdicts=verdicts,
-                    cautions=cautions(figures, recipe.gates),
-                )
-            },
-            notes=said,
-        )
+    measured = Measured(
+        artifact=finished.artifact,
+        mode=model.form,
+        figures=figures,
+        verdicts=verdicts,
+        cautions=cautions(figures, recipe.gates),
     )
+    report = report_document(Findings(identity=identity, artifacts={finished.name: measured}, notes=said))
     return write(order.output, identity, [finished], report_files(report))
 
 
@@ -120,38 +110,8 @@ def _check_labels(data: Labelled, labels: tuple[str, ...]) -> None:
         )
 
 
-def _best_fit(
-    order: WrapOrder, model: ForeignModel, data: Labelled, labels: tuple[str, ...], progress: Progress
-) -> Fit:
-    """The only way to fit the data, or the one that a few of the labels speak for."""
-    found = fits(model.input, data, order.kind, order.steps)
-    if len(found) == 1:
-        return found[0]
-    few = data.take(stratified(data.y, _TRIED, order.recipe.training.seed))
-    reached = []
-    for number, fit in enumerate(found):
-        figures = _measured(model, _part(fit, few, labels), order.recipe, None)
-        reached.append(figures.overall.artifact.value)
-        progress.step("fit", number + 1, len(found), f"{fit.said}: {reached[-1]:.3f}")
-    best = found[int(np.argmax(reached))]
-    shown = ", ".join(f"{value:.3f}" for value in reached)
-    return replace(best, said=f"{best.said} (the best of {len(found)} ways on {len(few.y)} examples: {shown})")
-
-
-def _part(fit: Fit, data: Labelled, labels: tuple[str, ...]) -> HeldOut:
-    try:
-        inputs, y, group = examples_of(fit.spec, data.x, data.y, data.group)
-    except DatasetError as exc:
-        raise DatasetError(f"{data.where}: {exc}") from exc
-    return HeldOut(inputs=inputs, y=y, labels=labels, group=group, group_names=data.group_names)
-
-
 def _measured(
-    model: ForeignModel,
-    part: HeldOut,
-    recipe: Recipe,
-    clock: Callable[[], float] | None,
-    progress: Progress = _SILENT,
+    model: ForeignModel, part: HeldOut, recipe: Recipe, clock: Callable[[], float], progress: Progress
 ) -> Figures:
     return measure(
         model.data,
