@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from converter.audit.finding import SHOWN, Finding, Severity, Subject, share
 
 NEAR = 0.99  # correlation of two examples that count as nearly the same; a JPEG of a picture has more, a twin less
+_TELLING = 4  # numbers of an example that are not equal to another's by chance
 _CELLS = 8  # descriptor: 8 x 8 cells of a picture, 64 stretches of a clip
 _AXES = 10  # principal axes of the tree: k-d trees slow down in more dimensions
 _RADIUS = 0.15  # of the descriptors on the unit sphere; correlation 0.99 is a distance of 0.14
@@ -31,6 +32,8 @@ Pairs = NDArray[np.intp]
 
 def duplicate_findings(subject: Subject) -> Iterator[Finding]:
     """Findings about examples that are there more than once."""
+    if subject.data.x[0].size < _TELLING:
+        return
     exact = exact_pairs(subject.data.x)
     yield from _findings(subject, exact, "equal")
     if subject.data.x[0].size >= _CELLS and (subject.kind != "rows" or subject.data.x.ndim > 2):

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from converter.audit.finding import Finding, Severity, Subject
 
 READABLE = 0.97  # balanced accuracy of one number alone that is too good to be true
+ALIKE, VERY_ALIKE = 0.5, 0.8  # correlation of a column with its next row
+_MAX_NEIGHBOURS = 200_000
 _BINS = 64
 _MAX_EXAMPLES = 50_000
 _MIN_EXAMPLES = 40
@@ -32,6 +34,8 @@ def shortcut_findings(subject: Subject) -> Iterator[Finding]:
                 advice="leave it out if it is a copy of the label or not known in the field (dataset.columns), or "
                 "record the classes under the same conditions; if it is the effect itself, a threshold will do",
             )
+    if data.group is None and subject.kind == "rows" and data.x.ndim == 2:
+        yield from _neighbour_findings(subject)
     if data.group is not None and not subject.by_blocks:
         yield from _group_findings(subject, data.group)
 
@@ -80,6 +84,38 @@ def readable(values: NDArray[np.float64], y: NDArray[np.int64]) -> float:
     right = guess[bins[~half]] == y[~half]
     of_class = [right[y[~half] == name].mean() for name in range(len(classes)) if (y[~half] == name).any()]
     return float(np.mean(of_class)) if of_class else 0.0
+
+
+def likeness_of_neighbours(x: NDArray[np.generic], y: NDArray[np.int64], file: NDArray[np.int64] | None) -> float:
+    """Largest correlation 0..1 of a column with itself one row later, in one file and beside what the class explains.
+
+    Args:
+        x: Rows (n, columns) in the order of the data.
+        y: Class of each, (n,).
+        file: File of each, (n,), or None.
+    """
+    rows = x[:_MAX_NEIGHBOURS].astype(np.float64)
+    classes, number = np.unique(y[: len(rows)], return_inverse=True)
+    for name in range(len(classes)):
+        rows[number == name] -= rows[number == name].mean(axis=0)
+    follows = np.ones(len(rows) - 1, bool) if file is None else file[: len(rows) - 1] == file[1 : len(rows)]
+    energy = np.square(rows).mean(axis=0)
+    alike = (rows[:-1] * rows[1:])[follows].mean(axis=0) if follows.any() else np.zeros(rows.shape[1])
+    return float(np.max(np.where(energy > 0, alike / np.maximum(energy, 1e-30), 0.0)))
+
+
+def _neighbour_findings(subject: Subject) -> Iterator[Finding]:
+    data = subject.data
+    alike = likeness_of_neighbours(data.x, data.y, data.file)
+    if alike >= ALIKE:
+        yield Finding(
+            check="leakage",
+            severity=Severity.HIGH if alike >= VERY_ALIKE else Severity.MEDIUM,
+            what=f"rows are in the order of time and alike to the next one (correlation {alike:.2f}), but no group "
+            "keeps neighbours in one part",
+            advice="cut recordings into stretches with dataset.blocks, or name groups (dataset.group_column): figures "
+            "on neighbours of what was learnt are too good",
+        )
 
 
 def _group_findings(subject: Subject, group: NDArray[np.int64]) -> Iterator[Finding]:

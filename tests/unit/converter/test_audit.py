@@ -162,6 +162,20 @@ def test_a_number_without_a_meaning_tells_no_class(seed: int, classes: int) -> N
     assert readable(rng.normal(size=2000), np.arange(2000) % classes) < 1 / classes + 0.15
 
 
+def test_neighbours_in_time_without_groups_are_leakage() -> None:
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.normal(size=(500, 2)), axis=0).astype(np.float32)
+    keys: dict[str, Any] = {"y": np.arange(500) % 2, "kind": "rows", "labels": ("a", "b")}
+    grouped: dict[str, Any] = {"group": np.arange(500) // 50, "groups": tuple("0123456789")}
+
+    series = only(shortcut_findings(subject(walk, **keys)), "leakage")
+
+    assert series.severity is Severity.HIGH
+    assert series.what.startswith("rows are in the order of time and alike to the next one (correlation 0.9")
+    assert not found(shortcut_findings(subject(walk, **keys, **grouped)), "leakage")
+    assert not found(shortcut_findings(subject(rng.permutation(walk), **keys)), "leakage")
+
+
 def test_classes_that_each_have_a_group_of_their_own_are_leakage() -> None:
     y = np.arange(500) % 5
     alone = subject(pictures(), y, group=y, groups=tuple("vwxyz"))
