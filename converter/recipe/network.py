@@ -139,7 +139,9 @@ class TransferRecipe:
         default=None,
         max_length=200,
     )
-    frozen_epochs: int = described("Epochs that train the head alone.", default=5, ge=0, le=10000)
+    frozen_epochs: int = described(
+        "Epochs that train the head alone, before training.epochs that train everything.", default=5, ge=0, le=10000
+    )
     fine_tune_rate: float = described(
         "Of training.learning_rate for the epochs that train everything.", default=0.1, ge=1e-6, le=1
     )

@@ -34,7 +34,7 @@ def train(
 
     A saved model without ``fine_tune`` stays as it is. A transferred network learns in two stages: its head on the
     frozen backbone for ``frozen_epochs``, then everything but the statistics of batch normalisation, with a smaller
-    rate, for the epochs of the schedule.
+    rate, for the epochs of the schedule; with 0 of them the backbone stays as it is.
 
     Args:
         keras: Holds the model.
@@ -55,7 +55,7 @@ def train(
     if not isinstance(network, TransferRecipe):
         return fit(keras, epochs, validation, inputs, schedule, progress, stage)
     head = dataclasses.replace(stage, name="head", part="head", watch=None)
-    first = dataclasses.replace(schedule, epochs=network.frozen_epochs if schedule.epochs else 0)
+    first = dataclasses.replace(schedule, epochs=network.frozen_epochs)
     then = dataclasses.replace(schedule, learning_rate=schedule.learning_rate * network.fine_tune_rate)
     curve = fit(keras, epochs, validation, inputs, first, progress, head)
     return curve.followed_by(
