@@ -56,7 +56,8 @@ def recipe_of_model(args: argparse.Namespace, *, task: str = "classification") -
     from converter.recipe.imported import model_recipe
     from converter.wrap.labels import read_labels
 
-    given = {name: value for name in ("model", "version", "serial") if (value := getattr(args, name)) is not None}
+    given: dict[str, Any] = {"name": f"{args.command} {args.file.name}"[:64], "task": task}
+    given |= {name: value for name in ("model", "version", "serial") if (value := getattr(args, name)) is not None}
     changed: dict[str, Any] = {} if args.preprocess is None else _input_section(args.preprocess)
     if args.kind is not None:
         changed["kind"] = args.kind
@@ -67,7 +68,7 @@ def recipe_of_model(args: argparse.Namespace, *, task: str = "classification") -
         () if args.labels is None else read_labels(args.labels),
         [*args.set, *more],
         args.places,
-        {**given, "task": task, **({"input": changed} if changed else {})},
+        given | ({"input": changed} if changed else {}),
     )
 
 

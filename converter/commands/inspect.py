@@ -10,6 +10,7 @@ from pathlib import Path
 from converter.errors import EXIT_OK
 from edge_models.bundle import open_manifest
 from edge_models.fields import encode
+from edge_models.manifest import InputSpec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +30,26 @@ def run(args: argparse.Namespace) -> int:
         f"bundle      {bundle.id}",
         f"model       {manifest.model} {manifest.version}, serial {manifest.serial}, {manifest.task}",
         f"labels      {', '.join(manifest.labels)}",
-        f"input       {manifest.input.kind} {manifest.input.source.dtype}{list(manifest.input.source.shape)}",
+        f"input       {_input(manifest.input)}",
         f"built       {manifest.provenance.created} from recipe {manifest.provenance.recipe}",
         f"answers     {', '.join(manifest.provenance.answers) or 'no request'}",
     ]
+    lines += [f"waived      {one.gate}: {one.found:g}, wanted {one.limit:g}" for one in manifest.provenance.waivers]
     for name, entry in manifest.files.items():
         lines.append(f"file        {name:<24} {entry.size:>9} bytes  {entry.sha256[:16]}")
     for name, artifact in manifest.artifacts.items():
         lines.append(f"artifact    {name}: {artifact.file} on {' or '.join(artifact.requires.runtimes)}")
+        if artifact.float_ops:
+            lines.append(f"            in floating point        {', '.join(artifact.float_ops)}")
+        if artifact.threshold is not None:
+            lines.append(f"            anomaly above            {artifact.threshold:g}")
         lines += [f"            {key:<24} {value:g}" for key, value in sorted(artifact.acceptance.items())]
     sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_OK
+
+
+def _input(spec: InputSpec) -> str:
+    """What a source delivers, and the names of the steps that follow."""
+    rate = "" if spec.rate_hz is None else f" at {spec.rate_hz:g} samples in a second"
+    steps = "".join(f", {step.op}" for step in spec.preprocess)
+    return f"{spec.kind} {spec.source.dtype}{list(spec.source.shape)}{rate}{steps}"

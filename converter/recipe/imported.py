@@ -49,7 +49,7 @@ def model_recipe(
         label, document, folder = data, {"dataset": {"source": source_of(data), **_SHARES}}, Path.cwd()
     for key in _TRAINING_ONLY:
         document.pop(key, None)
-    document |= {"name": f"import {model.name}"[:64], "model": slot_of(model)}
+    document |= {"name": model.name[:64], "model": slot_of(model)}
     document |= {"network": {"type": "saved", "path": str(model.absolute())}}
     document |= {key: value for key, value in settings.items() if value is not None}
     document["training"] = {**(document.get("training") or {}), "epochs": 0, "patience": None, "folds": None}

@@ -20,6 +20,7 @@ from tests.factories.frames import digit_frames
 from tests.unit.converter.recordings import document, rows, write_data, write_recipe
 
 X, Y = digit_frames(60, seed=9)
+SITES = np.repeat([3, 7], [20, 40])
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,28 @@ def test_evaluate_prints_the_accuracy_of_every_artifact(
 
     assert found == {
         "n": 60,
-        "artifacts": {name: {"accuracy": pytest.approx(0.95, abs=0.05)} for name in (INT8, FLOAT)},
+        "artifacts": {
+            name: {
+                "accuracy": pytest.approx(0.95, abs=0.05),
+                "low": pytest.approx(0.9, abs=0.1),
+                "high": pytest.approx(1, abs=0.05),
+            }
+            for name in (INT8, FLOAT)
+        },
     }
+
+
+def test_evaluate_tells_each_group_apart(tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_data(tmp_path / "sites.npz", x=X, y=np.where(np.arange(60) < 20, (Y + 1) % 10, Y), group=SITES)
+
+    found = said(capsys, "evaluate", bundle.directory, data, "--artifact", INT8)
+
+    groups = found["groups"][INT8]
+    assert [groups[name]["n"] for name in ("3", "7")] == [20, 40]
+    assert groups["3"]["accuracy"] < 0.2
+    assert groups["7"]["accuracy"] > 0.8
+    assert main(["evaluate", str(bundle.directory), str(data)]) == 0
+    assert "  group 7: accuracy " in capsys.readouterr().out
 
 
 def test_evaluate_takes_one_artifact(bundle: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
