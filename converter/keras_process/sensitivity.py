@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from converter.keras_process.bench import Answer, Bench, arrays
 from converter.keras_process.conversion import calibrated, exported, quantised, representative
 from converter.keras_process.unconvertible import refuse_loops
+from converter.quantize.schema import unpacked
 from edge_models.fields import canonical_json, described
 
 HISTOGRAM_BINS = 48
@@ -79,10 +80,7 @@ def examine(bench: Bench, message: Examine) -> Answer:
 
 def calibrated_ranges(graph: bytes) -> dict[str, tuple[float, float]]:
     """Smallest and largest value of each operator's output in a calibrated graph, by the tensor's name."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(graph, 0))
-    main = model.subgraphs[0]
+    main = unpacked(graph).subgraphs[0]
     outputs = (main.tensors[i] for operator in main.operators for i in operator.outputs)
     return {
         tensor.name.decode(): (float(tensor.quantization.min[0]), float(tensor.quantization.max[0]))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from converter.quantize.inspection import layer_name
+from converter.quantize.schema import packed, unpacked
 
 
 def short_names(graph: bytes) -> bytes:
     """The same .tflite graph with each operator's output named ``LAYER/NUMBER.`` and constants numbered.
 
-    Inputs and outputs keep their names. The full stop keeps apart what TensorFlow appends digits to. The file is for
-    TensorFlow to read, not for a runtime: its buffers are not aligned.
+    Inputs and outputs keep their names. The full stop keeps apart what TensorFlow appends digits to.
     """
-    import flatbuffers  # type: ignore[import-untyped]
-    from ai_edge_litert import schema_py_generated as schema
-
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(graph, 0))
+    model = unpacked(graph)
     for part in model.subgraphs:
         border = {*part.inputs, *part.outputs}
         made = {place: number for number, operator in enumerate(part.operators) for place in operator.outputs}
@@ -25,6 +20,4 @@ def short_names(graph: bytes) -> bytes:
                 tensor.name = f"{layer_name(tensor.name.decode())}/{made[place]}."
             elif place not in border:
                 tensor.name = f"c{place}."
-    builder = flatbuffers.Builder(len(graph))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

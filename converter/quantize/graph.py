@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from converter.errors import ConversionError
+from converter.quantize.schema import dtype_names, unpacked
 from edge_models.engines.flatbuffer import check_tflite
 from edge_models.engines.opversions import CUSTOM, op_name, too_new
 from edge_models.engines.registry import TFLITE_RUNTIMES
@@ -61,11 +62,9 @@ def read_graph(data: bytes) -> Graph:
     Raises:
         UnsupportedArtifactError: The file is damaged.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     check_tflite(data)
-    dtypes = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    dtypes = dtype_names()
+    model = unpacked(data)
     codes = [_op_name(code) for code in model.operatorCodes]
     ops: dict[str, int] = {}
     islands = _Islands()
