@@ -101,7 +101,7 @@ class Preprocessor:
         due = self._seen - self._window.length
         if due < 0 or due % self._window.stride:
             return None
-        return np.asarray(_apply(self._after, np.stack(self._rows)[None])[0])
+        return np.asarray(_finite(_apply(self._after, np.stack(self._rows)[None]))[0])
 
     def batch(self, frames: NDArray[Any]) -> NDArray[np.float32]:
         """Preprocess consecutive frames (n, ...) at once, equal to one by one after a ``reset``; no memory is kept.
@@ -117,7 +117,7 @@ class Preprocessor:
             return x
         starts = np.arange(0, len(x) - self._window.length + 1, self._window.stride)
         windows = x[starts[:, None] + np.arange(self._window.length)]
-        return _apply(self._after, windows)
+        return _finite(_apply(self._after, windows))
 
     def reset(self) -> None:
         """Forget the rows of an unfinished window."""
@@ -141,11 +141,12 @@ def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return x
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _apply(steps: list[_ArrayStep], x: NDArray[Any]) -> NDArray[np.float32]:
     for step in steps:
         x = _applied(step, x)
-    return x.astype(np.float32, copy=not steps)  # without a step it is still the caller's own array
+    own = any(not isinstance(step, CropStep) for step in steps)  # a crop is a view of the caller's array
+    return x.astype(np.float32, copy=not own)
 
 
 def _applied(step: _ArrayStep, x: NDArray[Any]) -> NDArray[Any]:  # noqa: PLR0911 - one line for each step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,18 @@ def test_a_crop_keeps_the_middle() -> None:
     assert preprocessor.output_shape == (2, 2, 1)
     assert x is not None
     assert x[..., 0].tolist() == [[8, 9], [14, 15]]
+
+
+def test_a_crop_is_never_the_callers_own_picture() -> None:
+    spec = InputSpec(kind="image", source=TensorSpec(shape=(4, 4, 1), dtype="float32"))
+    preprocessor = Preprocessor(dataclasses.replace(spec, preprocess=(CropStep(height=2, width=2),)))
+    picture = np.ones((4, 4, 1), np.float32)
+
+    x = preprocessor(picture)
+    picture[:] = 5
+
+    assert x is not None
+    assert x.max() == 1
 
 
 def test_greyscale_weighs_green_most_and_keeps_white() -> None:

@@ -202,6 +202,20 @@ def test_values_that_nothing_can_be_computed_with_are_refused(value: float) -> N
         rows(2, WindowStep(length=5, stride=1)).batch(frame[None])
 
 
+def test_what_overflows_in_a_step_behind_the_window_is_refused_too() -> None:
+    steps, frames = (WindowStep(length=2, stride=1), ScaleStep(factor=1e30)), np.full((2, 1), 1e10)
+
+    with pytest.raises(InputError, match="NaN, infinite or huge"):
+        rows(1, *steps).batch(frames)
+    with pytest.raises(InputError, match="NaN, infinite or huge"):
+        one_by_one(rows(1, *steps), frames)
+
+
+def test_a_deviation_below_the_smallest_float_is_refused_with_the_frame() -> None:
+    with pytest.raises(InputError, match="NaN, infinite or huge"):
+        rows(2, NormaliseStep(op="standardise", mean=(0.0,), std=(1e-300,)))(np.array([1.0, 0.0]))
+
+
 @pytest.mark.parametrize(
     ("kind", "shape", "steps", "message"),
     [
