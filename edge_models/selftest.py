@@ -26,7 +26,7 @@ MAX_PROBE_BYTES = 64 * 1024 * 1024
 INPUT_KEY = "x"
 
 _FLOAT_LSB = {"float32": 2.0**-16, "float16": 2.0**-9}  # of the largest golden value: floats never agree in all bits
-_NOT_A_NUMBER_LSB = 1 << 30
+_FAR_OFF_LSB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +94,14 @@ def _stacked(spec: TensorSpec, count: int) -> tuple[tuple[int, ...], str]:
 def difference_lsb(given: NDArray[Any], golden: NDArray[Any], spec: TensorSpec) -> int:
     """Largest difference of an output of ``spec`` from the golden one, in the units of ``ProbeResult.worst_lsb``."""
     if spec.dtype not in _FLOAT_LSB:
-        return int(np.abs(given.astype(np.int64) - golden.astype(np.int64)).max())
-    if not np.isfinite(given).all():
-        return _NOT_A_NUMBER_LSB
+        larger, smaller = np.maximum(given, golden), np.minimum(given, golden)
+        apart = larger.astype(np.int64).view(np.uint64) - smaller.astype(np.int64).view(np.uint64)  # never wraps around
+        return min(int(apart.max()), _FAR_OFF_LSB)
+    if not (np.isfinite(given).all() and np.isfinite(golden).all()):
+        return _FAR_OFF_LSB
     exact, reached = golden.astype(np.float64), given.astype(np.float64)
     step = _FLOAT_LSB[spec.dtype] * max(float(np.abs(exact).max()), 1e-6)
-    return int(min(np.ceil(np.abs(reached - exact).max() / step - 1e-9), _NOT_A_NUMBER_LSB))
+    return int(min(np.ceil(np.abs(reached - exact).max() / step - 1e-9), _FAR_OFF_LSB))
 
 
 def _top1_agreement(artifact: Artifact, given: Mapping[str, NDArray[Any]], golden: Mapping[str, NDArray[Any]]) -> float:
@@ -115,7 +117,7 @@ def _top1_agreement(artifact: Artifact, given: Mapping[str, NDArray[Any]], golde
 def _judge(tolerance: Tolerance, worst_lsb: int, agreement: float, count: int, *, delegates: bool) -> ProbeResult:
     allowed = tolerance.delegate_lsb if delegates else tolerance.exact_lsb
     reasons = []
-    if worst_lsb >= _NOT_A_NUMBER_LSB:
+    if worst_lsb >= _FAR_OFF_LSB:
         reasons.append("an output is NaN or far off")
     elif worst_lsb > allowed:
         reasons.append(f"outputs differ by {worst_lsb} steps, at most {allowed} allowed")

@@ -14,8 +14,8 @@ from edge_models.bundle import Bundle, file_entries, write_bundle
 from edge_models.errors import ArchiveError, BundleError
 from edge_models.manifest import Artifact, InputSpec, Manifest, Probe, Requires, Tolerance
 from edge_models.npz import write_npz
-from edge_models.selftest import ProbeResult, read_golden, run_probe
-from edge_models.tensors import QuantParams
+from edge_models.selftest import ProbeResult, difference_lsb, read_golden, run_probe
+from edge_models.tensors import QuantParams, TensorSpec
 from tests.fakes.engine import CODE, FakeEngine
 
 WEIGHTS = (np.eye(4, 3) * 0.9 + 0.05).astype(np.float32)
@@ -141,6 +141,24 @@ def test_an_output_that_is_no_number_fails(tmp_path: Path, value: float) -> None
 
     assert not result.ok
     assert "NaN" in result.reason
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_golden_output_that_is_no_number_fails(tmp_path: Path, value: float) -> None:
+    golden = {"x": GOLDEN_INPUTS["float32"], "y_logits": np.full((20, 3), value, np.float32)}
+
+    result = run_probe(bundle_of(tmp_path / "b", None, probe=golden), "fake", FakeEngine((2, 2), WEIGHTS, None))
+
+    assert not result.ok
+    assert "NaN" in result.reason
+
+
+def test_differences_of_the_widest_integers_do_not_wrap_around() -> None:
+    ends = np.iinfo(np.int64)
+    spec = TensorSpec(shape=(1,), dtype="int64")
+
+    assert difference_lsb(np.array([[ends.max]]), np.array([[ends.min]]), spec) > 1 << 20
+    assert difference_lsb(np.array([[ends.max]]), np.array([[ends.max - 2]]), spec) == 2
 
 
 X, Y = GOLDEN_INPUTS["int8"], np.zeros((20, 3), np.int8)
