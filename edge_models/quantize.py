@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_models.tensors import DTYPE_RANGE, TensorSpec
+from edge_models.tensors import DTYPE_RANGE, Dtype, TensorSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_INTEGERS = (*DTYPE_RANGE, "int32", "int64")
 
 
 def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
@@ -31,15 +33,20 @@ def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
         >>> quantize(np.array([0.0, 0.6, 1000.0], np.float32), spec)
         array([-128, -127,  127], dtype=int8)
     """
-    if spec.quant is None and spec.dtype not in DTYPE_RANGE:
-        return x.astype(spec.dtype, copy=False)
-    low, high = DTYPE_RANGE[spec.dtype]
     if spec.quant is None:
-        return np.asarray(np.clip(np.rint(x), low, high).astype(spec.dtype))
+        return _rounded(x, spec.dtype) if spec.dtype in _INTEGERS else x.astype(spec.dtype, copy=False)
+    low, high = DTYPE_RANGE[spec.dtype]
     with np.errstate(over="ignore"):  # beyond float32 is beyond the range as well
         codes = np.rint(np.asarray(x, np.float32) / np.float32(spec.quant.scale)) + np.float32(spec.quant.zero_point)
     stored: NDArray[Any] = np.clip(codes, low, high).astype(spec.dtype)
     return stored
+
+
+def _rounded(x: NDArray[np.float32], dtype: Dtype) -> NDArray[Any]:
+    ends, whole = np.iinfo(dtype), np.rint(x).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # the largest int64 is no float64: it is put in afterwards
+        stored = np.asarray(np.maximum(whole, ends.min).astype(dtype))
+    return np.where(whole >= ends.max, np.array(ends.max, dtype), stored)
 
 
 def dequantize(codes: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

@@ -65,6 +65,16 @@ def test_numbers_without_a_code_are_only_cast() -> None:
     assert dequantize(np.array([1, 2], np.int32), TensorSpec(shape=(2,), dtype="int32")).dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+def test_integers_without_a_code_take_rounded_and_saturated_values(dtype: Dtype) -> None:
+    spec, ends = TensorSpec(shape=(4,), dtype=dtype), np.iinfo(dtype)
+
+    stored = quantize(np.array([1.7, 2.5, -3e38, 3e38], np.float32), spec)
+
+    assert stored.dtype == dtype
+    assert stored.tolist() == [2, 2, ends.min, ends.max]
+
+
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_scale_that_no_quantiser_emits_is_refused(scale: float) -> None:
     with pytest.raises(ValueError, match="finite number above 0"):
