@@ -168,6 +168,8 @@ class Artifact:
         elif math.prod(reconstruction.spec.shape) != math.prod(self.input.shape):
             found, wanted = list(reconstruction.spec.shape), list(self.input.shape)
             raise ValueError(f"a reconstruction of as many numbers as the input, not {found} for {wanted}")
+        if self.threshold is not None and self.output("logits", "probabilities") is not None:
+            raise ValueError("a threshold only without logits or probabilities, which could contradict it")
 
     def output(self, *roles: str) -> OutputSpec | None:
         """The first output that has one of ``roles``, or None."""

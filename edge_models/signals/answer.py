@@ -97,7 +97,7 @@ def anomaly_share(score: float, threshold: float) -> float:
         >>> [anomaly_share(score, 2.0) for score in (0.0, 2.0, 6.0)]
         [0.0, 0.5, 0.75]
     """
-    return score / max(score + threshold, _TINY)
+    return score / (score + threshold) if score else 0.0
 
 
 def output_signals(probabilities: NDArray[Any]) -> NDArray[np.float64]:

@@ -59,6 +59,12 @@ def test_the_share_of_an_anomaly_rises_with_its_error_through_a_half_at_the_thre
     assert (anomaly_share(high, threshold) > 0.5) <= (high > threshold)
 
 
+@pytest.mark.parametrize("threshold", [1e-3, 1e-12, 1e-15])
+def test_the_share_is_a_half_at_the_smallest_thresholds_too(threshold: float) -> None:
+    assert anomaly_share(threshold, threshold) == 0.5
+    assert anomaly_share(0.0, 0.0) == 0.0
+
+
 def test_confidence_and_margin_say_how_far_the_threshold_is() -> None:
     near, far = (read_answer(artifact("reconstruction", 4.0), X, restored(d)) for d in (2.0, 6.0))
 

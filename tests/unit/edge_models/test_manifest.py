@@ -163,6 +163,9 @@ def test_size_bytes_counts_elements_by_their_width() -> None:
     assert TensorSpec(shape=(), dtype="int64").size_bytes == 8
 
 
+SCORES = {"name": "scores", "role": "logits", "spec": {"shape": [2], "dtype": "float32"}}
+
+
 def autoencoder(document: dict[str, Any], threshold: float | None = 0.5) -> dict[str, Any]:
     document["task"], document["labels"] = "anomaly", ["normal", "anomaly"]
     spec = {"shape": [16], "dtype": "float32"}
@@ -194,6 +197,7 @@ def test_what_the_converter_tells_of_an_artifact_is_read_back() -> None:
         (lambda d: autoencoder(d).update(labels=["a"]), "labels \\(normal, anomaly\\) for the threshold"),
         (lambda d: autoencoder(d).update(task="regression"), "task anomaly"),
         (lambda d: autoencoder(d, -1.0), "threshold"),
+        (lambda d: artifact(autoencoder(d))["outputs"].append(SCORES), "only without logits or probabilities"),
         (
             lambda d: artifact(autoencoder(d))["outputs"][0]["spec"].update(shape=[15]),
             "as many numbers as the input",
