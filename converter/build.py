@@ -164,7 +164,7 @@ def _findings(
         quantisation=found.found,
         devices=learnt.plan.findings,
         seconds=dict(seconds),
-        notes=found.warnings,
+        notes=(*learnt.order.notes, *found.warnings),
     )
 
 

@@ -23,7 +23,23 @@ def cautions(figures: Figures, gates: GatesRecipe) -> tuple[str, ...]:
         >>> cautions(Figures(metric="accuracy", n=900, size_bytes=1, overall=overall), GatesRecipe())
         ('no float32 file to compare with: what the quantisation costs is not known',)
     """
-    return (*_likeness(figures, gates), *_sizes(figures, gates), *_classes(figures), *_unjudged(figures, gates))
+    return (
+        *_chance(figures),
+        *_likeness(figures, gates),
+        *_sizes(figures, gates),
+        *_classes(figures),
+        *_unjudged(figures, gates),
+    )
+
+
+def _chance(figures: Figures) -> Iterator[str]:
+    """Guessing is how wrong preprocessing or labels in another order show, of a model that was trained elsewhere."""
+    chance = 0.5 if figures.metric == "auc" else 1 / max(len(figures.classes), 1)
+    if figures.overall.artifact.low <= chance < 1:
+        yield (
+            f"{figures.metric} is not clearly better than chance ({chance:.3g}): "
+            "see whether labels and preprocessing are those of the training"
+        )
 
 
 def _likeness(figures: Figures, gates: GatesRecipe) -> Iterator[str]:

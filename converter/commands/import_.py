@@ -19,9 +19,10 @@ examples:
   driftline-convert import net.keras --labels l.txt --data d.npz --preprocess "[{op: scale, factor: 0.0039216}]" -o net
   driftline-convert import ad01.h5 --task anomaly --data machine.npz -o machine    # y: 0 normal, 1 anomaly
 
-The model is taken as it is: a softmax at its end is left out, int8 gets its ranges from a fifth of the data, half of
-the data gives the figures, the rest the reference profile. For anything else (training on, other precisions, gates) use
---set, or write a recipe with network: {type: saved, path: MODEL}.
+Pixels are scaled as a few of the labels speak for, unless --preprocess says how. The model is taken as it is: a softmax
+at its end is left out, int8 gets its ranges from a fifth of the data, half of the data gives the figures, the rest the
+reference profile. For anything else (training on, other precisions, gates) use --set, or write a recipe with
+network: {type: saved, path: MODEL}.
 """
 
 
@@ -42,14 +43,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert; print where the bundle is and what was measured."""
     from converter.build import BuildOrder, build, read_report
+    from converter.packaging import check_output
+    from converter.wrap.scaling import with_usual_scaling
 
-    order = BuildOrder(
-        recipe=recipe_of_model(args, task=args.task),
-        output=args.output,
-        allowed=tuple(args.allow_gate),
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
+    recipe = recipe_of_model(args, task=args.task)
+    check_output(args.output)
     with progress_shown(args.progress) as progress:
+        recipe, said = (recipe, None) if args.preprocess else with_usual_scaling(recipe, progress)
+        order = BuildOrder(
+            recipe=recipe,
+            output=args.output,
+            allowed=tuple(args.allow_gate),
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            notes=() if said is None else (said,),
+        )
         bundle = build(order, progress)
     report = read_report(bundle)
     if args.json:

@@ -29,6 +29,7 @@ class BuildOrder:
         kept_model: Where to keep the Keras model; None to drop it.
         allowed: Gates that may be missed.
         created: RFC 3339 time of the build.
+        notes: What the report says besides.
     """
 
     recipe: Recipe
@@ -42,6 +43,7 @@ class BuildOrder:
     kept_model: Path | None = None
     allowed: tuple[str, ...] = ()
     created: str
+    notes: tuple[str, ...] = ()
 
     @property
     def is_again(self) -> bool:

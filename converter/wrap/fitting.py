@@ -25,7 +25,7 @@ Kind = Literal["image", "rows", "audio"]
 _DTYPES: dict[str, Dtype] = {"uint8": "uint8", "int8": "int8", "int16": "int16", "float32": "float32"}
 _CHANNELS = (1, 3, 4)
 _FIRST_CODE = {"uint8": 0, "int8": -128}  # what a black pixel becomes
-_USUAL = ((1.0, 0.0), (1 / 255, 0.0), (1 / 127.5, -1.0))  # factor and offset that pixels are trained with
+USUAL_SCALINGS = ((1.0, 0.0), (1 / 255, 0.0), (1 / 127.5, -1.0))  # factor and offset that pixels are trained with
 _USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
 _NEAR = 0.1  # of the range
 _STANDARDISED = 10.0  # width of what has mean 0 and deviation 1
@@ -108,7 +108,7 @@ def _scalings(model: TensorSpec) -> tuple[tuple[float, float], ...]:
     if model.quant is not None and model.dtype in _FIRST_CODE:
         scale = model.quant.scale
         return ((scale, (_FIRST_CODE[model.dtype] - model.quant.zero_point) * scale),)
-    return _USUAL if model.dtype in ("float32", "float16") else _USUAL[:1]
+    return USUAL_SCALINGS if model.dtype in ("float32", "float16") else USUAL_SCALINGS[:1]
 
 
 def _geometry(model: TensorSpec, data: Labelled) -> tuple[list[Step], list[str]]:

@@ -76,5 +76,14 @@ def _evidence(model: ForeignModel, outputs: NDArray[np.float32], part: HeldOut) 
         normal = part.y == 0
         inputs = part.inputs[normal]
         return -float(anomaly_scores(inputs, outputs[normal]).mean() / max(float(inputs.var()), _LEAST_SHARE))
-    shares = softmax(outputs) if model.role == "logits" else outputs
-    return float(np.log(np.maximum(shares[np.arange(len(part.y)), part.y], _LEAST_SHARE)).mean())
+    return likelihood(softmax(outputs) if model.role == "logits" else outputs, part.y)
+
+
+def likelihood(shares: NDArray[np.floating], y: NDArray[np.int64]) -> float:
+    """Mean logarithm of the probability (n, classes) that was given to the class (n,) of each example.
+
+    Examples:
+        >>> round(likelihood(np.array([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])), 3)
+        -0.399
+    """
+    return float(np.log(np.maximum(shares[np.arange(len(y)), y], _LEAST_SHARE)).mean())

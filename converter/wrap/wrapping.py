@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,6 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
     finished = finish(with_threshold(runnable, reference), figures, reference)
     progress.step("profile", 1, 1, f"{len(reference.y)} examples")
     identity = _identity(order, fit, labels, data, verdicts, task)
-    said = (*_said(model, fit, part), *_doubts(figures, len(labels)))
     measured = Measured(
         artifact=finished.artifact,
         mode=model.form,
@@ -98,7 +97,9 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
         verdicts=verdicts,
         cautions=cautions(figures, recipe.gates),
     )
-    report = report_document(Findings(identity=identity, artifacts={finished.name: measured}, notes=said))
+    report = report_document(
+        Findings(identity=identity, artifacts={finished.name: measured}, notes=_said(model, fit, part))
+    )
     return write(order.output, identity, [finished], report_files(report))
 
 
@@ -175,13 +176,3 @@ def _said(model: ForeignModel, fit: Fit, part: HeldOut) -> tuple[str, ...]:
         f"runs on {' or '.join(model.inspection.runtimes)}",
     ]
     return (*said, f"stays in floating point: {', '.join(islands)}") if islands else tuple(said)
-
-
-def _doubts(figures: Figures, classes: int) -> Iterator[str]:
-    """A sentence when the answers are not clearly better than chance, which is how a wrong preprocessing shows."""
-    chance = 0.5 if figures.metric == "auc" else 1 / classes
-    if figures.overall.artifact.low <= chance:
-        yield (
-            f"{figures.metric} is no better than chance ({chance:.3g}): "
-            "look whether labels and --preprocess are those of the training"
-        )
