@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import AgentConfig
 from agent.errors import ConfigError
+from agent.inventory import pinned
 from edge_models.bundle import Bundle, open_manifest
 from edge_models.errors import BundleError
 
@@ -25,13 +26,13 @@ class FirstBundle:
     artifact: str
 
 
-def check_first_bundle(config: AgentConfig, path: Path, runtimes: Iterable[str]) -> FirstBundle:
+def check_first_bundle(config: AgentConfig, path: Path, runtimes: Mapping[str, str]) -> FirstBundle:
     """Check manifest and files.
 
     Args:
         config: For model and artifact.
         path: Where the bundle lies.
-        runtimes: What runs here.
+        runtimes: What runs here, with versions.
 
     Raises:
         ConfigError: It cannot be used.
@@ -41,7 +42,7 @@ def check_first_bundle(config: AgentConfig, path: Path, runtimes: Iterable[str])
     except BundleError as exc:
         raise ConfigError(f"bundle: {exc}") from exc
     wanted = config.artifact or "-"
-    command = [sys.executable, "-m", "agent.verify", str(path), bundle.id, config.model, wanted, *runtimes]
+    command = [sys.executable, "-m", "agent.verify", str(path), bundle.id, config.model, wanted, *pinned(runtimes)]
     try:
         run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True)
         answer = json.loads(run.stdout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.child import die_with_parent
@@ -39,6 +40,11 @@ def take_inventory() -> Inventory:
         return decode_json(Inventory, run.stdout, max_bytes=MAX_BYTES)
     except (OSError, subprocess.SubprocessError, FieldError) as exc:
         raise ChildError(f"what is installed cannot be found out: {exc}; check the installation") from exc
+
+
+def pinned(runtimes: Mapping[str, str]) -> list[str]:
+    """Runtimes as ``NAME==VERSION``: how other processes are told, so that they judge operators by the version."""
+    return [f"{name}=={version}" for name, version in sorted(runtimes.items())]
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from agent.config import AgentConfig, UpdateConfig
 from agent.core import events as ev
 from agent.core.records import Target
 from agent.errors import ChildError, IpcError
+from agent.inventory import pinned
 from agent.process import JobProcess
 from agent.state_dir import StateDir
 from edge_models.channel import Channel
@@ -70,7 +71,7 @@ class Jobs:
     Args:
         config: Of the agent.
         state_dir: Where they work.
-        runtimes: What runs here.
+        runtimes: What runs here, with versions.
         floor_s: Gives the latest time that this device was sure of.
         spawn: Starts a child from its module's name, its arguments and its document.
     """
@@ -80,13 +81,13 @@ class Jobs:
         config: AgentConfig,
         state_dir: StateDir,
         *,
-        runtimes: Iterable[str],
+        runtimes: Mapping[str, str],
         floor_s: Callable[[], float],
         spawn: Callable[..., JobProcess] = JobProcess,
     ) -> None:
         self._config = config
         self._state_dir = state_dir
-        self._runtimes = sorted(runtimes)
+        self._runtimes = pinned(runtimes)
         self._floor_s = floor_s
         self._spawn = spawn
         self._running: dict[Kind, _Running] = {}

@@ -1,4 +1,4 @@
-"""``python -m agent.verify DIRECTORY ID MODEL ARTIFACT|- RUNTIME...``: is this bundle what its manifest says?
+"""``python -m agent.verify DIRECTORY ID MODEL ARTIFACT|- RUNTIME==VERSION...``: is this bundle what its manifest says?
 
 A child process, because hashing hundreds of megabytes would keep the supervisor from its other work. Writes one line:
 
@@ -27,7 +27,7 @@ def verified(directory: Path, bundle_id: str, model: str, artifact: str | None, 
         bundle_id: What it must be.
         model: The model slot that it must be for.
         artifact: The artifact wanted; None takes the best that runs here.
-        runtimes: What runs here.
+        runtimes: What runs here, as NAME==VERSION or NAME.
     """
     try:
         manifest = open_manifest(directory).manifest

@@ -8,7 +8,7 @@ from which the next run of the same job goes on; nothing that is complete is fet
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,7 +28,7 @@ _MARGIN_BYTES = 1 << 20  # records, directories, and something for the outbox to
 
 
 def choose_files(
-    data: bytes, *, bundle: str, model: str | None, artifact: str | None, runtimes: Sequence[str], max_bytes: int
+    data: bytes, *, bundle: str, model: str | None, artifact: str | None, runtimes: Iterable[str], max_bytes: int
 ) -> tuple[Manifest, str]:
     """Read a trusted manifest and choose what to fetch of it.
 
@@ -37,7 +37,7 @@ def choose_files(
         bundle: The id that they must have.
         model: The model slot of this device, or None for any.
         artifact: What the operator asks for, or None.
-        runtimes: What runs here.
+        runtimes: What runs here, as for ``choose_artifact``.
         max_bytes: Bound on the files together.
 
     Returns:

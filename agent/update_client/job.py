@@ -42,7 +42,9 @@ class FetchJob:
     bundle: str = described("Id of the bundle.", pattern=SHA256)
     model: str | None = described("Refuse a bundle of another model.", default=None, pattern=MODEL_NAME)
     artifact: str | None = described("The artifact to fetch; null chooses one that runs here.", default=None)
-    runtimes: tuple[str, ...] | None = described("What runs here; null looks it up.", default=None, max_length=100)
+    runtimes: tuple[str, ...] | None = described(
+        "NAME or NAME==VERSION of each; null looks it up.", default=None, max_length=100
+    )
     max_bytes: int = described("Bound on the artifact's files together.", default=512 << 20, ge=0)
     now_floor: float = described("Latest POSIX time this device was sure of; 0 for none.", default=0.0, ge=0)
     timeout_s: float = described("Bound on the whole job.", default=1800.0, ge=0.1, le=_MAX_SECONDS)

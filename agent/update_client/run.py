@@ -95,7 +95,7 @@ def _fetch(job: FetchJob, tools: Tools, report: Report) -> None:
         bundle=job.bundle,
         model=job.model,
         artifact=job.artifact,
-        runtimes=job.runtimes if job.runtimes is not None else tuple(available_runtimes()),
+        runtimes=available_runtimes() if job.runtimes is None else job.runtimes,
         max_bytes=job.max_bytes,
     )
     fetcher = BundleFetcher(

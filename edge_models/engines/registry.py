@@ -50,7 +50,8 @@ def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], prefe
 
     Args:
         manifest: Of the bundle.
-        runtimes_available: Names as in ``available_runtimes``, with their versions if it is a mapping.
+        runtimes_available: As from ``available_runtimes``, or texts ``NAME==VERSION`` or ``NAME``; a version that is
+            not given counts as the one that ``op_versions.json`` was measured on.
         preferred: What the operator asks for; nothing else is taken then.
 
     Raises:
@@ -103,7 +104,10 @@ def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, del
 
 def _versions(runtimes: Iterable[str]) -> dict[str, str | None]:
     """Version of each runtime, None where only its name is known."""
-    return dict(runtimes) if isinstance(runtimes, Mapping) else dict.fromkeys(runtimes)
+    if isinstance(runtimes, Mapping):
+        return dict(runtimes)
+    parts = (text.partition("==") for text in runtimes)
+    return {name: version or None for name, _, version in parts}
 
 
 def _none_runs(manifest: Manifest, candidates: list[str], here: Mapping[str, str | None]) -> EngineError:

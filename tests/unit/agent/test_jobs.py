@@ -51,7 +51,11 @@ class Yard:
         self.started: list[FakeJob] = []
         self.refuses = False
         self.jobs = Jobs(
-            CONFIG, StateDir(Storage(directory)), runtimes=["ai-edge-litert"], floor_s=lambda: 1.8e9, spawn=self.spawn
+            CONFIG,
+            StateDir(Storage(directory)),
+            runtimes={"ai-edge-litert": "2.3.0"},
+            floor_s=lambda: 1.8e9,
+            spawn=self.spawn,
         )
 
     def spawn(self, arguments: Sequence[str], document: bytes) -> JobProcess:
@@ -179,6 +183,7 @@ def test_check_and_download_never_refresh_the_metadata_at_once(yard: Yard) -> No
 
     yard.say("check", CHANNEL_LINE, ends=True)
     assert yard.started[1].asked["op"] == "fetch"
+    assert yard.started[1].asked["runtimes"] == ["ai-edge-litert==2.3.0"]
 
     yard.jobs.check(1.0)
     assert len(yard.started) == 2
@@ -190,7 +195,7 @@ def test_verification_knows_model_and_runtimes(yard: Yard, tmp_path: Path) -> No
     yard.jobs.verify(target("b"), 0.0)
 
     assert yard.started[0].arguments == [
-        "agent.verify", str(tmp_path / "bundles" / bundle("b")), bundle("b"), "digits", "-", "ai-edge-litert",
+        "agent.verify", str(tmp_path / "bundles" / bundle("b")), bundle("b"), "digits", "-", "ai-edge-litert==2.3.0",
     ]  # fmt: skip
     line: Line = {
         "event": "verified",

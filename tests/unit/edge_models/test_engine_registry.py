@@ -59,6 +59,18 @@ def test_a_preference_that_cannot_run_here_is_an_error_and_not_replaced(bundle: 
         choose_artifact(manifest, [TFLITE], INT8)
 
 
+def test_a_runtime_is_judged_by_its_own_version_wherever_it_is_named(bundle: Bundle) -> None:
+    requires = Requires(runtimes=(LITERT,), ops={"FULLY_CONNECTED": 99})
+    artifact = dataclasses.replace(bundle.artifact(INT8), requires=requires)
+    manifest = dataclasses.replace(bundle.manifest, artifacts={INT8: artifact})
+
+    assert choose_artifact(manifest, {LITERT: "2.10.0"}) == INT8
+    assert choose_artifact(manifest, [f"{LITERT}==2.10.0"]) == INT8
+    for old in ([LITERT], {LITERT: "2.3.0"}, [f"{LITERT}==2.3.0"]):
+        with pytest.raises(UnsupportedArtifactError, match=r"FULLY_CONNECTED version 99, ai-edge-litert 2\.3\.0 loads"):
+            choose_artifact(manifest, old)
+
+
 def test_no_runtime_at_all_is_said_plainly(bundle: Bundle) -> None:
     with pytest.raises(RuntimeMissingError, match="found none; install one of them"):
         choose_artifact(bundle.manifest, [])
