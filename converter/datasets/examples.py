@@ -60,7 +60,7 @@ def coded(values: Sequence[str], known: Iterable[str] = ()) -> tuple[tuple[str, 
         >>> coded(["10", "9", "10"])[0]
         ('9', '10')
     """
-    names = tuple(known) or tuple(sorted(set(values), key=natural))
+    names = tuple(known) or tuple(sorted(sorted(set(values)), key=natural))  # "01" and "1": a set has no order
     index = {name: number for number, name in enumerate(names)}
     return names, np.array([index[value] for value in values], np.int64)
 

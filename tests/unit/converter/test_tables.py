@@ -33,6 +33,14 @@ def table(folder_path: Path, data: bytes, name: str = "pump.csv") -> str:
     return f"csv:{folder(folder_path, {name: data}) / name}"
 
 
+def test_names_with_one_number_keep_one_order(tmp_path: Path) -> None:
+    rows = b"a,k\n" + b"".join(b"1,%s\n" % name for name in (b"1", b"01", b"001", b"0001", b"00001", b"000001"))
+
+    labels = loaded(table(tmp_path, rows), label_column="k").labels
+
+    assert labels == ("000001", "00001", "0001", "001", "01", "1")
+
+
 def test_columns_of_numbers_are_the_row_and_others_class_and_group(tmp_path: Path) -> None:
     data = loaded(table(tmp_path, PUMP), label_column="state", group_column="site")
 
