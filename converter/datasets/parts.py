@@ -95,15 +95,12 @@ def is_anomaly(data: Dataset, section: DatasetRecipe) -> Integers:
 def divided_anomaly(y: Integers, data: Dataset, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
     """Parts of the task anomaly: train and profile hold normal examples only, test the rest of them and anomalies.
 
-    With groups an anomaly of a group that is not in the test part is left out, because no group is cut.
+    With groups an anomaly of a group that is learnt from is left out, because no group is cut.
 
     Raises:
         DatasetError: A part has nothing, or the test part only one kind.
     """
-    if data.group is None:
-        parts = _ungrouped(y, section, part, seed)
-    else:
-        parts = split(y, data.group, profile=section.profile, test=section.test, seed=seed, part=part, needed=(NORMAL,))
+    parts = _with_all_anomalies(y, data.group, section, part, seed)
     parts = Splits(
         train=parts.train[y[parts.train] == NORMAL],
         profile=parts.profile[y[parts.profile] == NORMAL],
@@ -120,12 +117,23 @@ def divided_anomaly(y: Integers, data: Dataset, section: DatasetRecipe, part: Pa
     return parts
 
 
-def _ungrouped(y: Integers, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
-    """Normal examples divided, and all anomalies that are not decided about in the test part."""
-    normal, anomalies = np.flatnonzero(y == NORMAL), np.flatnonzero(y == ANOMALY)
+def _with_all_anomalies(
+    y: Integers, group: Integers | None, section: DatasetRecipe, part: Parts | None, seed: int
+) -> Splits:
+    """Normal examples divided with their groups; anomalies that nothing can be learnt beside are in the test part."""
+    is_learnable = y == NORMAL if group is None else np.isin(group, group[y == NORMAL])
+    learnable, others = np.flatnonzero(is_learnable), np.flatnonzero(~is_learnable)
+    inner = split(
+        y[learnable],
+        None if group is None else group[learnable],
+        profile=section.profile,
+        test=section.test,
+        seed=seed,
+        part=None if part is None else part[learnable],
+        needed=(NORMAL,),
+    )
     if part is not None:
-        anomalies = anomalies[np.isin(part[anomalies], (FREE, TEST))]
-    of_normal = None if part is None else part[normal]
-    inner = split(y[normal], None, profile=section.profile, test=section.test, seed=seed, part=of_normal)
-    test = np.sort(np.append(normal[inner.test], anomalies))
-    return Splits(train=normal[inner.train], profile=normal[inner.profile], test=test)
+        are_tested = (TEST,) if group is not None and (part == TEST).any() else (FREE, TEST)  # those groups, no others
+        others = others[np.isin(part[others], are_tested)]
+    test = np.sort(np.append(learnable[inner.test], others))
+    return Splits(train=learnable[inner.train], profile=learnable[inner.profile], test=test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,8 @@ def split(
         seed: Of the choice.
         part: What is already decided: 0 train, 1 profile, 2 test, -1 free, (n,); None when nothing is. Only parts that
             have no example yet get some: of the free ones, or of the training part where none is free.
-        needed: Classes that the training part must have; all when None.
+        needed: Classes that the training part must have; all when None. The others are there to be tested: whole
+            groups are dealt so that the test part has them, where that can be.
 
     Raises:
         DatasetError: Too few examples or groups for three parts.
@@ -72,15 +74,16 @@ def split(
     shares = (0.0 if (found == PROFILE).any() else profile, 0.0 if (found == TEST).any() else test)
     pool = np.flatnonzero(found == FREE)
     pool = pool if len(pool) or not any(shares) else np.flatnonzero(found == TRAIN)
-    if len(pool):
-        dealt = _by_class(y[pool], *shares, rng) if group is None else _by_group(y[pool], group[pool], *shares, rng)
-        found[pool] = dealt
+    wanted = set(np.unique(y).tolist() if needed is None else needed)
+    if len(pool) and group is None:
+        found[pool] = _by_class(y[pool], *shares, rng)
+    elif len(pool) and group is not None:
+        found[pool] = _by_group(y[pool], group[pool], *shares, rng, wanted)
     parts = Splits(
         train=np.flatnonzero(found == TRAIN),
         profile=np.flatnonzero(found == PROFILE),
         test=np.flatnonzero(found == TEST),
     )
-    wanted = set(np.unique(y).tolist() if needed is None else needed)
     missing = sorted(wanted - set(np.unique(y[parts.train]).tolist()))
     if missing or not (len(parts.profile) and len(parts.test)):
         what = f"classes {missing} are not in the training part" if missing else "a part is empty"
@@ -132,7 +135,12 @@ def _by_class(y: NDArray[np.int64], profile: float, test: float, rng: np.random.
 
 
 def _by_group(
-    y: NDArray[np.int64], group: NDArray[np.int64], profile: float, test: float, rng: np.random.Generator
+    y: NDArray[np.int64],
+    group: NDArray[np.int64],
+    profile: float,
+    test: float,
+    rng: np.random.Generator,
+    learnt: Collection[int],
 ) -> Parts:
     """Number of the part of each example, by whole groups: of some random divisions the one nearest to the shares."""
     names, members = np.unique(group, return_inverse=True)
@@ -145,18 +153,23 @@ def _by_group(
     counts = np.zeros((len(names), len(classes)), np.int64)
     np.add.at(counts, (members, numbers), 1)
     strata = _strata(counts, needed)
+    is_learnt = np.isin(classes, list(learnt))
     dealings = (_dealt_strata(strata, counts.sum(axis=1), profile, test, rng) for _ in range(_DIVISIONS))
-    best = min(dealings, key=lambda dealt: _misfit(counts, dealt, profile, test))
+    best = min(dealings, key=lambda dealt: _misfit(counts, dealt, profile, test, is_learnt))
     return np.asarray(best[members])
 
 
-def _misfit(counts: NDArray[np.int64], dealt: Parts, profile: float, test: float) -> tuple[int, float]:
-    """How bad a division is: classes that cannot be learnt; then shares and classes of the other parts."""
+def _misfit(
+    counts: NDArray[np.int64], dealt: Parts, profile: float, test: float, is_learnt: NDArray[np.bool_]
+) -> tuple[int, float]:
+    """How bad a division is: classes that cannot be learnt or tested; then shares and classes of the other parts."""
     of_part = np.stack([counts[dealt == number].sum(axis=0) for number in (TRAIN, PROFILE, TEST)])
     sizes = of_part.sum(axis=1) / counts.sum()
     off = abs(float(sizes[PROFILE]) - profile) + abs(float(sizes[TEST]) - test)
-    absent = sum(int((of_part[number] == 0).sum()) for number, share in ((PROFILE, profile), (TEST, test)) if share)
-    return int((of_part[TRAIN] == 0).sum()), off + _ABSENT * absent
+    absent = of_part == 0
+    without = int(absent[PROFILE, is_learnt].sum()) * (profile > 0) + int(absent[TEST].sum()) * (test > 0)
+    useless = int(absent[TRAIN, is_learnt].sum()) + int(absent[TEST, ~is_learnt].sum()) * (test > 0)
+    return useless, off + _ABSENT * without
 
 
 def _strata(counts: NDArray[np.int64], needed: int) -> list[Indices]:

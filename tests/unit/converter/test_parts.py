@@ -168,6 +168,18 @@ def test_a_test_part_without_anomalies_is_refused() -> None:
         divided_anomaly(is_anomaly(data, section), data, section, fixed_parts(data, section), 0)
 
 
+def test_a_lone_group_of_anomalies_is_tested_and_not_left_out() -> None:
+    y = np.repeat([0, 0, 0, 0, 0, 1], 10)
+    y[45:50] = 1
+    data = dataset(y=y, labels=("ok", "bad"), group=np.arange(60) // 10, groups=tuple("123456"))
+
+    for only_mixed in (False, True):
+        normal_from = np.where((y == 1) & (np.arange(60) >= 50), 0, y) if only_mixed else y
+        for seed in range(5):
+            parts = divided_anomaly(normal_from, data, recipe(), None, seed)
+            assert normal_from[parts.test].sum() == normal_from[40:].sum()
+
+
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 20), st.integers(0, 2**31))
 def test_few_of_each_class_are_chosen(y: list[int], count: int, seed: int) -> None:
     classes = np.array(y)
