@@ -25,6 +25,7 @@ IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 
 _CUSTOM_CODE = 32  # BuiltinOperator_CUSTOM
+_MAX_NAME_BYTES = 200
 _MAX_ITEMS = 200_000  # tables and indices; large networks have some ten thousand. Bounds a crafted file's time
 
 
@@ -169,7 +170,7 @@ class _Walk:
             return count
         if isinstance(kind, _Text):
             self._require(start, count)
-            return self._data[start : start + count].decode("utf-8", errors="replace")
+            return _operator_name(self._data[start : start + min(count, _MAX_NAME_BYTES + 1)], count)
         self._require(start, count * 4)
         if isinstance(kind, _Indices):
             self._spend(count)
@@ -186,6 +187,16 @@ class _Walk:
         end = len(self._data) if end is None else end
         if start < 0 or start + length > end:
             raise _damaged(f"{length} bytes at {start} of {end}")
+
+
+def _operator_name(start: bytes, count: int) -> str:
+    """The name of a custom operator, which messages repeat."""
+    if count > _MAX_NAME_BYTES:
+        raise _damaged(f"an operator name of {count} bytes")
+    name = start.decode("utf-8", errors="replace")
+    if not name.isprintable():
+        raise _damaged("an operator name that cannot be shown")
+    return name
 
 
 def _inline_bytes(kind: _Field) -> int:

@@ -52,6 +52,35 @@ def vector_of_one_table(count: int) -> bytes:
     return struct.pack("<I", 24) + b"TFL3" + vtable + root + struct.pack("<I", count) + places + table
 
 
+def one_operator_named(name: bytes) -> bytes:
+    """A model without a graph whose one operator is custom."""
+    vtable = struct.pack("<6H", 12, 12, 4, 8, 0, 0)
+    root = struct.pack("<iII", 12, 3, 4)
+    codes = struct.pack("<II", 1, 12)
+    code_vtable = struct.pack("<4H", 8, 12, 8, 4)
+    code = struct.pack("<iI4b", 8, 8, 32, 0, 0, 0)
+    return (
+        struct.pack("<I", 20)
+        + b"TFL3"
+        + vtable
+        + root
+        + codes
+        + code_vtable
+        + code
+        + struct.pack("<I", len(name))
+        + name
+    )
+
+
+def test_the_name_of_an_operator_is_bounded_and_stays_on_its_line() -> None:
+    with pytest.raises(UnsupportedArtifactError, match="no graph"):
+        check_tflite(one_operator_named(b"Nobody"))
+    with pytest.raises(UnsupportedArtifactError, match="operator name of 4000 bytes"):
+        check_tflite(one_operator_named(b"x" * 4000))
+    with pytest.raises(UnsupportedArtifactError, match="operator name that cannot be shown"):
+        check_tflite(one_operator_named(b"a\nWARNING all is well"))
+
+
 def test_a_file_made_to_keep_the_check_busy_is_refused() -> None:
     with pytest.raises(UnsupportedArtifactError, match="no graph"):
         check_tflite(vector_of_one_table(1))
