@@ -23,6 +23,7 @@ from edge_models.engines import open_engine
 from edge_models.engines.port import Engine
 from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
+from edge_models.signals import class_count
 
 REMEMBERED_PREDICTIONS = 4096  # how far back feedback may reach
 
@@ -176,17 +177,27 @@ def open_stream(model: OpenedModel, drift: DriftConfig, clock_ns: MonotonicNs, *
             ids of predictions stay apart when a worker replaces another one.
 
     Raises:
-        BundleError: The artifact's profile is of other signals than this version computes.
+        BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
         DetectorError: The configuration names a detector or parameter that does not exist.
     """
     pipeline = open_pipeline(model.bundle, model.artifact_name, model.engine, clock_ns)
     profile = model.profile
-    if profile is not None and profile.signals != pipeline.signal_names:
-        raise ArchiveError(
-            f"profile of {model.artifact_name}: found signals {', '.join(profile.signals)}, "
-            f"expected {', '.join(pipeline.signal_names)}; build the bundle again with this version"
-        )
+    if profile is not None:
+        _check_profile(profile, model, pipeline)
     edges = {} if profile is None else dict(zip(profile.signals, profile.edges.tolist(), strict=True))
     detectors = build_detectors(drift.detectors, Watched(signals=pipeline.signal_names, edges=edges))
     window = WindowCounter(size=drift.window, profile=profile)
     return Stream(pipeline=pipeline, detectors=detectors, window=window, clock_ns=clock_ns, first_seq=first_seq)
+
+
+def _check_profile(profile: Profile, model: OpenedModel, pipeline: Pipeline) -> None:
+    if profile.signals != pipeline.signal_names:
+        raise ArchiveError(
+            f"profile of {model.artifact_name}: found signals {', '.join(profile.signals)}, "
+            f"expected {', '.join(pipeline.signal_names)}; build the bundle again with this version"
+        )
+    classes, found = class_count(model.bundle.artifact(model.artifact_name)), profile.class_prior.size
+    if found not in (0, classes):
+        raise ArchiveError(
+            f"profile of {model.artifact_name}: found {found} classes, expected {classes}; build the bundle again"
+        )

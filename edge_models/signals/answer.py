@@ -51,6 +51,14 @@ def output_signal_names(artifact: Artifact) -> tuple[str, ...]:
     return ANOMALY_SIGNALS if artifact.output("reconstruction") is not None else ()
 
 
+def class_count(artifact: Artifact) -> int:
+    """How many labels an artifact tells apart; 0 where it tells none."""
+    classes = artifact.output("logits", "probabilities")
+    if classes is not None:
+        return math.prod(classes.spec.shape)
+    return 0 if artifact.threshold is None else 2
+
+
 def read_answer(artifact: Artifact, x: NDArray[np.float32], outputs: Mapping[str, NDArray[Any]]) -> Answer:
     """What the real-valued outputs for the preprocessed input ``x`` say."""
     chances = probabilities(artifact, outputs)

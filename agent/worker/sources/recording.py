@@ -21,6 +21,7 @@ from edge_models.errors import ArchiveError, InputError
 from edge_models.manifest import InputSpec
 from edge_models.npz import read_npz
 from edge_models.preprocess import as_delivered
+from edge_models.steps import MelSpectrogram
 
 MAX_RECORDING_BYTES = 1 << 30  # of arrays; a Pi that has less than this free should be given a smaller file
 
@@ -118,12 +119,15 @@ def _frame_rate(rate_hz: float | None, spec: InputSpec, path: Path) -> float | N
     """Frames in a second: what the recording says, but for audio, where it says samples in a second."""
     if spec.kind != "audio":
         return rate_hz
-    if rate_hz is not None and spec.rate_hz is not None and not math.isclose(rate_hz, spec.rate_hz, rel_tol=1e-6):
+    wanted_hz = spec.rate_hz or next(
+        (step.rate_hz for step in spec.preprocess if isinstance(step, MelSpectrogram)), None
+    )
+    if rate_hz is not None and wanted_hz is not None and not math.isclose(rate_hz, wanted_hz, rel_tol=1e-6):
         raise SourceError(
-            f"{path}: found rate_hz {rate_hz:g}, expected {spec.rate_hz:g} samples in a second as the model's source "
+            f"{path}: found rate_hz {rate_hz:g}, expected {wanted_hz:g} samples in a second as the model's source "
             "delivers them; resample the recording"
         )
-    samples_hz = rate_hz or spec.rate_hz
+    samples_hz = rate_hz or wanted_hz
     return None if samples_hz is None else samples_hz / math.prod(spec.source.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -57,6 +58,13 @@ def test_a_recording_at_another_rate_is_refused_with_both_rates(bundle: Bundle, 
 
     with pytest.raises(SourceError, match="found rate_hz 16000, expected 8000 samples in a second"):
         played(bundle, path)
+
+
+def test_the_rate_of_the_front_end_counts_where_the_source_says_none(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "f.npz", clips(4, seed=1), rate_hz=16000.0)
+
+    with pytest.raises(SourceError, match="found rate_hz 16000, expected 8000 samples in a second"):
+        load_recording(path, dataclasses.replace(INPUT, rate_hz=None))
 
 
 def test_a_second_of_sound_is_a_second_of_time(tmp_path: Path) -> None:

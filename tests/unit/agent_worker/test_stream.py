@@ -126,6 +126,15 @@ def test_a_profile_of_other_signals_is_refused(model: OpenedModel) -> None:
         stream_of(replace(model, profile=other))
 
 
+@pytest.mark.parametrize("classes", [2, 11])
+def test_a_profile_of_other_classes_is_refused(model: OpenedModel, classes: int) -> None:
+    assert model.profile is not None
+    other = replace(model.profile, class_prior=np.full(classes, 1 / classes, np.float32))
+
+    with pytest.raises(ArchiveError, match=f"found {classes} classes, expected 10"):
+        stream_of(replace(model, profile=other))
+
+
 def test_a_detector_that_does_not_exist_is_refused(model: OpenedModel) -> None:
     with pytest.raises(DetectorError, match="adwn"):
         stream_of(model, DriftConfig(detectors=({"name": "adwn"},)))
