@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 PLAIN_EVERY = 5  # a log gets each fifth step of a loop
+PLAIN_COUNTED = 200  # steps, beyond which it is examples or files that are counted
 
 
 class Progress(Protocol):
@@ -38,11 +39,22 @@ class JsonProgress:
 class PlainProgress:
     """A line now and then."""
 
+    def __init__(self) -> None:
+        self._fifths: dict[str, int] = {}
+
     def step(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        """Print the first, the last and each fifth step."""
-        if done in (1, total) or (done % PLAIN_EVERY == 0 and (done or detail)):  # 0 of n without a word is no news
+        """Print the first, the last and each fifth step; of stages that count examples, each fifth of the way."""
+        if done in (1, total) or self._is_news(stage, done, total, detail):
             sys.stderr.write(f"{stage} {done}/{total} {detail}".rstrip() + "\n")
             sys.stderr.flush()
+
+    def _is_news(self, stage: str, done: int, total: int, detail: str) -> bool:
+        if total <= PLAIN_COUNTED:
+            return done % PLAIN_EVERY == 0 and bool(done or detail)  # 0 of n without a word is no news
+        fifth = 5 * done // total
+        is_news = fifth > self._fifths.get(stage, 0)
+        self._fifths[stage] = fifth
+        return is_news
 
 
 class BarProgress:

@@ -42,6 +42,16 @@ def test_a_log_gets_the_first_the_last_and_each_fifth_step(capsys: pytest.Captur
     ]
 
 
+def test_a_log_gets_five_lines_of_a_stage_that_counts_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_shown("plain") as progress:
+        for _ in range(2):
+            for done in range(500, 9001, 500):
+                progress.step("artifact", done, 9100)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == 2 * [f"artifact {done}/9100" for done in (2000, 4000, 5500, 7500)]
+
+
 def test_none_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_shown("none") as progress:
         train(progress)
