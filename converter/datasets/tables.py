@@ -87,7 +87,7 @@ def load_tables(tree: Tree, section: DatasetRecipe, progress: Progress, *, label
     groups, group = groups_of(places, tree.where)
     group = None if group is None else group[file]
     if section.group_column is not None and labelled:
-        groups, group = coded([cell for table in tables for cell in table.column(section.group_column)])
+        groups, group = coded([cell for table in tables for cell in _named_cells(table, section.group_column, "group")])
     part = parts_of(places)
     return Examples(
         x=np.concatenate([table.numbers(columns) for table in tables]),
@@ -159,7 +159,7 @@ def _labels(tree: Tree, section: DatasetRecipe, places: Sequence[Place], tables:
     for place, table in zip(places, tables, strict=True):
         by_path = place.label if section.pattern is not None or named is None else None
         if named is not None and (named in table.header or by_path is None):
-            labels += _named_cells(table, named)
+            labels += _named_cells(table, named, "class")
         elif by_path is not None:
             labels += [by_path] * len(table.rows)
         else:
@@ -170,13 +170,13 @@ def _labels(tree: Tree, section: DatasetRecipe, places: Sequence[Place], tables:
     return labels
 
 
-def _named_cells(table: _Table, column: str) -> list[str]:
+def _named_cells(table: _Table, column: str, what: str) -> list[str]:
     cells = [_whole(cell) for cell in table.column(column)]
     missing = next((row for row, cell in enumerate(cells) if cell.lower() in _MISSING), None)
     if missing is not None:
         raise DatasetError(
             f"{table.where} line {table.lines[missing]}: found {cells[missing]!r} in column {column}, expected a "
-            "class; label or drop the row"
+            f"{what}; fill it in or drop the row"
         )
     return cells
 

@@ -41,6 +41,15 @@ def test_names_with_one_number_keep_one_order(tmp_path: Path) -> None:
     assert labels == ("000001", "00001", "0001", "001", "01", "1")
 
 
+def test_groups_are_never_left_empty_or_told_apart_by_their_spelling(tmp_path: Path) -> None:
+    rows = b"a,k,g\n1,x,1\n2,y,1.0\n3,x,2\n"
+    source = table(tmp_path, rows)
+
+    assert loaded(source, label_column="k", group_column="g").groups == ("1", "2")
+    holes = table(tmp_path, rows + b"4,y,\n", "holes.csv")
+    assert "line 5: found '' in column g, expected a group" in refused(holes, label_column="k", group_column="g")
+
+
 def test_columns_of_numbers_are_the_row_and_others_class_and_group(tmp_path: Path) -> None:
     data = loaded(table(tmp_path, PUMP), label_column="state", group_column="site")
 
@@ -98,7 +107,7 @@ def test_folders_are_classes_when_nothing_else_says_them(tmp_path: Path) -> None
         (PUMP.replace(b"2.5", b"NaN"), {}, "pump.csv line 3: found 'NaN' in column flow"),
         (PUMP.replace(b"22", b"1e99"), {}, "pump.csv line 4: found '1e99' in column heat"),
         (PUMP.replace(b"2.5", b"2,5"), {"columns": ("flow",)}, "line 3: found '2,5' in column flow, expected a finite"),
-        (PUMP.replace(b"leak", b""), {}, "pump.csv line 3: found '' in column state, expected a class; label or drop"),
+        (PUMP.replace(b"leak", b""), {}, "pump.csv line 3: found '' in column state, expected a class; fill it"),
         (PUMP, {"label_column": "mode"}, "pump.csv: found columns time, flow, heat, state, site, expected mode among"),
         (PUMP, {"columns": ("cold",)}, "pump.csv: found columns time, flow, heat, state, site, expected cold among"),
         (PUMP, {"group_column": "plant"}, "expected plant among them; mend the name"),
