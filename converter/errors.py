@@ -6,6 +6,7 @@ ConverterError             exit code 1
 |   |-- ModelError         a model, given or described, that cannot be read or converted
 |   |-- OutputError        the place to write to
 |   |-- DatasetError       the data, or a split that cannot be made of them
+|   |   `-- CutGroupError  a split that the user asked for and that would cut a group
 |   |-- RequestError       evidence, samples or parent bundle of a retraining
 |   `-- GateNameError      --allow-gate with a name that no gate has
 |-- ConversionError        TensorFlow could not convert the model, or its process died
@@ -45,6 +46,10 @@ class OutputError(InputFileError):
 
 class DatasetError(InputFileError):
     """The data are missing, malformed or too few."""
+
+
+class CutGroupError(DatasetError):
+    """Parts that are given put one group into two of them."""
 
 
 class RequestError(InputFileError):

@@ -17,7 +17,7 @@ from converter.audit.shortcuts import shortcut_findings
 from converter.audit.values import value_findings
 from converter.datasets import Dataset, Splits, load_dataset
 from converter.datasets.parts import ANOMALY_LABELS, divided, divided_anomaly, fixed_parts, is_anomaly
-from converter.errors import DatasetError
+from converter.errors import CutGroupError, DatasetError
 from converter.preparation import input_spec, windowed
 from converter.progress import Progress
 from converter.recipe import Recipe
@@ -97,7 +97,7 @@ def audit(recipe: Recipe, progress: Progress, against: Callable[[Dataset], Field
     part = None
     try:
         part = fixed_parts(data, section)
-    except DatasetError as exc:
+    except CutGroupError as exc:
         findings.append(_cut_group(exc))
     data, part = windowed(recipe, data, part, input_spec(recipe, data))
     parts: Splits | None = None
@@ -129,7 +129,7 @@ def audit(recipe: Recipe, progress: Progress, against: Callable[[Dataset], Field
     )
 
 
-def _cut_group(exc: DatasetError) -> Finding:
+def _cut_group(exc: CutGroupError) -> Finding:
     return Finding(
         check="leakage",
         severity=Severity.HIGH,

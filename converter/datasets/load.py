@@ -17,7 +17,7 @@ from converter.datasets.dataset import Dataset, digest
 from converter.datasets.examples import Examples, Integers
 from converter.datasets.images import SUFFIXES as IMAGE_SUFFIXES
 from converter.datasets.images import load_images
-from converter.datasets.places import groups_of, labels_of, parts_of, places_of
+from converter.datasets.places import FREE, PARTS, groups_of, labels_of, parts_of, places_of
 from converter.datasets.tables import load_tables
 from converter.datasets.tree import open_tree
 from converter.errors import DatasetError
@@ -41,7 +41,7 @@ def load_dataset(section: DatasetRecipe, *, seed: int = 0, progress: Progress = 
     Raises:
         DatasetError: Unknown, missing, malformed, too few classes or values that are not finite.
     """
-    examples = _limited(section, read_source(section, section.source, progress), seed)
+    examples = _limited(section, _tested(section, read_source(section, section.source, progress)), seed)
     labels, y = _classes(section, examples)
     examples = _in_blocks(section, _with_group_names(examples))
     unlabelled = tuple(_unlabelled(section, examples, source, progress) for source in section.unlabelled)
@@ -121,6 +121,20 @@ def _clips_or_pictures(
     )
 
 
+def _tested(section: DatasetRecipe, examples: Examples) -> Examples:
+    """Marks the test part that ``test_from`` names: before a limit, after which examples have other numbers."""
+    if section.test_from is None:
+        return examples
+    if section.test_from >= len(examples.x):
+        raise DatasetError(
+            f"{section.source}: found {len(examples.x)} examples, expected more than dataset.test_from "
+            f"{section.test_from}; lower it"
+        )
+    part = np.full(len(examples.x), FREE, np.int8) if examples.part is None else examples.part.copy()
+    part[section.test_from :] = PARTS["test"]
+    return dataclasses.replace(examples, part=part)
+
+
 def _limited(section: DatasetRecipe, examples: Examples, seed: int) -> Examples:
     if section.limit is None or section.limit >= len(examples.x):
         return examples
@@ -177,6 +191,11 @@ def _in_blocks(section: DatasetRecipe, examples: Examples) -> Examples:
     """Each recording cut into stretches of time that are groups of their own."""
     if section.blocks is None:
         return examples
+    if section.source.partition(":")[0] in ("images", "wav"):
+        raise DatasetError(
+            f"{section.source}: found dataset.blocks, expected recordings of rows that can be cut into stretches of "
+            "time; name groups of pictures or clips with (?P<group>...) in dataset.pattern"
+        )
     recording, names = examples.file, examples.names
     if recording is None:  # of npz: a group is a recording
         recording, names = examples.group, examples.groups
@@ -204,5 +223,10 @@ def _unlabelled(section: DatasetRecipe, examples: Examples, source: str, progres
         raise DatasetError(
             f"{source}: found unlabelled examples {more.x.dtype}{list(more.x.shape[1:])}, expected "
             f"{x.dtype}{list(x.shape[1:])} as in {section.source}"
+        )
+    if None not in (more.rate_hz, examples.rate_hz) and more.rate_hz != examples.rate_hz:
+        raise DatasetError(
+            f"{source}: found {more.rate_hz:g} samples in a second, expected {examples.rate_hz:g} as in "
+            f"{section.source}; resample them"
         )
     return more

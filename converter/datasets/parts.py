@@ -9,7 +9,7 @@ from converter.datasets.dataset import Dataset
 from converter.datasets.examples import Integers
 from converter.datasets.places import FREE
 from converter.datasets.split import PROFILE, TEST, TRAIN, Parts, Splits, split
-from converter.errors import DatasetError
+from converter.errors import CutGroupError, DatasetError
 from converter.recipe.dataset import DatasetRecipe
 
 NORMAL, ANOMALY = 0, 1
@@ -21,17 +21,10 @@ def fixed_parts(data: Dataset, section: DatasetRecipe) -> Parts | None:
     """What is decided about each example, (n,): 0 train, 1 profile, 2 test, -1 free; None when nothing is.
 
     Raises:
-        DatasetError: Nothing has the name of a test group, or a group would be cut.
+        DatasetError: Nothing has the name of a test group.
+        CutGroupError: A group would be cut.
     """
     part = None if data.part is None else data.part.copy()
-    if section.test_from is not None:
-        if section.test_from >= len(data.x):
-            raise DatasetError(
-                f"{section.source}: found {len(data.x)} examples, expected more than dataset.test_from "
-                f"{section.test_from}"
-            )
-        part = np.full(len(data.x), FREE, np.int8) if part is None else part
-        part[section.test_from :] = TEST
     if section.test_groups:
         part = np.full(len(data.x), FREE, np.int8) if part is None else part
         part[_members(data, section)] = TEST
@@ -60,15 +53,22 @@ def _check_whole(group: Integers, part: Parts, groups: tuple[str, ...], source: 
     if (counts > 1).any():
         cut = int(names[counts > 1][0])
         parts = " and ".join(_NAMES[int(number)] for name, number in seen if name == cut)
-        raise DatasetError(
+        raise CutGroupError(
             f"{source}: found group {groups[cut]} in {parts}, expected it in one part; mend dataset.test_from or "
             "dataset.pattern, or the groups"
         )
 
 
 def divided(data: Dataset, section: DatasetRecipe, part: Parts | None, seed: int) -> Splits:
-    """The three parts of a classification."""
-    return split(data.y, data.group, profile=section.profile, test=section.test, seed=seed, part=part)
+    """The three parts of a classification.
+
+    Raises:
+        DatasetError: Too few examples or groups for three parts.
+    """
+    try:
+        return split(data.y, data.group, profile=section.profile, test=section.test, seed=seed, part=part)
+    except DatasetError as exc:
+        raise DatasetError(f"{section.source}: {exc}") from exc
 
 
 def is_anomaly(data: Dataset, section: DatasetRecipe) -> Integers:
@@ -100,7 +100,10 @@ def divided_anomaly(y: Integers, data: Dataset, section: DatasetRecipe, part: Pa
     Raises:
         DatasetError: A part has nothing, or the test part only one kind.
     """
-    parts = _with_all_anomalies(y, data.group, section, part, seed)
+    try:
+        parts = _with_all_anomalies(y, data.group, section, part, seed)
+    except DatasetError as exc:
+        raise DatasetError(f"{section.source}: {exc}") from exc
     parts = Splits(
         train=parts.train[y[parts.train] == NORMAL],
         profile=parts.profile[y[parts.profile] == NORMAL],

@@ -147,7 +147,8 @@ def _by_group(
     needed = 1 + (profile > 0) + (test > 0)
     if len(names) < needed:
         raise DatasetError(
-            f"found {len(names)} groups, expected at least {needed}: train, profile and test get whole ones"
+            f"found {len(names)} groups, expected at least {needed}, because train, profile and test get whole "
+            "ones; bring more groups, or choose others (pattern, group_column or blocks of dataset)"
         )
     classes, numbers = np.unique(y, return_inverse=True)
     counts = np.zeros((len(names), len(classes)), np.int64)

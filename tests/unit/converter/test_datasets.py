@@ -62,6 +62,25 @@ def test_a_limit_keeps_as_many_examples_with_their_classes_and_groups(tmp_path: 
     np.testing.assert_array_equal(data.x, again.x)
 
 
+def test_a_limit_moves_no_example_of_the_test_part_into_training(tmp_path: Path) -> None:
+    path = write_data(tmp_path / "d.npz", x=np.arange(80).reshape(40, 2), y=np.arange(40) % 2)
+
+    data = load_dataset(DatasetRecipe(source=f"npz:{path}", limit=30, test_from=25))
+
+    assert data.part is not None
+    np.testing.assert_array_equal(data.part == 2, data.x[:, 0] >= 50)
+    with pytest.raises(DatasetError, match=r"found 40 examples, expected more than dataset.test_from 40; lower it"):
+        load_dataset(DatasetRecipe(source=f"npz:{path}", test_from=40))
+
+
+def test_unlabelled_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
+    path = write_data(tmp_path / "d.npz", x=X.astype(np.float32), y=Y, rate_hz=np.array(8000.0))
+    more = write_data(tmp_path / "u.npz", x=X.astype(np.float32), rate_hz=np.array(16000.0))
+
+    with pytest.raises(DatasetError, match=r"u.npz: found 16000 samples in a second, expected 8000"):
+        load_dataset(DatasetRecipe(source=f"npz:{path}", unlabelled=(f"npz:{more}",)))
+
+
 def test_the_digest_tells_data_apart(tmp_path: Path) -> None:
     one = write_data(tmp_path / "one.npz", x=X, y=Y)
     same = write_data(tmp_path / "same.npz", x=X, y=Y)

@@ -55,15 +55,13 @@ def test_a_source_with_train_and_test_gives_its_profile_from_train() -> None:
     assert (len(parts.train), len(parts.profile)) == (40, 10)
 
 
-def test_test_from_and_test_groups_choose_the_test_part() -> None:
+def test_test_groups_choose_the_test_part() -> None:
     group = np.repeat([0, 1, 2, 3], 15)
     data = dataset(group=group, groups=("spring", "summer", "autumn", "winter"))
 
     by_name = divided(data, recipe(), fixed_parts(data, recipe(test_groups=("summer",))), 0)
-    by_place = divided(data, recipe(), fixed_parts(data, recipe(test_from=45)), 0)
 
     assert by_name.test.tolist() == list(range(15, 30))
-    assert by_place.test.tolist() == list(range(45, 60))
     assert not set(group[by_name.train]) & set(group[by_name.profile])
 
 
@@ -79,7 +77,6 @@ def test_the_name_of_a_recording_stands_for_all_of_its_blocks() -> None:
 @pytest.mark.parametrize(
     ("keys", "data", "said"),
     [
-        ({"test_from": 60}, {}, "found 60 examples, expected more than dataset.test_from 60"),
         ({"test_groups": ("x",)}, {}, "found no groups, expected dataset.test_groups 'x' among them"),
         (
             {"test_groups": ("x",)},
@@ -87,8 +84,12 @@ def test_the_name_of_a_recording_stands_for_all_of_its_blocks() -> None:
             "found a, b, expected dataset.test_groups 'x' among them",
         ),
         (
-            {"test_from": 50},
-            {"group": np.arange(60) // 20, "groups": ("a", "b", "c")},
+            {},
+            {
+                "group": np.arange(60) // 20,
+                "groups": ("a", "b", "c"),
+                "part": np.repeat([-1, 2], [50, 10]).astype(np.int8),
+            },
             "found group c in no part and test, expected it in one part",
         ),
         (
@@ -188,3 +189,11 @@ def test_few_of_each_class_are_chosen(y: list[int], count: int, seed: int) -> No
 
     for name in range(5):
         assert (classes[chosen] == name).sum() == min(count, (classes == name).sum())
+
+
+@pytest.mark.parametrize("group", [None, np.arange(60) % 2])
+def test_data_that_cannot_be_divided_are_named(group: np.ndarray[Any, Any] | None) -> None:
+    data = dataset(group=group, groups=("a", "b")) if group is not None else dataset(4, y=np.array([0, 0, 1, 2]))
+
+    with pytest.raises(DatasetError, match=r"^npz:d.npz: .*; bring more"):
+        divided(data, recipe(), None, 0)
