@@ -74,7 +74,7 @@ def open_tree(path: Path) -> Iterator[Tree]:
 def _folder(root: Path) -> Tree:
     names, folders = [], []
     for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+        inner[:] = [name for name in inner if not _is_junk(name)]
         below = Path(folder).relative_to(root)
         folders += [(below / name).as_posix() for name in inner]
         names += [(below / name).as_posix() for name in files if not name.startswith(".")]
@@ -117,7 +117,7 @@ def _archive(opened: zipfile.ZipFile, path: Path, inner: str) -> Tree:
 
 
 def _is_junk(name: str) -> bool:
-    """What operating systems leave in archives."""
+    """What operating systems leave in archives and folders."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 

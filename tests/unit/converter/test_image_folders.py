@@ -154,3 +154,12 @@ def test_unlabelled_pictures_need_no_class(tmp_path: Path) -> None:
     assert "found unlabelled examples uint8[6, 8, 3], expected uint8[6, 8]" in refused(
         place, unlabelled=(f"images:{other}",)
     )
+
+
+def test_what_systems_leave_behind_is_no_class_and_pictures_have_no_blocks(tmp_path: Path) -> None:
+    one = picture(np.zeros((4, 4)))
+    place = folder(tmp_path, {"a/1.png": one, "b/1.png": one, "__MACOSX/._a": b"x"})
+
+    assert loaded(place).labels == ("a", "b")
+    with pytest.raises(DatasetError, match=r"found dataset.blocks, expected recordings of rows"):
+        loaded(place, blocks=4)
