@@ -68,7 +68,7 @@ def picture_views(spread: Corruption) -> Views:
 
     def views(x: Any) -> Any:
         drawn = _settings(widths, tf.shape(x)[0])
-        x = _posed(x, drawn)
+        x = posed(x, drawn)
         if widths["blur_px"]:
             x = _blurred(x, drawn["blur_px"])
         gamma, black, white = (_column(drawn[name]) for name in ("gamma", "black", "white"))
@@ -125,7 +125,7 @@ def _settings(widths: Mapping[str, float], count: Any) -> dict[str, Any]:
     return drawn
 
 
-def _posed(x: Any, drawn: Mapping[str, Any]) -> Any:
+def posed(x: Any, drawn: Mapping[str, Any]) -> Any:
     """Rotate, zoom, shear, mirror and shift by bilinear sampling; what comes from outside repeats the border."""
     import tensorflow as tf
 
