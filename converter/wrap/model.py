@@ -12,6 +12,7 @@ from converter.artifact import Role
 from converter.errors import ConversionError, ModelError
 from converter.quantize.graph import Graph, read_graph, runtimes_for
 from converter.quantize.inspection import Inspection
+from converter.wrap.trial import check_runs
 from edge_models.engines.tflite import TfliteModel, TfliteTensor
 from edge_models.errors import EngineError
 from edge_models.manifest import MAX_FILE_BYTES
@@ -73,6 +74,7 @@ def read_model(path: Path, classes: int | None, role: AnswerRole | None) -> Fore
         graph = read_graph(data)
         _check_ops(graph, path)
         inspection = Inspection(graph=graph, runtimes=runtimes_for(graph), float_ops=_float_islands(graph))
+        check_runs(path)
         model = TfliteModel(data, delegates=False)
     except (EngineError, ConversionError) as exc:
         raise ModelError(f"{path}: {exc}") from exc

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from converter.__main__ import main
-from converter.errors import DatasetError, InputFileError
+from converter.errors import DatasetError, InputFileError, ModelError
 from converter.wrap.examples import Labelled
 from converter.wrap.fitting import fits
 from converter.wrap.labels import read_labels
 from converter.wrap.model import read_model
+from converter.wrap.trial import check_runs
 from edge_models.bundle import open_bundle
 from edge_models.manifest import GreyscaleStep, ResizeStep, ScaleStep
 from edge_models.profile import Profile
@@ -260,3 +261,14 @@ def test_labels_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(InputFileError, match=r"expected the name of one class in each line"):
         read_labels(path)
+
+
+def test_a_file_is_run_once_elsewhere_before_it_is_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes((ASSETS / "digits-int8.tflite").read_bytes())
+    check_runs(path)
+
+    path.write_bytes((ASSETS / "unknown-op.tflite").read_bytes())
+
+    with pytest.raises(ModelError, match=r"m\.tflite: .*DriftlineNobodyKnows"):
+        check_runs(path)
