@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ from converter.recipe.dataset import DatasetRecipe
 SUFFIXES = (".csv", ".tsv", ".dat", ".txt")
 _SEPARATORS = (";", "\t", ",", "|")
 _LOOKED_AT = 20  # rows that tell whether a column holds numbers
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _MISSING = ("", "nan", "na", "n/a", "null", "none", "-", "?")
 
 
@@ -125,6 +127,9 @@ def _parsed(tree: Tree, name: str) -> _Table:
     if len(rows) <= has_header:
         raise DatasetError(f"{where}: found no rows, expected some; add them or remove the file")
     header = tuple(cell.strip() for cell in rows[0]) if has_header else tuple(str(i) for i in range(len(rows[0])))
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise DatasetError(f"{where}: found column {twice} twice, expected different names; rename one of them")
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(header):
             raise DatasetError(
@@ -137,9 +142,16 @@ def _numeric(table: _Table, others: set[str | None]) -> tuple[str, ...]:
     """Columns that hold numbers, but for those with another meaning."""
     found = []
     for name in table.header:
-        cells = [cell for cell in table.column(name)[:_LOOKED_AT] if cell.lower() not in _MISSING]
-        if name not in others and all(_is_number(cell) for cell in cells):
+        if name in others:
+            continue
+        known = [cell for cell in table.column(name) if cell.lower() not in _MISSING]
+        if known and all(_is_number(cell) for cell in known[:_LOOKED_AT]):
             found.append(name)
+        elif known and all(_DECIMAL_COMMA.fullmatch(cell) or _is_number(cell) for cell in known[:_LOOKED_AT]):
+            raise DatasetError(
+                f"{table.where}: found numbers with a comma in column {name}, expected a point as in 1.5; "
+                "replace the commas, or name dataset.columns without it"
+            )
     if not found:
         raise DatasetError(
             f"{table.where}: found no column of numbers in {', '.join(table.header)}, expected some; "

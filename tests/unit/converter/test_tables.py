@@ -50,6 +50,23 @@ def test_groups_are_never_left_empty_or_told_apart_by_their_spelling(tmp_path: P
     assert "line 5: found '' in column g, expected a group" in refused(holes, label_column="k", group_column="g")
 
 
+def test_a_column_without_any_value_is_left_out(tmp_path: Path) -> None:
+    data = loaded(table(tmp_path, b"a;k;\n1;x;\n2;y;\n"), label_column="k")
+
+    assert data.columns == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (b"a;b;k\n1,5;1;x\n2;2;y\n", "found numbers with a comma in column a, expected a point"),
+        (b"a,a,k\n1,5,x\n2,2,y\n", "found column a twice, expected different names"),
+    ],
+)
+def test_columns_are_not_lost_in_silence(tmp_path: Path, rows: bytes, said: str) -> None:
+    assert said in refused(table(tmp_path, rows), label_column="k")
+
+
 def test_columns_of_numbers_are_the_row_and_others_class_and_group(tmp_path: Path) -> None:
     data = loaded(table(tmp_path, PUMP), label_column="state", group_column="site")
 
