@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from converter.datasets import Dataset, Splits, load_dataset
 from converter.datasets.examples import Examples
-from converter.datasets.parts import ANOMALY_LABELS, divided, divided_anomaly, fixed_parts, is_anomaly
+from converter.datasets.parts import ANOMALY_LABELS, check_whole, divided, divided_anomaly, fixed_parts, is_anomaly
 from converter.datasets.split import Parts, few_of_each
 from converter.datasets.windows import ExampleInputs, window_rows, window_step
 from converter.errors import DatasetError, RecipeError
@@ -167,6 +167,7 @@ def windowed(recipe: Recipe, data: Dataset, part: Parts | None, spec: InputSpec)
     where = f"recipe {recipe.name}: input.preprocess: found a window step"
     if data.group is None and data.file is not None and len(data.names) > 1:
         data = replace(data, group=data.file, groups=data.names)
+        check_whole(data, part, recipe.dataset.source)
     if data.group is None:
         raise RecipeError(
             f"{where} and data without group, expected the number of its recording for each row, or dataset.blocks: "
@@ -264,6 +265,10 @@ def _dtype(source: str, x: NDArray[Any]) -> Dtype:
     if x.dtype.name not in _DTYPES:
         raise DatasetError(
             f"{source}: found x of dtype {x.dtype}, expected {', '.join(_DTYPES)} as the device's source delivers it; "
-            f"save x.astype({'np.float32' if x.dtype.kind == 'f' else 'np.uint8'})"
+            f"save x.astype(np.{'uint8' if _fits_bytes(x) else 'float32'})"
         )
     return _DTYPES[x.dtype.name]
+
+
+def _fits_bytes(x: NDArray[Any]) -> bool:
+    return x.dtype.kind in "iub" and bool(x.size) and int(x.min()) >= 0 and int(x.max()) <= np.iinfo(np.uint8).max

@@ -28,8 +28,7 @@ def fixed_parts(data: Dataset, section: DatasetRecipe) -> Parts | None:
     if section.test_groups:
         part = np.full(len(data.x), FREE, np.int8) if part is None else part
         part[_members(data, section)] = TEST
-    if part is not None and data.group is not None:
-        _check_whole(data.group, part, data.groups, section.source)
+    check_whole(data, part, section.source)
     return part
 
 
@@ -47,14 +46,21 @@ def _members(data: Dataset, section: DatasetRecipe) -> NDArray[np.bool_]:
     return found
 
 
-def _check_whole(group: Integers, part: Parts, groups: tuple[str, ...], source: str) -> None:
-    seen = np.unique(np.stack([group, part.astype(np.int64)], axis=1), axis=0)
+def check_whole(data: Dataset, part: Parts | None, source: str) -> None:
+    """Refuse parts that are decided and cut a group.
+
+    Raises:
+        CutGroupError: A group is in two parts.
+    """
+    if part is None or data.group is None:
+        return
+    seen = np.unique(np.stack([data.group, part.astype(np.int64)], axis=1), axis=0)
     names, counts = np.unique(seen[:, 0], return_counts=True)
     if (counts > 1).any():
         cut = int(names[counts > 1][0])
         parts = " and ".join(_NAMES[int(number)] for name, number in seen if name == cut)
         raise CutGroupError(
-            f"{source}: found group {groups[cut]} in {parts}, expected it in one part; mend dataset.test_from or "
+            f"{source}: found group {data.groups[cut]} in {parts}, expected it in one part; mend dataset.test_from or "
             "dataset.pattern, or the groups"
         )
 

@@ -40,10 +40,12 @@ def test_the_source_has_shape_and_dtype_of_the_data(tmp_path: Path, dtype: str) 
 
 
 @pytest.mark.parametrize(
-    ("dtype", "remedy"), [("float64", "np.float32"), ("float16", "np.float32"), ("int64", "np.uint8")]
+    ("dtype", "remedy"),
+    [("float64", "np.float32"), ("float16", "np.float32"), ("int64", "np.float32"), ("uint32", "np.uint8")],
 )
 def test_a_dtype_that_no_source_delivers_is_refused_with_the_remedy(tmp_path: Path, dtype: str, remedy: str) -> None:
     x, y = rows(60)
+    x = np.arange(180).reshape(60, 3) if dtype == "uint32" else x * 10
 
     with pytest.raises(DatasetError) as caught:
         prepared(tmp_path, {"x": x.astype(dtype), "y": y}, input=ROWS)
@@ -215,3 +217,16 @@ def test_anomalies_become_the_second_class(tmp_path: Path) -> None:
     assert found.data.labels == ("normal", "anomaly")
     np.testing.assert_array_equal(found.data.y, y == 1)
     assert not found.data.y[found.parts.train].any()
+
+
+def test_a_recording_whose_windows_are_learnt_from_is_not_tested(tmp_path: Path) -> None:
+    x, _ = rows(40)
+    source = {"source": "signals:d.npz", "pattern": "(?P<label>[ab])", "test_from": 140}
+
+    with pytest.raises(DatasetError, match="found group b2 in no part and test, expected it in one part"):
+        prepared(
+            tmp_path,
+            {"a1": x, "b1": x, "a2": x, "b2": x},
+            dataset=source,
+            input={"kind": "rows", "preprocess": [WINDOW]},
+        )
