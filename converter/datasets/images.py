@@ -19,6 +19,7 @@ from converter.errors import DatasetError
 from converter.progress import Progress
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+MAX_PIXEL_BYTES = 8 << 30  # of all pictures together
 _GREY = ("1", "L", "LA")
 _CHUNK = 500  # pictures between two looks at the progress
 _EXIF_ORIENTATION = 0x0112
@@ -43,6 +44,7 @@ def load_images(
         for start in range(0, len(places), _CHUNK):
             names = [place.name for place in places[start : start + _CHUNK]]
             pictures += pool.map(lambda name: _decoded(tree, name, size), names)
+            _check_room(tree, pictures[0], len(places))
             progress.step("data", len(pictures), len(places), "pictures")
     for place, picture in zip(places, pictures, strict=True):
         if picture.shape[:2] != pictures[0].shape[:2]:
@@ -53,6 +55,14 @@ def load_images(
     if len({picture.ndim for picture in pictures}) > 1:
         pictures = [np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in pictures]
     return np.stack(pictures)
+
+
+def _check_room(tree: Tree, picture: NDArray[np.uint8], count: int) -> None:
+    if picture.size * count > MAX_PIXEL_BYTES:
+        raise DatasetError(
+            f"{tree.where}: found {count} pictures of {_measures(picture)} pixels, together more than "
+            f"{MAX_PIXEL_BYTES >> 30} GB, expected less; resize them with dataset.size: [height, width]"
+        )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converter.datasets import Dataset, load_dataset
+from converter.datasets import Dataset, images, load_dataset
 from converter.errors import DatasetError
 from converter.recipe.dataset import DatasetRecipe
 from tests.unit.converter.folders import archive, folder, picture
@@ -163,3 +163,13 @@ def test_what_systems_leave_behind_is_no_class_and_pictures_have_no_blocks(tmp_p
     assert loaded(place).labels == ("a", "b")
     with pytest.raises(DatasetError, match=r"found dataset.blocks, expected recordings of rows"):
         loaded(place, blocks=4)
+
+
+def test_pictures_that_fill_the_memory_are_refused_after_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "MAX_PIXEL_BYTES", 100)
+    place = folder(tmp_path, {f"{name}/1.png": picture(GREY) for name in "abc"})
+
+    assert "found 3 pictures of 6 x 8 pixels, together more than" in refused(place)
+    assert loaded(place, size=(2, 2)).x.shape == (3, 2, 2)
