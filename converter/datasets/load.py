@@ -156,9 +156,22 @@ def _classes(section: DatasetRecipe, examples: Examples) -> tuple[tuple[str, ...
         raise DatasetError(
             f"{source}: found labels {y.min()} to {y.max()}, expected 0 to {classes - 1}; number the classes from 0"
         )
+    if not (found or wanted) and section.limit is None:
+        _check_gapless(source, y)
     if len(np.unique(y)) < 2:
         raise DatasetError(f"{source}: found examples of one class only, expected at least two classes")
     return wanted or found or tuple(str(i) for i in range(int(y.max()) + 1)), y
+
+
+def _check_gapless(source: str, y: Integers) -> None:
+    """Refuse bare numbers of classes with a gap: more often a wrong label than a class without examples."""
+    missing = np.setdiff1d(np.arange(int(y.max()) + 1), y)
+    if len(missing):
+        wrong = int(np.flatnonzero(y > missing[0])[0])
+        raise DatasetError(
+            f"{source}: found label {y[wrong]} in example {wrong} and none of class {missing[0]}, expected numbers "
+            "without a gap; mend the label, or name all classes in dataset.labels"
+        )
 
 
 def _numbered(source: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> Integers:

@@ -72,7 +72,15 @@ def divided(data: Dataset, section: DatasetRecipe, part: Parts | None, seed: int
         DatasetError: Too few examples or groups for three parts.
     """
     try:
-        return split(data.y, data.group, profile=section.profile, test=section.test, seed=seed, part=part)
+        return split(
+            data.y,
+            data.group,
+            profile=section.profile,
+            test=section.test,
+            seed=seed,
+            part=part,
+            labels=data.labels,
+        )
     except DatasetError as exc:
         raise DatasetError(f"{section.source}: {exc}") from exc
 

@@ -14,6 +14,7 @@ from converter.errors import DatasetError
 Indices = NDArray[np.intp]
 Parts = NDArray[np.int8]
 TRAIN, PROFILE, TEST = 0, 1, 2
+_SHOWN = 8  # classes that a message names
 _DIVISIONS = 200  # tried where there are groups: with few groups most miss the shares, or a class
 _ABSENT = 0.1  # a class that the profile or test part has not is as bad as a tenth of the data in the wrong part
 
@@ -47,6 +48,7 @@ def split(
     seed: int,
     part: Parts | None = None,
     needed: tuple[int, ...] | None = None,
+    labels: tuple[str, ...] = (),
 ) -> Splits:
     """Divide n examples.
 
@@ -60,6 +62,7 @@ def split(
             have no example yet get some: of the free ones, or of the training part where none is free.
         needed: Classes that the training part must have; all when None. The others are there to be tested: whole
             groups are dealt so that the test part has them, where that can be.
+        labels: Names of the classes in messages.
 
     Raises:
         DatasetError: Too few examples or groups for three parts.
@@ -86,9 +89,14 @@ def split(
     )
     missing = sorted(wanted - set(np.unique(y[parts.train]).tolist()))
     if missing or not (len(parts.profile) and len(parts.test)):
-        what = f"classes {missing} are not in the training part" if missing else "a part is empty"
+        classes = ", ".join(_named(name, labels) for name in missing[:_SHOWN])
+        what = f"the training part has no example of {classes}" if missing else "a part is empty"
         raise DatasetError(f"{len(y)} examples cannot be divided: {what}; bring more examples or groups")
     return parts
+
+
+def _named(name: int, labels: tuple[str, ...]) -> str:
+    return labels[name] if name < len(labels) else f"class {name}"
 
 
 def stratified(y: NDArray[np.int64], count: int, seed: int) -> Indices:

@@ -73,6 +73,14 @@ def test_a_limit_moves_no_example_of_the_test_part_into_training(tmp_path: Path)
         load_dataset(DatasetRecipe(source=f"npz:{path}", test_from=40))
 
 
+def test_a_gap_in_the_numbers_of_classes_is_a_wrong_label_unless_they_are_named(tmp_path: Path) -> None:
+    path = write_data(tmp_path / "d.npz", x=X, y=changed(Y, 4, 3))
+
+    with pytest.raises(DatasetError, match=r"d.npz: found label 3 in example 4 and none of class 2, expected numbers"):
+        load_dataset(DatasetRecipe(source=f"npz:{path}"))
+    assert load_dataset(DatasetRecipe(source=f"npz:{path}", labels=tuple("abcd"))).labels == tuple("abcd")
+
+
 def test_unlabelled_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
     path = write_data(tmp_path / "d.npz", x=X.astype(np.float32), y=Y, rate_hz=np.array(8000.0))
     more = write_data(tmp_path / "u.npz", x=X.astype(np.float32), rate_hz=np.array(16000.0))

@@ -197,3 +197,10 @@ def test_data_that_cannot_be_divided_are_named(group: np.ndarray[Any, Any] | Non
 
     with pytest.raises(DatasetError, match=r"^npz:d.npz: .*; bring more"):
         divided(data, recipe(), None, 0)
+
+
+def test_a_class_that_cannot_be_learnt_is_named() -> None:
+    data = dataset(group=np.arange(60) % 3, groups=tuple("xyz"))
+
+    with pytest.raises(DatasetError, match=r"^npz:d.npz: .* has no example of [abc], [abc]; bring more"):
+        divided(data, recipe(), None, 0)

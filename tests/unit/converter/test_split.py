@@ -104,7 +104,7 @@ def test_a_class_that_no_division_can_put_into_training_is_named() -> None:
     # Three groups with a class each: one of them has to be the test part.
     y = np.repeat([0, 1, 2], 10)
 
-    with pytest.raises(DatasetError, match=r"classes \[\d(, \d)?\] are not in the training part"):
+    with pytest.raises(DatasetError, match=r"the training part has no example of class \d(, class \d)?; bring"):
         split(y, y, profile=0.2, test=0.2, seed=0)
 
 
