@@ -64,6 +64,7 @@ def test_fashion_mnist_is_tested_on_the_rows_from_50000_on() -> None:
 def test_a_speaker_who_is_left_out_is_heard_in_the_test_only() -> None:
     found = prepared("fsdd")
 
+    assert found.data.group is not None
     speakers = np.array([found.data.groups[group].partition("_")[0] for group in found.data.group])
     assert set(speakers[found.parts.test]) == {"nicolas"}
     assert "nicolas" not in set(speakers[found.parts.train]) | set(speakers[found.parts.profile])
