@@ -1,8 +1,8 @@
-"""A case in which calibration fails and training with simulated rounding does not, end to end through both processes.
+"""A case in which calibration alone loses much and training with simulated rounding wins a part of it back.
 
-One frame in a hundred is thirty times too bright, as from a sensor with a loose contact. Calibration takes the range
-from the extremes, so that all other frames share nine codes; the simulation follows the usual range, and learns with
-the codes that are left.
+In two frames of the training set a dead pixel glitches to five hundred times the usual brightness. The range of the
+input is taken from the extremes in both ways, so that all other frames are left with two codes; only the training
+learns to do with two. Measured: float32 0.965, calibrated 0.578, trained 0.715.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from converter.qat.environment import QAT_ENVIRONMENT
 from converter.qat.training import train_quantised
 from converter.quantize.convert import convert
 from converter.quantize.inspection import inspect
-from converter.recipe import CnnRecipe, DsCnnRecipe, MlpRecipe, QatRecipe, QuantizeRecipe, ResNet8Recipe, TrainingRecipe
+from converter.recipe import DsCnnRecipe, MlpRecipe, QatRecipe, QuantizeRecipe, ResNet8Recipe, TrainingRecipe
 from converter.training.fit import fit
 from edge_models.engines.tflite import TfliteModel
 from edge_models.quantize import quantize
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),  # two TensorFlow processes each; minutes on a busy machine
     pytest.mark.skipif(not QAT_ENVIRONMENT.exists(), reason="no .venv-qat; python3 -m tests qat makes it"),
 ]
 
-TRAINING = TrainingRecipe(epochs=12, batch=32, learning_rate=0.004)
+TRAINING = TrainingRecipe(epochs=15, batch=32, learning_rate=0.004)
 TRAINED = 1200
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -50,7 +51,7 @@ def digits() -> Labelled:
     rng = np.random.default_rng(0)
     order = rng.permutation(len(x))
     frames = (x[order] / 16).reshape(-1, 8, 8, 1).astype(np.float32)
-    frames[rng.random(len(frames)) < 0.01] *= 30
+    frames[[10, 700], 0, 0, 0] = 500.0
     return frames, y[order].astype(np.int64)
 
 
@@ -76,20 +77,20 @@ def test_simulated_rounding_wins_back_what_calibration_loses(keras: KerasProcess
         order = rng.permutation(TRAINED)
         return train[0][order], train[1][order], np.ones(TRAINED, np.float32)
 
-    keras.create(CnnRecipe(filters=(8, 16), kernel=3, dense=32, dropout=0.0), x.shape[1:], 10, seed=1)
+    keras.create(MlpRecipe(hidden=(32,), dropout=0.0), x.shape[1:], 10, seed=1)
     fit(keras, epochs, test, AsTheyAre(), TRAINING, SilentProgress())
-    made = convert(keras, QuantizeRecipe(), train[0][:400])
+    made = convert(keras, QuantizeRecipe(), train[0][:200])
 
     learnt = train_quantised(
-        *(keras, QatRecipe(epochs=20, learning_rate=0.002), TRAINING, epochs, test, AsTheyAre(), SilentProgress())
+        *(keras, QatRecipe(epochs=15, learning_rate=0.004), TRAINING, epochs, test, AsTheyAre(), SilentProgress())
     )
 
     exact, calibrated, simulated = (accuracy(data, test) for data in (made.float32, made.files["int8"], learnt.int8))
     print(json.dumps({"float32": exact, "calibrated int8": calibrated, "trained int8": simulated}))
     assert inspect(learnt.int8, "int8").runtimes == ("ai-edge-litert", "tflite-runtime")
-    assert len(learnt.curve.loss) == 20
-    assert exact - calibrated > 0.03
-    assert simulated > calibrated + 0.02
+    assert len(learnt.curve.loss) == 15
+    assert exact - calibrated > 0.2
+    assert simulated - calibrated > 0.06
 
 
 @pytest.mark.parametrize(
