@@ -21,7 +21,7 @@ from tests.benchmarks.conversion.paired import Paired, paired
 from tests.benchmarks.conversion.place import Place
 from tests.benchmarks.harness import Row, Value
 
-PER_CLASS, SEEDS = 10, (1, 2, 3, 4, 5)
+SEEDS = (1, 2, 3, 4, 5)
 TUNED_ON = (101, 102)  # labels that the rates are chosen with are not those that are measured
 EPOCHS = 10
 
@@ -35,6 +35,7 @@ class Candidates:
         recipe: Network, input and augmentation.
         trainings: Values to choose from, on the validation part.
         updates: Steps of a training.
+        per_class: Labels of each class.
         arm: Start and part; its training is replaced.
     """
 
@@ -43,6 +44,7 @@ class Candidates:
     trainings: tuple[TrainingRecipe, ...]
     updates: int
     arm: Arm
+    per_class: int = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +138,7 @@ def _validated(
 
 def _learn(keras: KerasProcess, candidates: Candidates, prepared: Prepared, arm: Arm) -> float:
     train = prepared.parts.train
-    labelled = train[few_of_each(prepared.data.y[train], PER_CLASS, arm.training.seed)]
+    labelled = train[few_of_each(prepared.data.y[train], candidates.per_class, arm.training.seed)]
     return learnt(*(keras, candidates.recipe, prepared, labelled, arm), steps=candidates.updates // arm.training.epochs)
 
 
@@ -144,7 +146,7 @@ def _digest(candidates: Candidates, arm: Arm) -> str:
     """Of everything that decides what is learnt; a start that was learnt before has its digest in its name."""
     start = b"" if arm.start is None else arm.start.name.encode()
     said = candidates.recipe.sha256.encode() + canonical_json(arm.training) + start + arm.part.encode()
-    return hashlib.sha256(said + str(candidates.updates).encode()).hexdigest()
+    return hashlib.sha256(said + f"{candidates.updates} {candidates.per_class}".encode()).hexdigest()
 
 
 def start_of(place: Place, name: str, recipe: Recipe) -> Path:
