@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.keras_process.bench import Answer, Bench, arrays
-from converter.keras_process.conversion import calibrated, exported, quantised, representative
+from converter.keras_process.conversion import calibrated, exported, quantised
 from converter.keras_process.unconvertible import refuse_loops
 from converter.quantize.schema import unpacked
 from edge_models.fields import canonical_json, described
@@ -95,13 +95,28 @@ def _compared(debug_graph: bytes, frames: NDArray[np.float32]) -> list[dict[str,
 
     debugger = tf.lite.experimental.QuantizationDebugger(
         quant_debug_model_content=debug_graph,
-        debug_dataset=representative(frames),
+        debug_dataset=lambda: ([frame[None]] for frame in input_codes(debug_graph, frames)),
         debug_options=tf.lite.experimental.QuantizationDebugOptions(layer_direct_compare_metrics={"signal": _signal}),
     )
     debugger.run()
     table = io.StringIO()
     debugger.layer_statistics_dump(table)
     return list(csv.DictReader(table.getvalue().splitlines()))
+
+
+def input_codes(graph: bytes, frames: NDArray[np.float32]) -> NDArray[Any]:
+    """Frames (n, ...) as the int8 codes of a graph's input; as they are for a float input.
+
+    TensorFlow's debugger would do this itself, but it takes a zero point of 0 for none, and lets codes beyond the range
+    wrap around.
+    """
+    main = unpacked(graph).subgraphs[0]
+    quantization = main.tensors[main.inputs[0]].quantization
+    if quantization is None or quantization.scale is None or not len(quantization.scale):
+        return frames
+    scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+    codes: NDArray[np.float32] = np.rint(frames / np.float32(scale)) + np.float32(zero_point)
+    return np.clip(codes, -128, 127).astype(np.int8)
 
 
 def _signal(exact: _Values, _stored: _Values, _scale: float, _zero_point: int) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from converter.artifact import Role, Runnable, open_artifact
 from converter.cautions import cautions
-from converter.errors import GateError
+from converter.errors import ConversionError, GateError
 from converter.gates import Hints, Verdict, check_gates, judge
 from converter.keras_process.process import KerasProcess
 from converter.measure import Figures, HeldOut, measure
@@ -95,12 +95,13 @@ def converted(
     progress.step("convert", 1, 1, f"float32 {len(conversion.float32)} bytes, {sizes}")
     candidates = {one.mode: one for one in work.measured(conversion, tuple(conversion.files))}
     layers: tuple[LayerNoise, ...] = ()
+    unmeasured: str | None = None
     tried: list[FallbackTried] = []
     kept: tuple[str, ...] = ()
     is_ours = "int8" in candidates and int8 is None  # of another file the layers are not known
     is_coarse = is_ours and _is_coarse(candidates["int8"])
     if is_coarse or (is_ours and recipe.sensitivity and not order.is_again):
-        layers = work.noise()
+        layers, unmeasured = work.noise()
     if is_coarse:
         mended = work.with_float_layers(layers, tried)
         if mended is not None:
@@ -114,7 +115,9 @@ def converted(
             fallback=tuple(tried),
             trained=int8 is not None,
         ),
-        warnings=tuple(text for text in (*conversion.warnings, calibration_warning(layers), _kept(kept)) if text),
+        warnings=tuple(
+            text for text in (*conversion.warnings, unmeasured, calibration_warning(layers), _kept(kept)) if text
+        ),
     )
 
 
@@ -169,12 +172,17 @@ class _Work:
             )
         return tuple(found)
 
-    def noise(self) -> tuple[LayerNoise, ...]:
+    def noise(self) -> tuple[tuple[LayerNoise, ...], str | None]:
+        """Noise of each layer, or why it is not known: a good model is not lost for it."""
         self.progress.step("layers", 0, 1)
-        layers = sensitivity(self.keras, self.recipe.quantize, self.calibration)
+        try:
+            layers = sensitivity(self.keras, self.recipe.quantize, self.calibration)
+        except ConversionError as exc:
+            self.progress.step("layers", 1, 1, "not measured")
+            return (), f"the noise of the layers is not known: {exc}"
         worst = min(layers, key=lambda layer: layer.sqnr_db, default=None)
         self.progress.step("layers", 1, 1, "" if worst is None else f"noisiest {worst.name}, {worst.sqnr_db:.1f} dB")
-        return layers
+        return layers, None
 
     def with_float_layers(
         self, layers: Sequence[LayerNoise], tried: list[FallbackTried]

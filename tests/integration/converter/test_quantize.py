@@ -123,3 +123,13 @@ def test_what_tensorflow_crashes_or_raises_on_is_refused_in_a_sentence(layer: st
     )
 
     assert ended.stdout.strip().splitlines()[-1].startswith(said)
+
+
+def test_layers_are_measured_of_an_input_that_is_symmetric(keras: KerasProcess, frames: NDArray[np.float32]) -> None:
+    """Its zero point is 0, which TensorFlow's debugger takes for none."""
+    symmetric = np.clip(frames, -128 / 127, 1)
+    symmetric[0, 0, :2, 0] = (-128 / 127, 1)
+
+    layers = sensitivity(keras, QuantizeRecipe(), symmetric)
+
+    assert all(layer.sqnr_db > 15 for layer in layers)
