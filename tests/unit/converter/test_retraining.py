@@ -143,3 +143,18 @@ def test_search_can_be_switched_off() -> None:
     findings = planned(replace(NOTHING, samples=samples(frames(60, 2, Corruption(white=0.3)))), without).findings
 
     assert findings == ({"samples": 60, "lookalike": {}, "instead": [], "pixel_map": False, "distance": 1.0},)
+
+
+def test_anomalous_samples_are_not_learnt_to_be_restored() -> None:
+    """Class 1 is what is not normal; all that is trained on is of class 0."""
+    x, y = frames(40, seed=1)
+    odd, _ = frames(30, seed=2, drift=Corruption(gamma=3))
+    delivered = (odd, np.arange(30) % 2)
+    recipe = replace(RECIPE, task="anomaly", retrain=replace(RECIPE.retrain, search=0))
+    retraining = Retraining(sketches=(), profile=None, samples=samples(delivered), devices=())
+
+    plan = retraining_plan(x, np.zeros(len(y), np.int64), retraining, recipe, SPEC, SilentProgress())
+
+    _, classes, _ = plan.epochs(0, np.random.default_rng(0))
+    assert set(classes.tolist()) == {0}
+    assert plan.findings[0]["samples"] == 15
