@@ -17,7 +17,7 @@ MAX_REPORT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldTest:
-    """Accuracy on the recipe's test split."""
+    """Accuracy, or AUC of an anomaly model, on the recipe's test split."""
 
     n: int | None
     accuracy: float | None
@@ -27,6 +27,7 @@ class OldTest:
 class _Report:
     n_test: int | None = described("Size of the test split.", default=None, ge=0)
     int8_accuracy: float | None = described("Accuracy of the int8 artifact on it.", default=None, ge=0, le=1)
+    int8_auc: float | None = described("Its AUC, for anomalies.", default=None, ge=0, le=1)
 
 
 def judged_artifact(manifest: Manifest) -> str:
@@ -42,13 +43,12 @@ def old_test(directory: Path) -> OldTest:
     """
     bundle = open_manifest(directory)
     artifact = bundle.manifest.artifacts[judged_artifact(bundle.manifest)]
-    fallback = OldTest(n=None, accuracy=artifact.acceptance.get("accuracy"))
+    fallback = OldTest(n=None, accuracy=artifact.acceptance.get("accuracy", artifact.acceptance.get("auc")))
     if REPORT_NAME not in bundle.manifest.files:
         return fallback
     try:
         report = decode_json(_Report, bundle.read(REPORT_NAME), max_bytes=MAX_REPORT_BYTES)
     except FieldError as exc:
         raise BundleError(f"{directory / REPORT_NAME}: {exc}") from exc
-    if report.int8_accuracy is None:
-        return OldTest(n=report.n_test, accuracy=fallback.accuracy)
-    return OldTest(n=report.n_test, accuracy=report.int8_accuracy)
+    reached = (report.int8_accuracy, report.int8_auc, fallback.accuracy)
+    return OldTest(n=report.n_test, accuracy=next((found for found in reached if found is not None), None))
