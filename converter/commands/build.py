@@ -16,7 +16,7 @@ from edge_models.bundle import open_bundle
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="recipe file, or the name of a shipped one: mnist5k, digits")
+    parser.add_argument("recipe", metavar="RECIPE", help="recipe file, or the name of a shipped one, such as mnist5k")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="directory of the bundle")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
     parser.add_argument("--serial", type=int, metavar="N", help="serial of the bundle")
