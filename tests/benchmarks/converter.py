@@ -2,6 +2,7 @@
 
 Needs the real data (`DRIFTLINE_DATA`). Trained nets are kept in `.driftline/benchmarks/converter`, by the digest of
 their recipe: the first run trains, the next ones convert and measure anew. Remove that folder to train again.
+Learning from few labels takes as long again and is a benchmark of its own, `few_labels`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from tests.benchmarks.conversion.published import Fidelity, anomaly_detection, r
 from tests.benchmarks.conversion.published import wrapped_keywords as wrapped
 from tests.benchmarks.conversion.result import Result
 from tests.benchmarks.conversion.tasks import measured_tasks, speakers_left_out
-from tests.benchmarks.few_labels import compared
 from tests.benchmarks.harness import Report, Row, Target, Value
 
 LARGE = 2000  # examples from which on half a point is more than chance
@@ -38,15 +38,14 @@ def run() -> Report:
         place = open_place(progress)
         results = [*measured_tasks(place), *speakers_left_out(place), wrapped(place), *resnet(place)]
         fidelities = [*visual_wake_words(place), *anomaly_detection(place)]
-        few, few_targets, few_notes = compared(place)
     golden, notes = on_every_runtime([result.bundle for result in results if result.bundle is not None])
     seconds = time.monotonic() - started
-    rows = [*(result.row for result in results), *(one.row for one in fidelities), *few, *_golden_rows(golden)]
-    targets = [*_quality(results), *_published(results, fidelities), *few_targets, *_golden_targets(golden)]
+    rows = [*(result.row for result in results), *(one.row for one in fidelities), *_golden_rows(golden)]
+    targets = [*_quality(results), *_published(results, fidelities), *_golden_targets(golden)]
     budget_s = FIRST_S if any(result.is_trained for result in results) else AGAIN_S
     targets.append(Target(name="whole benchmark, seconds", value=seconds, op="<=", target=budget_s))
     missed = [f"{one.name} misses the gates {', '.join(one.waived)}" for one in results if one.waived]
-    return Report(rows=rows, targets=targets, notes=(*NOTES, *few_notes, *missed, *notes))
+    return Report(rows=rows, targets=targets, notes=(*NOTES, *missed, *notes))
 
 
 def _quality(results: Sequence[Result]) -> Iterator[Target]:
