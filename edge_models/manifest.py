@@ -15,6 +15,7 @@ from typing import Any, Literal, NewType
 from edge_models.errors import FieldError, ManifestError
 from edge_models.fields import canonical_json, decode, described
 from edge_models.json_text import parse_json
+from edge_models.scalars import shown
 from edge_models.steps import (
     CropStep,
     GreyscaleStep,
@@ -160,7 +161,7 @@ class Artifact:
         """Refuse outputs that cannot be told apart, and a threshold that nothing can be held against."""
         names = [output.name for output in self.outputs]
         if not names or len(set(names)) != len(names):
-            raise ValueError(f"at least one output, each with a name of its own, not {names}")
+            raise ValueError(f"at least one output, each with a name of its own, not {shown(names)}")
         reconstruction = self.output("reconstruction")
         if reconstruction is None:
             if self.threshold is not None:
@@ -224,7 +225,7 @@ class Manifest:
         """Refuse references to files that the bundle does not list, and names that could leave its directory."""
         for name in self.files:
             if not re.fullmatch(FILE_NAME, name) or name == MANIFEST_NAME:
-                raise ValueError(f"file names like {FILE_NAME}, not {name!r}")
+                raise ValueError(f"file names like {FILE_NAME}, not {shown(name)}")
         if not self.artifacts:
             raise ValueError("at least one artifact")
         for name, artifact in self.artifacts.items():
@@ -232,7 +233,7 @@ class Manifest:
 
     def _check_artifact(self, name: str, artifact: Artifact) -> None:
         if not re.fullmatch(ARTIFACT_NAME, name):
-            raise ValueError(f"artifact names like {ARTIFACT_NAME}, not {name!r}")
+            raise ValueError(f"artifact names like {ARTIFACT_NAME}, not {shown(name)}")
         for file in artifact.files:
             if file not in self.files:
                 raise ValueError(f"{file} of artifact {name} in files")

@@ -14,6 +14,7 @@ from typing import Any, NewType
 
 from edge_models.fields import described
 from edge_models.manifest import SHA256
+from edge_models.scalars import shown
 
 VERSION = 1  # of the payloads: new fields keep it, a breaking change takes a new base topic
 MAX_INT = 2**53 - 1  # RFC 8259 section 6: integers up to here survive every JSON reader
@@ -64,7 +65,7 @@ def check_times(*times: Timestamp | None) -> None:
             try:
                 unix_time_s(time)
             except (ValueError, OverflowError) as exc:
-                raise ValueError(f"an RFC 3339 UTC time, not {time!r} ({exc})") from exc
+                raise ValueError(f"an RFC 3339 UTC time, not {shown(time)} ({exc})") from exc
 
 
 def version_field() -> Any:

@@ -209,3 +209,11 @@ def test_an_anomaly_that_nothing_can_be_held_against_is_refused(
 ) -> None:
     with pytest.raises(ManifestError, match=message):
         Manifest.from_bytes(changed(change))
+
+
+@pytest.mark.parametrize("name", ["tflite-int8", "probe.npz", "logits", "digits"])
+def test_a_name_of_thousands_of_letters_is_told_in_a_line_that_a_person_can_read(name: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_bytes(Manifest.from_bytes(changed(lambda _: None)).to_bytes().replace(name.encode(), b"x" * 5000))
+
+    assert len(str(caught.value)) < 400
