@@ -5,7 +5,8 @@
     |-- BundleError            a bundle on disk is not what its manifest says
     |   |-- ManifestError      the manifest itself cannot be read
     |   |-- IntegrityError     bytes differ from the digest or size that the manifest signs
-    |   `-- ArchiveError       an .npz member is not what was declared
+    |   |-- ArchiveError       an .npz member is not what was declared
+    |   `-- NetworkError       a spiking network that cannot be executed exactly
     |-- EngineError            a model cannot be run here
     |   |-- RuntimeMissingError    no runtime for the artifact's engine is installed, or none that works
     |   `-- UnsupportedArtifactError  the runtime is there and refuses this artifact
@@ -53,6 +54,10 @@ class IntegrityError(BundleError):
 
 class ArchiveError(BundleError):
     """An .npz file holds other members, dtypes or shapes than declared; build the bundle again."""
+
+
+class NetworkError(BundleError):
+    """A spiking network has wrong shapes, or numbers that leave its integers; convert the model again."""
 
 
 class EngineError(EdgeModelsError):

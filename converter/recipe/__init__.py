@@ -16,6 +16,7 @@ from converter.recipe.network import (
     TransferRecipe,
 )
 from converter.recipe.quantize import FallbackRecipe, Mode, QatRecipe, QuantizeRecipe
+from converter.recipe.spiking import SpikingRecipe, SpikingTrainingRecipe
 from converter.recipe.training import (
     AugmentRecipe,
     LabelCurveRecipe,
@@ -51,6 +52,8 @@ __all__ = [
     "SavedRecipe",
     "SearchRange",
     "SearchRecipe",
+    "SpikingRecipe",
+    "SpikingTrainingRecipe",
     "TrainingRecipe",
     "TransferRecipe",
     "load_recipe",

@@ -20,6 +20,7 @@ from converter.recipe.gates import GatesRecipe
 from converter.recipe.network import NetworkRecipe, moved
 from converter.recipe.paths import Places
 from converter.recipe.quantize import QuantizeRecipe
+from converter.recipe.spiking import SpikingRecipe
 from converter.recipe.training import (
     AugmentRecipe,
     LabelCurveRecipe,
@@ -54,6 +55,7 @@ class Recipe:
     search: SearchRecipe | None = described("Hyper-parameter search; none when left out.", default=None)
     augment: AugmentRecipe | None = described("Augmentation; none when left out.", default=None)
     quantize: QuantizeRecipe = described("Quantisation.", default_factory=QuantizeRecipe)
+    spiking: SpikingRecipe | None = described("A spiking artifact as well; none when left out.", default=None)
     gates: GatesRecipe = described("Gates.", default_factory=GatesRecipe)
     retrain: RetrainRecipe = described("Retraining.", default_factory=RetrainRecipe)
 
