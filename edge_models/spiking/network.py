@@ -4,8 +4,8 @@ Node 0 is the input, centred codes x = code - zero_point. Every further node is 
 neurons, a sum pool, or, as the last one, the readout. All tensors are (height, width, channels) in C order; a signal
 of one dimension has height 1, a vector is (1, 1, n). A dense synapse reads its source flattened in C order.
 
-With T = ``levels`` a count c of 0..T stands for the share c / T of the highest activation; average pooling is the sum of
-counts, its divisor is in the weights behind it. In one population
+With T = ``levels`` a count c of 0..T stands for the share c / T of the highest activation; average pooling is the sum
+of counts, its divisor is in the weights behind it. In one population
 
     A = sum over its synapses of (weight * source) << shift        (first layer: T times that, the input is no count)
     c = clip(floor((A + T * bias + threshold // 2) / threshold), 0, T)
