@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from converter.datasets.split import stratified
 from converter.evaluate import Answers, answers
 from converter.measure import Figures
 from converter.quantize.inspection import Inspection
+from edge_models.engines.port import Engine
 from edge_models.engines.tflite import TfliteEngine, TfliteModel
 from edge_models.manifest import Artifact, InputSpec, OutputSpec, Probe, Requires, Tolerance
 from edge_models.npz import read_npz, write_npz
@@ -38,6 +39,13 @@ _DELEGATE_LSB = 8
 _TOP1_AGREEMENT = 0.9
 
 
+class Opener(Protocol):
+    """Loads the file of an artifact into the engine that runs it."""
+
+    def __call__(self, artifact: Artifact, data: bytes, *, delegates: bool) -> Engine:
+        """The engine, which the caller closes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runnable:
     """An artifact in the making, and a running engine for measuring it.
@@ -47,12 +55,14 @@ class Runnable:
         artifact: Without figures.
         engine: On the runtime here, as in production.
         data: The file's bytes.
+        opened: Loads it once more, with or without default delegates.
     """
 
     name: str
     artifact: Artifact
-    engine: TfliteEngine
+    engine: Engine
     data: bytes
+    opened: Opener
 
     def answers(self, inputs: NDArray[np.float32]) -> Answers:
         """What it says to preprocessed inputs (n, ...)."""
@@ -118,7 +128,8 @@ def open_artifact(data: bytes, inspection: Inspection, form: str, roles: Sequenc
         probe=Probe(file=f"{form}-probe.npz", count=golden_count(loaded.input.spec)),
     )
     loaded.close()
-    return Runnable(name=artifact_name(form), artifact=artifact, engine=TfliteEngine(artifact, data), data=data)
+    engine = TfliteEngine(artifact, data)
+    return Runnable(name=artifact_name(form), artifact=artifact, engine=engine, data=data, opened=TfliteEngine)
 
 
 def _named(specs: Sequence[TensorSpec], roles: Sequence[Role]) -> tuple[OutputSpec, ...]:
@@ -172,7 +183,7 @@ def with_tolerance(runnable: Runnable, probe: bytes) -> Runnable:
 def _golden_outputs(
     runnable: Runnable, codes: NDArray[np.generic], *, delegates: bool
 ) -> dict[str, NDArray[np.generic]]:
-    engine = TfliteEngine(runnable.artifact, runnable.data, delegates=delegates)
+    engine = runnable.opened(runnable.artifact, runnable.data, delegates=delegates)
     try:
         given = [engine.run(frame) for frame in codes]
     finally:

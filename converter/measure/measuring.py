@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,8 +17,9 @@ from converter.measure.classes import MAX_CONFUSION_CLASSES, class_figures, conf
 from converter.measure.fidelity import largest_difference, sqnr_db
 from converter.measure.figures import Comparison, Figures, GroupFigures
 from converter.measure.proportion import compare_accuracy
-from converter.measure.running import latency, loaded, outputs_of
+from converter.measure.running import latency, loaded, outputs_of, running
 from converter.progress import Progress, SilentProgress
+from edge_models.engines.port import Engine
 from edge_models.signals import anomaly_scores
 
 Task = Literal["classification", "anomaly"]
@@ -56,20 +57,22 @@ def measure(
     keras_outputs: Floats | None,
     rng: np.random.Generator,
     clock: Callable[[], float] | None,
+    engine: Engine | None = None,
     output: int = 0,
     progress: Progress = _SILENT,
 ) -> Figures:
     """Run both files over the test part on the runtime here and compare them.
 
     Args:
-        artifact: The .tflite file that devices get.
+        artifact: The file that devices get.
         float32: The float32 file of the same model; None where there is none, as for a wrapped model.
         part: What to measure on.
         task: Decides the metric: accuracy of the largest output, or AUC of the mean squared reconstruction error.
         keras_outputs: What Keras gives for the first inputs, (m, k); None without Keras.
         rng: For the bootstrap.
         clock: Seconds, for the latency; None leaves it out.
-        output: Number of the file's output that carries the answer.
+        engine: Runs the artifact; None for a .tflite file, which is then loaded here.
+        output: Number of the artifact's output that carries the answer, and of the float32 file's.
         progress: Told now and then.
 
     Raises:
@@ -79,7 +82,7 @@ def measure(
     """
     _check(part, task)
     with ExitStack() as stack:
-        model = stack.enter_context(loaded(artifact))
+        model = stack.enter_context(loaded(artifact) if engine is None else nullcontext(running(engine)))
         reference = None if float32 is None else stack.enter_context(loaded(float32))
         given = outputs_of(model, part.inputs, output, "artifact", progress)
         exact = None if reference is None else outputs_of(reference, part.inputs, output, "float32", progress)

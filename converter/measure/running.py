@@ -1,10 +1,12 @@
-"""Run exact bytes of a .tflite file on the runtime of the device: real outputs of many inputs, and the time of one."""
+"""Run exact bytes on the runtime of the device, whichever engine that is: outputs of many inputs, the time of one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 from converter.errors import ConversionError
 from converter.measure.figures import Latency
 from converter.progress import Progress
+from edge_models.engines.port import Engine
 from edge_models.engines.tflite import TfliteModel
 from edge_models.quantize import dequantize, quantize
+from edge_models.tensors import TensorSpec
 
 _TOLD_EVERY = 500  # inputs
 _WARM_UP = 5  # rounds: the first inference packs weights
@@ -24,22 +28,51 @@ _TIMED_INPUTS = 32
 _US = 1e6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Running:
+    """Something that is loaded and answers, in stored codes.
+
+    Attributes:
+        runtime: Runtime and version.
+        input: What ``run`` takes.
+        outputs: What it gives, in this order.
+        run: From the codes of one frame to those of each output.
+    """
+
+    runtime: str
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    run: Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
+
+
+def running(engine: Engine) -> Running:
+    """An engine, which its owner closes."""
+
+    def run(codes: NDArray[Any]) -> list[NDArray[Any]]:
+        given = engine.run(codes)
+        return [given[output.name] for output in engine.outputs]
+
+    specs = tuple(output.spec for output in engine.outputs)
+    return Running(runtime=engine.runtime, input=engine.input, outputs=specs, run=run)
+
+
 @contextmanager
-def loaded(data: bytes) -> Iterator[TfliteModel]:
-    """The file on one thread with the runtime's default delegates, as a device runs it.
+def loaded(data: bytes) -> Iterator[Running]:
+    """A .tflite file on one thread with the runtime's default delegates, as a device runs it.
 
     Raises:
         UnsupportedArtifactError: The runtime refuses it.
     """
     model = TfliteModel(data)
     try:
-        yield model
+        specs = tuple(output.spec for output in model.outputs)
+        yield Running(runtime=model.runtime, input=model.input.spec, outputs=specs, run=model.run)
     finally:
         model.close()
 
 
 def outputs_of(
-    model: TfliteModel, inputs: NDArray[np.float32], output: int, stage: str, progress: Progress
+    model: Running, inputs: NDArray[np.float32], output: int, stage: str, progress: Progress
 ) -> NDArray[np.float32]:
     """Real values of one output for n preprocessed inputs (n, ...), flattened to (n, k).
 
@@ -54,7 +87,7 @@ def outputs_of(
         ConversionError: An output is not finite.
         InputError: The inputs do not fit.
     """
-    spec = model.outputs[output].spec
+    spec = model.outputs[output]
     found = np.empty((len(inputs), math.prod(spec.shape)), np.float32)
     for number, codes in enumerate(_codes(model, inputs)):
         found[number] = dequantize(model.run(codes)[output], spec).reshape(-1)
@@ -70,7 +103,7 @@ def outputs_of(
 
 
 def latency(
-    artifact: TfliteModel, float32: TfliteModel | None, inputs: NDArray[np.float32], clock: Callable[[], float]
+    artifact: Running, float32: Running | None, inputs: NDArray[np.float32], clock: Callable[[], float]
 ) -> Latency:
     """Time single inferences of both models in turns.
 
@@ -107,8 +140,8 @@ def latency(
     )
 
 
-def _codes(model: TfliteModel, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.generic]]:
-    spec = model.input.spec
+def _codes(model: Running, inputs: NDArray[np.float32]) -> Iterator[NDArray[Any]]:
+    spec = model.input
     if math.prod(inputs.shape[1:]) != math.prod(spec.shape):
         raise ConversionError(f"the model takes {list(spec.shape)}, found inputs of {list(inputs.shape[1:])}")
     return (quantize(x.reshape(spec.shape), spec) for x in inputs)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from converter.artifact import open_artifact
 from converter.errors import ConversionError, DatasetError
 from converter.measure import Figures, HeldOut, measure
 from converter.measure.anomaly import score_histogram
@@ -15,6 +16,7 @@ from converter.measure.classes import class_figures, confusion_matrix
 from converter.measure.fidelity import largest_difference, sqnr_db
 from converter.measure.running import loaded, outputs_of
 from converter.progress import SilentProgress
+from converter.quantize.inspection import inspect
 from edge_models.preprocess import Preprocessor
 from tests.factories.bundles import ASSETS, INPUT
 from tests.factories.frames import digit_frames
@@ -40,6 +42,12 @@ def outputs(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
 def measured(part: HeldOut = PART, **change: Any) -> Figures:
     given: dict[str, Any] = {"task": "classification", "keras_outputs": None, "clock": None} | change
     return measure(INT8, FLOAT, part, rng=np.random.default_rng(0), **given)
+
+
+def test_an_engine_gives_the_figures_of_its_file() -> None:
+    artifact = open_artifact(INT8, inspect(INT8, "int8"), "int8", ("logits",))
+
+    assert measured(engine=artifact.engine) == measured()
 
 
 def test_accuracy_agreement_and_confusion_are_those_of_the_outputs() -> None:
