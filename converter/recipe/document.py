@@ -59,6 +59,11 @@ class Recipe:
     gates: GatesRecipe = described("Gates.", default_factory=GatesRecipe)
     retrain: RetrainRecipe = described("Retraining.", default_factory=RetrainRecipe)
 
+    def __post_init__(self) -> None:
+        """Refuse sections that do not fit each other."""
+        if self.spiking is not None and self.task != "classification":
+            raise ValueError(f"task classification with section spiking, whose readout has classes, not {self.task}")
+
     @property
     def sha256(self) -> str:
         """Digest of the recipe's meaning; where the data lie is no part of it, they have a digest of their own."""

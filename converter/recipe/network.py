@@ -20,8 +20,9 @@ class CnnRecipe:
     type: Literal["cnn"] = described("Kind of network.", default="cnn")
     filters: tuple[int, ...] = described("Filters of each convolution.", default=(16, 32), ge=1, le=4096, max_length=16)
     kernel: int = described("Side of the convolutions' kernels.", default=5, ge=1, le=15)
-    halve: Literal["pool", "stride"] = described(
-        "How each convolution halves the picture: max pooling after it, or a stride of 2 (a quarter of the work).",
+    halve: Literal["pool", "average", "stride"] = described(
+        "How each convolution halves the picture: max or average pooling after it (a spiking network needs average), "
+        "or a stride of 2 (a quarter of the work).",
         default="stride",
     )
     dense: int = described("Width of the hidden layer.", default=64, ge=1, le=4096)

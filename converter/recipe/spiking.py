@@ -50,6 +50,33 @@ class SpikingRecipe:
         default="refuse",
     )
     collapsed: bool = described(
-        "Also write the integer graph as .tflite, the fastest for still pictures.", default=True
+        "Also write the integer graph as .tflite, the fastest for still pictures; there is none of coding if.",
+        default=True,
     )
     drop: float = described("Gate: what the metric may lose against float32.", default=0.015, ge=0, le=1)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no coding has."""
+        if self.coding == "radix" and (self.levels & (self.levels + 1)):
+            below, above = (1 << (self.levels.bit_length() - 1)) - 1, (1 << self.levels.bit_length()) - 1
+            raise ValueError(
+                f"levels {below} or {above} with coding radix (2^T - 1 for T bit planes), not {self.levels}"
+            )
+        if self.coding != "if" and self.steps is not None:
+            raise ValueError(f"steps with coding if alone, coding {self.coding} takes its steps from levels")
+        if self.coding != "if" and self.surrogate is not None:
+            raise ValueError(f"surrogate with coding if alone, coding {self.coding} needs section training")
+        if self.max_pooling == "strided" and self.training is None:
+            raise ValueError("section training beside max_pooling: strided, whose convolutions have to be learnt")
+
+    @property
+    def timesteps(self) -> int:
+        """Time steps of the network; bit planes for radix.
+
+        Examples:
+            >>> SpikingRecipe(coding="radix", levels=15).timesteps
+            4
+        """
+        if self.coding == "radix":
+            return self.levels.bit_length()
+        return self.levels if self.steps is None else self.steps

@@ -231,3 +231,40 @@ def test_a_section_of_data_that_contradicts_itself_is_refused(
     tmp_path: Path, section: dict[str, Any], said: str
 ) -> None:
     assert said in refusal(tmp_path / "r.yaml", document(dataset={"source": "digits"} | section))
+
+
+@pytest.mark.parametrize(
+    ("spiking", "said"),
+    [
+        ({"coding": "radix", "levels": 12}, "expected levels 7 or 15 with coding radix"),
+        ({"steps": 4}, "expected steps with coding if alone"),
+        ({"surrogate": {}}, "expected surrogate with coding if alone"),
+        ({"max_pooling": "strided"}, "expected section training beside max_pooling"),
+    ],
+)
+def test_a_spiking_section_that_no_coding_has_is_refused(tmp_path: Path, spiking: dict[str, Any], said: str) -> None:
+    assert said in refusal(tmp_path / "r.yaml", document(spiking=spiking))
+
+
+@pytest.mark.parametrize(
+    ("spiking", "timesteps"),
+    [
+        ({}, 15),
+        ({"levels": 4}, 4),
+        ({"coding": "radix"}, 4),
+        ({"coding": "radix", "levels": 255}, 8),
+        ({"coding": "if", "levels": 4}, 4),
+        ({"coding": "if", "levels": 4, "steps": 8}, 8),
+    ],
+)
+def test_time_steps_follow_from_coding_and_levels(tmp_path: Path, spiking: dict[str, Any], timesteps: int) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "r.yaml", document(spiking=spiking))))
+
+    assert recipe.spiking is not None
+    assert recipe.spiking.timesteps == timesteps
+
+
+def test_a_spiking_form_of_an_anomaly_model_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "r.yaml", document(task="anomaly", spiking={}, network={"type": "autoencoder"}))
+
+    assert "expected task classification with section spiking" in said
