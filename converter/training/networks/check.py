@@ -51,7 +51,7 @@ def _expect_rank(kind: str, shape: tuple[int, ...], ranks: tuple[int, ...], form
 def _check_size(recipe: NetworkRecipe, shape: tuple[int, ...]) -> None:
     """Refuse an input of which nothing is left before the last layer: an empty picture trains to nothing."""
     halved = 0
-    if isinstance(recipe, CnnRecipe) and recipe.halve == "pool":  # convolutions with a stride end at 1 x 1
+    if isinstance(recipe, CnnRecipe) and recipe.halve in ("pool", "average"):  # convolutions with a stride end at 1 x 1
         halved = len(recipe.filters)
     if min(shape[:2]) < 2**halved:
         raise RecipeError(

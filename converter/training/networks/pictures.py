@@ -22,6 +22,8 @@ def cnn(recipe: CnnRecipe, x: Any) -> Any:
         x = layers.ReLU()(x)
         if recipe.halve == "pool":
             x = layers.MaxPooling2D()(x)
+        elif recipe.halve == "average":
+            x = layers.AveragePooling2D()(x)
     x = layers.Flatten()(x)
     if not recipe.normalise:
         return layers.Dense(recipe.dense, activation="relu", name=EMBEDDING)(x)

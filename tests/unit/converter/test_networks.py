@@ -45,6 +45,7 @@ def test_network_fits_its_kind_of_input(network: NetworkRecipe, shape: tuple[int
         (Cnn1dRecipe(), (28, 28, 1), r"found cnn1d for an input of shape \(28, 28, 1\)"),
         (MobileNetRecipe(filters=()), (28, 28), "network.filters: found none, expected at least one for mobilenet"),
         (CnnRecipe(filters=(8,) * 5, halve="pool"), (28, 28, 1), "expected a side of at least 32"),
+        (CnnRecipe(filters=(8,) * 5, halve="average"), (28, 28, 1), "expected a side of at least 32"),
     ],
 )
 def test_misfit_is_refused(network: NetworkRecipe, shape: tuple[int, ...], message: str) -> None:
