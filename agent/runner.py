@@ -135,7 +135,7 @@ def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str
         return recovery
     first = check_first_bundle(config, Path(config.bundle), runtimes)
     bundle, artifact = first.bundle, first.artifact
-    state_dir.install(bundle, artifact)
+    state_dir.install(bundle, artifact, runtimes)
     active = ActiveRecord(
         bundle=bundle.id, artifact=artifact, version=bundle.manifest.version, serial=bundle.manifest.serial
     )

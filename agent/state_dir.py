@@ -32,6 +32,7 @@ from agent.core.records import (
 from agent.errors import StorageError
 from agent.storage import Storage
 from edge_models.bundle import Bundle, open_manifest
+from edge_models.engines.registry import device_files
 from edge_models.errors import BundleError, FieldError
 from edge_models.fields import canonical_json, decode_json, described
 from edge_models.manifest import MANIFEST_NAME, SHA256
@@ -135,15 +136,15 @@ class StateDir:
             if name.removesuffix(PART_SUFFIX) not in kept:
                 self.storage.remove(Path(BUNDLES_DIR) / name)
 
-    def install(self, bundle: Bundle, artifact: str) -> None:
-        """Copy manifest and one artifact's files of a checked bundle from elsewhere."""
+    def install(self, bundle: Bundle, artifact: str, runtimes: Iterable[str] = ()) -> None:
+        """Copy manifest and the files that one artifact needs with these runtimes, of a checked bundle elsewhere."""
         whole = self.bundle_dir(bundle.id)
         if bundle.id in self.present():
             return
         part = whole.with_name(whole.name + PART_SUFFIX)
         self.storage.remove(part)
         self.storage.make_dir(part)
-        for name in (*bundle.manifest.artifacts[artifact].files, MANIFEST_NAME):
+        for name in (*device_files(bundle.manifest, artifact, runtimes), MANIFEST_NAME):
             source = bundle.directory / name
             with source.open("rb") as stream, self.storage.open_part(part / name, keep_bytes=0) as copy:
                 while chunk := stream.read(_COPY_BYTES):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.child import die_with_parent
 from edge_models.bundle import open_bundle, open_manifest
-from edge_models.engines.registry import choose_artifact
+from edge_models.engines.registry import choose_artifact, device_files
 from edge_models.errors import BundleError, EngineError
 from edge_models.fields import JsonValue
 
@@ -34,7 +34,7 @@ def verified(directory: Path, bundle_id: str, model: str, artifact: str | None, 
         if manifest.model != model:
             return _error("unfit", f"the bundle is of model {manifest.model}, expected {model}")
         name = choose_artifact(manifest, runtimes, artifact)
-        open_bundle(directory, expected_id=bundle_id, files=manifest.artifacts[name].files)
+        open_bundle(directory, expected_id=bundle_id, files=device_files(manifest, name, runtimes))
     except EngineError as exc:
         return _error("unfit", str(exc))
     except BundleError as exc:

@@ -143,6 +143,11 @@ class Artifact:
     engine: str = described("Which engine runs it: tflite or spiking.", pattern=r"[a-z0-9-]{1,40}")
     file: str = described("The model's file.", pattern=FILE_NAME)
     coding: str | None = described("Execution coding of a spiking artifact.", default=None)
+    collapsed: str | None = described(
+        "spiking: name of the artifact that is the same function as a TFLite graph.",
+        default=None,
+        pattern=ARTIFACT_NAME,
+    )
     requires: Requires = described("What a device needs.")
     input: TensorSpec = described("The engine's input, batch axis left out.")
     outputs: tuple[OutputSpec, ...] = described("The engine's outputs.", max_length=32)
@@ -237,12 +242,23 @@ class Manifest:
         for file in artifact.files:
             if file not in self.files:
                 raise ValueError(f"{file} of artifact {name} in files")
+        if artifact.collapsed is not None:
+            self._check_collapsed(name, artifact, artifact.collapsed)
         classes = artifact.output("logits", "probabilities")
         if self.labels and classes is not None and math.prod(classes.spec.shape) != len(self.labels):
             shape = list(classes.spec.shape)
             raise ValueError(f"as many labels as outputs, not {len(self.labels)} for {shape} of artifact {name}")
         if artifact.threshold is not None and (self.task != "anomaly" or len(self.labels) != 2):
             raise ValueError(f"task anomaly and labels (normal, anomaly) for the threshold of artifact {name}")
+
+    def _check_collapsed(self, name: str, artifact: Artifact, collapsed: str) -> None:
+        other = self.artifacts.get(collapsed)
+        if other is None or collapsed == name:
+            raise ValueError(f"another artifact of this bundle as collapsed of {name}, not {collapsed}")
+        if not artifact.engine == other.engine == "spiking":
+            raise ValueError(f"engine spiking for {name} and its collapsed form {collapsed}")
+        if (artifact.input, artifact.outputs) != (other.input, other.outputs):
+            raise ValueError(f"the same input and outputs for {name} and its collapsed form {collapsed}")
 
     def to_bytes(self) -> bytes:
         """The stored form; its sha256 is the bundle's id."""

@@ -11,7 +11,7 @@ from edge_models.tensors import DTYPE_RANGE, Dtype, TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_INTEGERS = (*DTYPE_RANGE, "int32", "int64")
+_INTEGERS = (*DTYPE_RANGE, "int64")
 
 
 def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
@@ -37,7 +37,8 @@ def quantize(x: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
         return _rounded(x, spec.dtype) if spec.dtype in _INTEGERS else x.astype(spec.dtype, copy=False)
     low, high = DTYPE_RANGE[spec.dtype]
     with np.errstate(over="ignore"):  # beyond float32 is beyond the range as well
-        codes = np.rint(np.asarray(x, np.float32) / np.float32(spec.quant.scale)) + np.float32(spec.quant.zero_point)
+        wide = _wide(spec.dtype)
+        codes = np.rint(np.asarray(x, wide) / wide.type(spec.quant.scale)) + wide.type(spec.quant.zero_point)
     stored: NDArray[Any] = np.clip(codes, low, high).astype(spec.dtype)
     return stored
 
@@ -60,4 +61,11 @@ def dequantize(codes: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
     """
     if spec.quant is None:
         return codes.astype(np.float32, copy=False)
-    return (codes.astype(np.float32) - np.float32(spec.quant.zero_point)) * np.float32(spec.quant.scale)
+    wide = _wide(spec.dtype)
+    x = (codes.astype(wide) - wide.type(spec.quant.zero_point)) * wide.type(spec.quant.scale)
+    return np.asarray(x, np.float32)
+
+
+def _wide(dtype: Dtype) -> np.dtype[np.floating[Any]]:
+    """A float that holds every code of ``dtype`` exactly."""
+    return np.dtype(np.float64 if dtype == "int32" else np.float32)

@@ -13,7 +13,12 @@ from edge_models.fields import described
 
 Dtype = Literal["float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"]
 
-DTYPE_RANGE: dict[str, tuple[int, int]] = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+DTYPE_RANGE: dict[str, tuple[int, int]] = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+}
 DTYPE_BYTES: dict[str, int] = {
     "float32": 4,
     "float16": 2,

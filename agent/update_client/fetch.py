@@ -18,7 +18,7 @@ from agent.update_client.blobs import BlobDownloader
 from agent.update_client.errors import ContentError, NoSpaceError, TooLargeError, UnfitError
 from agent.update_client.report import Report
 from edge_models.bundle import open_bundle, open_manifest, verify_file
-from edge_models.engines import choose_artifact
+from edge_models.engines import choose_artifact, device_files
 from edge_models.errors import BundleError, EngineError, IntegrityError, ManifestError
 from edge_models.manifest import MANIFEST_NAME, FileEntry, Manifest, bundle_id, short
 
@@ -57,7 +57,7 @@ def choose_files(
         raise UnfitError(f"bundle {short(bundle)}: {exc}") from exc
     if model is not None and manifest.model != model:
         raise UnfitError(f"bundle {short(bundle)}: is for model {manifest.model}, this device runs {model}")
-    total = total_bytes(manifest, name)
+    total = total_bytes(manifest, device_files(manifest, name, runtimes))
     if total > max_bytes:
         raise TooLargeError(
             f"bundle {short(bundle)}: artifact {name} has {total} bytes, update.max_bundle_bytes allows {max_bytes}"
@@ -65,14 +65,9 @@ def choose_files(
     return manifest, name
 
 
-def file_names(manifest: Manifest, artifact: str) -> tuple[str, ...]:
-    """The files that this device needs, each once."""
-    return tuple(dict.fromkeys(manifest.artifacts[artifact].files))
-
-
-def total_bytes(manifest: Manifest, artifact: str) -> int:
-    """Bytes of those files."""
-    return sum(manifest.files[name].size for name in file_names(manifest, artifact))
+def total_bytes(manifest: Manifest, names: Iterable[str]) -> int:
+    """Bytes of these files."""
+    return sum(manifest.files[name].size for name in names)
 
 
 class BundleFetcher:
@@ -84,6 +79,7 @@ class BundleFetcher:
         targets_url: Where the registry's blobs lie.
         report: Told how far it is.
         free_bytes: Asked how much the disk still takes.
+        runtimes: What runs here, as for ``choose_artifact``; with a spiking artifact it decides on the collapsed form.
     """
 
     def __init__(
@@ -94,12 +90,14 @@ class BundleFetcher:
         targets_url: str,
         report: Report,
         free_bytes: Callable[[], int],
+        runtimes: Iterable[str] = (),
     ) -> None:
         self._storage = storage
         self._blobs = blobs(self._grown)
         self._targets_url = targets_url.rstrip("/") + "/"
         self._report = report
         self._free_bytes = free_bytes
+        self._runtimes = runtimes
         self._complete_bytes = 0
         self._total_bytes = 0
 
@@ -111,8 +109,8 @@ class BundleFetcher:
             StorageError: The disk fails.
         """
         identity = bundle_id(data)
-        names = file_names(manifest, artifact)
-        self._total_bytes = total_bytes(manifest, artifact)
+        names = device_files(manifest, artifact, self._runtimes)
+        self._total_bytes = total_bytes(manifest, names)
         final = self._storage.path(f"{BUNDLES_DIR}/{identity}")
         staging = final.with_name(final.name + PART_SUFFIX)
         self._report.manifest(artifact, self._total_bytes)

@@ -90,12 +90,13 @@ def _fetch(job: FetchJob, tools: Tools, report: Report) -> None:
     storage = tools.storage(Path(job.state_dir))
     path = manifest_target(job.bundle)
     data, _ = _trusted_target(job, tools, storage, deadline, retries, path=path, max_bytes=MAX_MANIFEST_BYTES)
+    runtimes = available_runtimes() if job.runtimes is None else job.runtimes
     manifest, artifact = choose_files(
         data,
         bundle=job.bundle,
         model=job.model,
         artifact=job.artifact,
-        runtimes=available_runtimes() if job.runtimes is None else job.runtimes,
+        runtimes=runtimes,
         max_bytes=job.max_bytes,
     )
     fetcher = BundleFetcher(
@@ -104,6 +105,7 @@ def _fetch(job: FetchJob, tools: Tools, report: Report) -> None:
         targets_url=job.targets_url,
         report=report,
         free_bytes=lambda: tools.free_bytes(storage.root),
+        runtimes=runtimes,
     )
     fetcher.fetch(data, manifest, artifact)
 

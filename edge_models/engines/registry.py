@@ -22,31 +22,35 @@ if TYPE_CHECKING:
 
 TFLITE_RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 """Distributions with a TFLite interpreter, the preferred one first."""
+NUMPY = "numpy"
+"""What a spiking artifact requires: its reference executor needs nothing else."""
 
 
 def available_runtimes() -> dict[str, str]:
     """Version of each installed and usable runtime by distribution name, from package metadata alone."""
-    names = (*TFLITE_RUNTIMES, "numpy")
+    names = (*TFLITE_RUNTIMES, NUMPY)
     return usable_runtimes({name: version for name in names if (version := _version(name)) is not None})
 
 
 def usable_runtimes(installed: Mapping[str, str]) -> dict[str, str]:
     """The runtimes among ``installed`` distributions that can work, with their versions, the preferred one first.
 
-    Both need numpy. tflite-runtime does not count beside numpy 2: it declares no upper bound and imports, but cannot
-    construct an interpreter there. The proof by construction is made when an engine is opened.
+    All need numpy, which alone runs spiking networks and therefore is one itself. tflite-runtime does not count beside
+    numpy 2: it declares no upper bound and imports, but cannot construct an interpreter there. The proof by
+    construction is made when an engine is opened.
     """
-    major = re.match(r"\d+", installed.get("numpy", ""))
+    major = re.match(r"\d+", installed.get(NUMPY, ""))
     if major is None:
         return {}
-    works = {"ai-edge-litert": True, "tflite-runtime": int(major[0]) < 2}
-    return {name: installed[name] for name in TFLITE_RUNTIMES if name in installed and works[name]}
+    works = {"ai-edge-litert": True, "tflite-runtime": int(major[0]) < 2, NUMPY: True}
+    return {name: installed[name] for name in works if name in installed and works[name]}
 
 
 def choose_artifact(manifest: Manifest, runtimes_available: Iterable[str], preferred: str | None = None) -> str:
     """The name of the artifact that a device with these runtimes runs.
 
-    Without a preference int8 TFLite comes first, then other TFLite, then the rest by name.
+    Without a preference int8 TFLite comes first, then other TFLite, then the rest by name; the collapsed form of
+    another artifact comes last.
 
     Args:
         manifest: Of the bundle.
@@ -76,6 +80,26 @@ def able_runtimes(requires: Requires, here: Mapping[str, str | None]) -> tuple[s
     """The runtimes that an artifact names and that load its operators, of those that are here with their versions."""
     named = (name for name in here if name in requires.runtimes)
     return tuple(name for name in named if not too_new(requires.ops, name, here[name]))
+
+
+def device_files(manifest: Manifest, name: str, runtimes_available: Iterable[str]) -> tuple[str, ...]:
+    """The files that a device with these runtimes needs to run an artifact, each once.
+
+    A spiking artifact also brings the file of its collapsed form where a runtime loads that: it is the faster one for
+    stills, and without it the artifact runs all the same.
+
+    Args:
+        manifest: Of the bundle.
+        name: The artifact, one of the manifest's.
+        runtimes_available: As for ``choose_artifact``.
+    """
+    artifact = manifest.artifacts[name]
+    files = artifact.files
+    if artifact.collapsed is not None:
+        graph = manifest.artifacts[artifact.collapsed]
+        if able_runtimes(graph.requires, _versions(runtimes_available)):
+            files = (*files, graph.file)
+    return tuple(dict.fromkeys(files))
 
 
 def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, delegates: bool = True) -> Engine:
@@ -125,6 +149,8 @@ def _none_runs(manifest: Manifest, candidates: list[str], here: Mapping[str, str
 
 def _rank(manifest: Manifest, name: str) -> tuple[int, str]:
     artifact: Artifact = manifest.artifacts[name]
+    if any(other.collapsed == name for other in manifest.artifacts.values()):
+        return 3, name
     if artifact.engine != "tflite":
         return 2, name
     return (0 if artifact.input.dtype == "int8" else 1), name

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge_models.bundle import Bundle
-from edge_models.engines import available_runtimes, choose_artifact, open_engine
-from edge_models.engines.registry import usable_runtimes
+from edge_models.engines import available_runtimes, choose_artifact, device_files, open_engine
+from edge_models.engines.registry import NUMPY, usable_runtimes
 from edge_models.errors import BundleError, RuntimeMissingError, UnsupportedArtifactError
 from edge_models.manifest import Artifact, Manifest, Requires
 from tests.factories.bundles import FLOAT, INT8, make_bundle
@@ -71,6 +71,35 @@ def test_a_runtime_is_judged_by_its_own_version_wherever_it_is_named(bundle: Bun
             choose_artifact(manifest, old)
 
 
+def with_spiking(manifest: Manifest) -> Manifest:
+    """The float artifact as if it were a spiking one, and its collapsed form, which alone needs a TFLite runtime."""
+    float_artifact = manifest.artifacts[FLOAT]
+    network = dataclasses.replace(
+        float_artifact, engine="spiking", collapsed="collapsed", requires=Requires(runtimes=(NUMPY,))
+    )
+    graph = dataclasses.replace(float_artifact, engine="spiking", file="digits-int8.tflite")
+    artifacts = {INT8: manifest.artifacts[INT8], "collapsed": graph, "spiking": network}
+    return dataclasses.replace(manifest, artifacts=artifacts)
+
+
+def test_a_spiking_artifact_comes_after_tflite_and_before_its_collapsed_form(bundle: Bundle) -> None:
+    manifest = with_spiking(bundle.manifest)
+    rest = {name: artifact for name, artifact in manifest.artifacts.items() if name != INT8}
+
+    assert choose_artifact(manifest, {LITERT: "2.3.0", NUMPY: "2.4.6"}) == INT8
+    assert choose_artifact(manifest, {NUMPY: "2.4.6"}) == "spiking"
+    assert choose_artifact(dataclasses.replace(manifest, artifacts=rest), [LITERT, NUMPY]) == "spiking"
+
+
+def test_the_collapsed_form_comes_along_only_where_a_runtime_loads_it(bundle: Bundle) -> None:
+    manifest = with_spiking(bundle.manifest)
+    alone = manifest.artifacts["spiking"].files
+
+    assert device_files(manifest, "spiking", [NUMPY]) == alone
+    assert device_files(manifest, "spiking", [f"{LITERT}==2.3.0", NUMPY]) == (*alone, "digits-int8.tflite")
+    assert device_files(manifest, INT8, [LITERT]) == manifest.artifacts[INT8].files
+
+
 def test_no_runtime_at_all_is_said_plainly(bundle: Bundle) -> None:
     with pytest.raises(RuntimeMissingError, match="found none; install one of them"):
         choose_artifact(bundle.manifest, [])
@@ -97,13 +126,13 @@ def test_the_installed_runtimes_are_those_of_the_package_metadata() -> None:
 @pytest.mark.parametrize(
     ("installed", "usable"),
     [
-        ({LITERT: "2.3.0", "numpy": "2.4.6"}, [LITERT]),
-        ({TFLITE: "2.14.0", "numpy": "1.26.4"}, [TFLITE]),
-        ({TFLITE: "2.14.0", "numpy": "2.4.6"}, []),
-        ({TFLITE: "2.14.0", LITERT: "2.3.0", "numpy": "2.4.6"}, [LITERT]),
-        ({TFLITE: "2.14.0", LITERT: "2.3.0", "numpy": "1.26.4"}, [LITERT, TFLITE]),
+        ({LITERT: "2.3.0", NUMPY: "2.4.6"}, [LITERT, NUMPY]),
+        ({TFLITE: "2.14.0", NUMPY: "1.26.4"}, [TFLITE, NUMPY]),
+        ({TFLITE: "2.14.0", NUMPY: "2.4.6"}, [NUMPY]),
+        ({TFLITE: "2.14.0", LITERT: "2.3.0", NUMPY: "2.4.6"}, [LITERT, NUMPY]),
+        ({TFLITE: "2.14.0", LITERT: "2.3.0", NUMPY: "1.26.4"}, [LITERT, TFLITE, NUMPY]),
         ({LITERT: "2.3.0"}, []),
-        ({"numpy": "2.4.6"}, []),
+        ({NUMPY: "2.4.6"}, [NUMPY]),
     ],
 )
 def test_a_runtime_counts_only_with_a_numpy_that_it_works_with(installed: dict[str, str], usable: list[str]) -> None:

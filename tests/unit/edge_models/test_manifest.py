@@ -116,6 +116,19 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda d: d["input"].update(preprocess=[{"op": "normalise", "mean": [0], "std": [0]}]),
         "every std above 0",
     ),
+    "a collapsed form that is not there": (lambda d: artifact(d).update(collapsed="other"), "another artifact"),
+    "a collapsed form of itself": (lambda d: artifact(d).update(collapsed="tflite-int8"), "another artifact"),
+    "a collapsed form of a tflite artifact": (
+        lambda d: d["artifacts"].update({"x": {**artifact(d), "collapsed": "tflite-int8"}}),
+        "engine spiking",
+    ),
+    "a collapsed form with another input": (
+        lambda d: d["artifacts"].update(
+            a={**artifact(d), "engine": "spiking", "collapsed": "b"},
+            b={**artifact(d), "engine": "spiking", "input": {"shape": [3], "dtype": "int8"}},
+        ),
+        "the same input and outputs",
+    ),
     "a hundred steps": (lambda d: d["input"].update(preprocess=[{"op": "scale", "factor": 1}] * 100), "at most 32"),
     "a parent that is no digest": (lambda d: d.update(provenance={"parent": "x"}), "parent"),
 }

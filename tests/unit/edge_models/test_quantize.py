@@ -56,6 +56,21 @@ def test_every_code_stands_for_a_value_that_gives_it_back(spec: TensorSpec, data
     np.testing.assert_array_equal(again, stored)
 
 
+@given(st.integers(-(2**24), 2**24), st.floats(1e-6, 1e6))
+def test_a_code_of_32_bits_comes_back_while_a_float_holds_it(code: int, scale: float) -> None:
+    spec = TensorSpec(shape=(1,), dtype="int32", quant=QuantParams(scale=scale, zero_point=0))
+    stored = np.array([code], np.int32)
+
+    assert abs(int(quantize(dequantize(stored, spec), spec)[0]) - code) <= 1
+    assert dequantize(stored, spec)[0] == np.float32(code * scale)
+
+
+def test_codes_of_32_bits_saturate_at_their_ends() -> None:
+    spec = TensorSpec(shape=(2,), dtype="int32", quant=QuantParams(scale=0.5, zero_point=0))
+
+    assert quantize(np.array([-3e38, 3e38], np.float32), spec).tolist() == [-(2**31), 2**31 - 1]
+
+
 def test_numbers_without_a_code_are_only_cast() -> None:
     spec = TensorSpec(shape=(2,), dtype="float32")
 
