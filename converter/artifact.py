@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets.split import stratified
+from converter.errors import ConversionError
 from converter.evaluate import Answers, answers
 from converter.measure import Figures
 from converter.quantize.inspection import Inspection
@@ -33,6 +34,7 @@ MIN_GOLDEN_INPUTS = 4
 GOLDEN_BYTES = 1 << 20  # of large pictures there are fewer golden ones: every device downloads them
 THRESHOLD_QUANTILE = 0.99  # of normal scores: one false alarm in a hundred normal inputs
 
+_SPIKING = "spiking"  # the engine whose executors agree bit for bit, on every machine
 _EXACT_LSB = 1
 _EXACT_FLOAT_LSB = 8  # 1.2e-4 of the largest output: runtimes sum in another order
 _DELEGATE_LSB = 8
@@ -164,13 +166,27 @@ def probe_npz(runnable: Runnable, inputs: NDArray[np.float32], y: NDArray[np.int
 
 
 def with_tolerance(runnable: Runnable, probe: bytes) -> Runnable:
-    """The same, allowed to differ from its golden outputs as far as the delegates here make it differ, twice over."""
+    """The same, allowed to differ from its golden outputs as far as the delegates here make it differ, twice over.
+
+    A spiking artifact may not differ at all.
+
+    Raises:
+        ConversionError: It does, so it is not exact.
+    """
     golden = read_npz(probe, max_bytes=MAX_PROBE_BYTES)
     given = _golden_outputs(runnable, golden[INPUT_KEY], delegates=True)
     seen = max(
         difference_lsb(given[output.name], golden[output_key(output.name)], output.spec)
         for output in runnable.artifact.outputs
     )
+    if runnable.artifact.engine == _SPIKING:
+        if seen:
+            raise ConversionError(
+                f"artifact {runnable.name} differs by {seen} from itself without delegates, expected 0 from integers; "
+                "please report it with the recipe"
+            )
+        exact = Tolerance(exact_lsb=0, delegate_lsb=0, top1_agreement=1.0)
+        return replace(runnable, artifact=replace(runnable.artifact, tolerance=exact))
     is_float = any(output.spec.dtype == "float32" for output in runnable.artifact.outputs)
     tolerance = Tolerance(
         exact_lsb=_EXACT_FLOAT_LSB if is_float else _EXACT_LSB,

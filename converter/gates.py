@@ -22,10 +22,12 @@ class Hints:
     Attributes:
         calibration: Examples that set the ranges; None where there was no calibration.
         noisy_layers: Layers that lose most, the worst first, in words such as ``dense_1 (12.3 dB)``.
+        finer: What makes this artifact better, where it is not what makes int8 better.
     """
 
     calibration: int | None = None
     noisy_layers: tuple[str, ...] = ()
+    finer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,8 @@ def _verdict(gate: str, found: float, limit: float, said: str, remedy: str, *, a
 
 def _finer(hints: Hints) -> str:
     """What makes a quantised model better."""
+    if hints.finer is not None:
+        return hints.finer
     now = "" if hints.calibration is None else f" (now {hints.calibration})"
     layers = f" (noisiest: {', '.join(hints.noisy_layers[:3])})" if hints.noisy_layers else ""
     return (

@@ -30,7 +30,7 @@ _SILENT = SilentProgress()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """One precision of the model.
+    """One precision of the model, or another form of it.
 
     Attributes:
         mode: Which.
@@ -40,7 +40,7 @@ class Candidate:
         cautions: What its figures do not tell.
     """
 
-    mode: Mode
+    mode: str
     runnable: Runnable
     figures: Figures
     verdicts: tuple[Verdict, ...]
@@ -53,11 +53,13 @@ class Converted:
 
     Attributes:
         candidates: The one that devices run first, then the others.
+        float32: The file that they were measured against.
         found: How they came about, for the report.
         warnings: What the user should know.
     """
 
     candidates: tuple[Candidate, ...]
+    float32: bytes
     found: QuantisationFound
     warnings: tuple[str, ...]
 
@@ -108,6 +110,7 @@ def converted(
             kept, candidates["int8"] = mended
     return Converted(
         candidates=work.checked(tuple(candidates.values()), layers),
+        float32=conversion.float32,
         found=QuantisationFound(
             calibration=len(calibration),
             layers=layers,
@@ -136,7 +139,7 @@ class _Work:
     def recipe(self) -> Recipe:
         return self.order.recipe
 
-    def gates(self, mode: Mode) -> GatesRecipe:
+    def gates(self, mode: str) -> GatesRecipe:
         """All gates for what devices run; budgets are not for the others."""
         if mode == self.recipe.quantize.mode:
             return self.recipe.gates
