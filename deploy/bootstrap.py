@@ -37,12 +37,14 @@ STAMP_FORMAT = 1
 MODULES = {
     "agent": ("ai_edge_litert", "cryptography", "numpy", "paho", "river", "securesystemslib", "tuf", "yaml"),
     "tflite-runtime": ("cryptography", "numpy", "paho", "river", "securesystemslib", "tflite_runtime", "tuf", "yaml"),
-    "converter": ("PIL", "ai_edge_litert", "mlxtend", "numpy", "rich", "sklearn", "tensorflow", "yaml"),
+    "converter": ("PIL", "ai_edge_litert", "mlxtend", "nir", "numpy", "rich", "sklearn", "tensorflow", "yaml"),
     "deploy": (
         *("alembic", "cryptography", "iotcore", "numpy", "paho", "rich", "securesystemslib", "sqlalchemy"),
         *("stamina", "starlette", "tuf", "uvicorn", "yaml"),
     ),
     "qat": ("numpy", "tensorflow", "tensorflow_model_optimization", "tf_keras", "yaml"),
+    "peers": ("ai_edge_litert", "nir", "norse", "numpy", "sinabs", "snntorch", "spikingjelly", "torch"),
+    "peers-spikingjelly": ("nir", "nirtorch", "numpy", "spikingjelly", "torch"),
     "dev": ("hypothesis", "importlinter", "jsonschema", "mypy", "psutil", "pytest", "pytest_timeout", "ruff"),
 }
 MODULES["demo"] = MODULES["agent"] + MODULES["converter"] + MODULES["deploy"]

@@ -42,7 +42,7 @@ def execute(step: Step, extra: Sequence[str] = ()) -> Outcome:
     started = time.monotonic()
     python = sys.executable
     try:
-        for environment in (step.environment, step.beside):
+        for environment in (step.environment, *step.beside):
             if environment is not None:
                 prepare(environment)
     except BootstrapError as exc:

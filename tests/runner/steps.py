@@ -19,9 +19,11 @@ ENVIRONMENTS = {
     "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "dev"})),
 }
 # Environments that a suite's tests start programs in, while the tests themselves run in the usual one.
-BESIDE = {
-    "qat": Environment(VENV.with_name(".venv-qat"), CONSTRAINTS.with_name("constraints-qat.txt"), frozenset({"qat"})),
-}
+PEERS, PEERS_SPIKINGJELLY, QAT = (
+    Environment(VENV.with_name(f".venv-{extra}"), CONSTRAINTS.with_name(f"constraints-{extra}.txt"), frozenset({extra}))
+    for extra in ("peers", "peers-spikingjelly", "qat")
+)
+BESIDE = {"qat": (QAT,), "peers": (PEERS, PEERS_SPIKINGJELLY)}
 DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
 OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated", "qat")
 
@@ -36,8 +38,8 @@ class Step:
     is_pytest: bool = False
     environment: Environment | None = None
     """None is the environment that this runs in."""
-    beside: Environment | None = None
-    """One more that has to be there."""
+    beside: tuple[Environment, ...] = ()
+    """More that have to be there."""
 
 
 def step(name: str, root: Path = ROOT) -> Step:
@@ -54,7 +56,10 @@ def step(name: str, root: Path = ROOT) -> Step:
         paths += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
         paths += doctested(root)
     return Step(
-        name=name, commands=(("-m", "pytest", "--doctest-modules", *paths),), is_pytest=True, beside=BESIDE.get(name)
+        name=name,
+        commands=(("-m", "pytest", "--doctest-modules", *paths),),
+        is_pytest=True,
+        beside=BESIDE.get(name, ()),
     )
 
 

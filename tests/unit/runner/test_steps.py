@@ -34,12 +34,14 @@ def test_runtime_has_an_environment_of_its_own() -> None:
     assert environment.venv.name == ".venv-tflite-runtime"
 
 
-def test_qat_runs_here_beside_an_environment_of_its_own() -> None:
-    found = step("qat")
+@pytest.mark.parametrize(
+    ("name", "beside"), [("qat", [".venv-qat"]), ("peers", [".venv-peers", ".venv-peers-spikingjelly"])]
+)
+def test_a_suite_runs_here_beside_environments_of_its_own(name: str, beside: list[str]) -> None:
+    found = step(name)
 
     assert found.environment is None
-    assert found.beside is not None
-    assert found.beside.venv.name == ".venv-qat"
+    assert [environment.venv.name for environment in found.beside] == beside
 
 
 def test_junit_errors_count_as_failures(tmp_path: Path) -> None:
