@@ -16,7 +16,7 @@ from typing import Any, Literal
 from deploy.errors import ConfigError
 from edge_models.errors import FieldError
 from edge_models.fields import decode, described
-from edge_models.manifest import MODEL_NAME
+from edge_models.manifest import ARTIFACT_NAME, MODEL_NAME
 from edge_models.yaml_document import parse_yaml
 
 MAX_CONFIG_BYTES = 256 * 1024
@@ -84,6 +84,11 @@ class RetrainConfig:
     min_held: int = described("Held-back samples needed to judge a bundle.", default=20, ge=1, le=10**6)
     device_cap: int = described("Most samples of one device that take part.", default=400, ge=1, le=10**6)
     max_old_loss: float = described("Accuracy that may be lost on the old test set.", default=0.01, ge=0, le=1)
+    artifact: str | None = described(
+        "Artifact whose accuracy judges a bundle, such as spiking where devices run that; int8 TFLite when left out.",
+        default=None,
+        pattern=ARTIFACT_NAME,
+    )
     blind: bool = described("Also train without evidence, to measure what the evidence is worth.", default=True)
     timeout_s: float = described("Bound on one run of the converter.", default=7200.0, ge=10, le=604800)
     nice: int = described("Niceness of the converter's process.", default=0, ge=0, le=19)

@@ -33,10 +33,19 @@ class Builder:
         work_dir: Gets ``jobs/ID`` for each job and ``models/BUNDLE.keras`` for each published bundle.
         bundles: The registry.
         make_converter: Makes the converter that logs to a file.
+        artifact: The artifact that judges a bundle; as ``judged_artifact`` chooses when None.
     """
 
-    def __init__(self, recipe: str, work_dir: Path, bundles: Bundles, make_converter: MakeConverter) -> None:
+    def __init__(
+        self,
+        recipe: str,
+        work_dir: Path,
+        bundles: Bundles,
+        make_converter: MakeConverter,
+        artifact: str | None = None,
+    ) -> None:
         self._recipe = recipe
+        self._artifact = artifact
         self._work_dir = work_dir
         self._bundles = bundles
         self._make_converter = make_converter
@@ -92,7 +101,7 @@ class Builder:
             ConverterError: The converter failed.
         """
         folder, parent = self.folder(plan.job), self._bundles.bundle_dir(BundleId(plan.parent))
-        old, old_parent = old_test(folder.candidate), old_test(parent)
+        old, old_parent = (old_test(bundle, self._artifact) for bundle in (folder.candidate, parent))
         return Figures(
             held_n=plan.held,
             held=self._held_accuracy(plan, folder.candidate),
@@ -140,7 +149,7 @@ class Builder:
 
     def _held_accuracy(self, plan: Plan, bundle: Path) -> float:
         found = self._converter(plan).evaluate(bundle, self.folder(plan.job).held)
-        name = judged_artifact(open_manifest(bundle).manifest)
+        name = judged_artifact(open_manifest(bundle).manifest, self._artifact)
         if name not in found.accuracies:
             raise BundleError(f"{bundle}: driftline-convert evaluate gives no accuracy of {name}")
         return found.accuracies[name]

@@ -30,21 +30,37 @@ class _Report:
     int8_auc: float | None = described("Its AUC, for anomalies.", default=None, ge=0, le=1)
 
 
-def judged_artifact(manifest: Manifest) -> str:
-    """The artifact whose figures decide: the int8 one, which most devices run, or else the first."""
+def judged_artifact(manifest: Manifest, preferred: str | None = None) -> str:
+    """The artifact whose figures decide: the preferred one, or the int8 one, which most devices run, or the first.
+
+    Raises:
+        BundleError: There is none of the preferred name.
+    """
+    if preferred is not None and preferred not in manifest.artifacts:
+        raise BundleError(
+            f"{manifest.model} {manifest.version} has no artifact {preferred}, which retrain.artifact names, only "
+            f"{', '.join(manifest.artifacts)}; build it with a recipe that makes one"
+        )
+    if preferred is not None:
+        return preferred
     return PREFERRED_ARTIFACT if PREFERRED_ARTIFACT in manifest.artifacts else next(iter(manifest.artifacts))
 
 
-def old_test(directory: Path) -> OldTest:
+def old_test(directory: Path, preferred: str | None = None) -> OldTest:
     """What report.json of a bundle says, or else the artifact's acceptance figures.
+
+    Args:
+        directory: Of the bundle.
+        preferred: Artifact that is asked about, by its acceptance figures; as ``judged_artifact`` chooses when None.
 
     Raises:
         BundleError: It is no bundle, or its report is not what the manifest signs.
     """
     bundle = open_manifest(directory)
-    artifact = bundle.manifest.artifacts[judged_artifact(bundle.manifest)]
-    fallback = OldTest(n=None, accuracy=artifact.acceptance.get("accuracy", artifact.acceptance.get("auc")))
-    if REPORT_NAME not in bundle.manifest.files:
+    said = bundle.manifest.artifacts[judged_artifact(bundle.manifest, preferred)].acceptance
+    n = round(said["n_test"]) if preferred is not None and "n_test" in said else None
+    fallback = OldTest(n=n, accuracy=said.get("accuracy", said.get("auc")))
+    if preferred is not None or REPORT_NAME not in bundle.manifest.files:
         return fallback
     try:
         report = decode_json(_Report, bundle.read(REPORT_NAME), max_bytes=MAX_REPORT_BYTES)

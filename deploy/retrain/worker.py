@@ -69,7 +69,8 @@ class RetrainWorker:
         self._bundles = bundles
         self._clock = clock
         self._name = name
-        self._builder = Builder(config.recipe, Path(config.work_dir), bundles, make_converter)
+        judging = config.retrain.artifact
+        self._builder = Builder(config.recipe, Path(config.work_dir), bundles, make_converter, judging)
         self._current: str | None = None
 
     def step(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.errors import ConverterError
@@ -102,6 +102,7 @@ class FakeConverter:
 
     Attributes:
         held: Accuracy on held-back samples by the bundle's version; other versions have 0.5.
+        spiking: The same of the artifact ``spiking``.
         old: Accuracy on the old test set of what is built.
         orders: What has been ordered.
         on_start: Called at the start of a build.
@@ -109,6 +110,7 @@ class FakeConverter:
     """
 
     held: Mapping[str, float] = field(default_factory=dict)
+    spiking: Mapping[str, float] = field(default_factory=dict)
     old: float = 0.95
     fails: str = ""
     orders: list[BuildOrder] = field(default_factory=list)
@@ -134,7 +136,8 @@ class FakeConverter:
 
     def evaluate(self, bundle: Path, data: Path) -> Evaluation:
         version = open_bundle(bundle).manifest.version
-        return Evaluation(n=30, accuracies={"tflite-int8": self.held.get(version, 0.5)})
+        found = {"tflite-int8": self.held.get(version, 0.5), "spiking": self.spiking.get(version, 0.5)}
+        return Evaluation(n=30, accuracies=found)
 
 
 def write_fake_bundle(
@@ -162,6 +165,6 @@ def write_fake_bundle(
         input=InputSpec(kind="image", source=TensorSpec(shape=(8, 8), dtype="uint8")),
         provenance=Provenance(answers=answers),
         files=file_entries(files),
-        artifacts={"tflite-int8": artifact},
+        artifacts={"tflite-int8": artifact, "spiking": replace(artifact, engine="spiking")},
     )
     return write_bundle(directory, manifest, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +219,31 @@ def test_a_bundle_that_forgets_what_the_old_one_knew_is_not_published(shop: Shop
 
     assert shop.job().state is JobState.REFUSED
     assert "old test set falls from 95.0 % to 93.0 %" in shop.job().reason
+
+
+def test_the_artifact_that_devices_run_judges_a_bundle(shop: Shop) -> None:
+    shop.converter.spiking = {"1": 0.9, "2": 0.9}
+    shop.retrain = replace(RETRAIN, artifact="spiking")
+    shop.worker = shop.new_worker()
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+
+    shop.works()
+
+    assert shop.job().state is JobState.REFUSED
+    assert "not better than the parent's 90.0 %" in shop.job().reason  # tflite-int8 is
+
+
+def test_a_bundle_without_the_artifact_that_judges_it_fails_the_job(shop: Shop) -> None:
+    shop.retrain = replace(RETRAIN, artifact="collapsed")
+    shop.worker = shop.new_worker()
+    shop.asks("pi-1", "r-1")
+    shop.delivers("pi-1", 20)
+
+    shop.works()
+
+    assert shop.job().state is JobState.FAILED
+    assert "has no artifact collapsed, which retrain.artifact names" in shop.job().reason
 
 
 def test_a_failing_converter_fails_the_job_with_its_words(shop: Shop) -> None:
