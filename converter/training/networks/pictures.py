@@ -23,7 +23,7 @@ def cnn(recipe: CnnRecipe, x: Any) -> Any:
         if recipe.halve == "pool":
             x = layers.MaxPooling2D()(x)
         elif recipe.halve == "average":
-            x = layers.AveragePooling2D()(x)
+            x = layers.AveragePooling2D(2)(x)
     x = layers.Flatten()(x)
     if not recipe.normalise:
         return layers.Dense(recipe.dense, activation="relu", name=EMBEDDING)(x)
