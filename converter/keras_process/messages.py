@@ -18,6 +18,8 @@ from converter.keras_process.learning import Fit, Predict, Recall, Remember, Sch
 from converter.keras_process.making import Create, Load, Save
 from converter.keras_process.pretraining import EndPretraining, Pretrain, PretrainEpoch
 from converter.keras_process.sensitivity import Examine
+from converter.keras_process.spiking import extraction
+from converter.keras_process.spiking.extraction import ExtractSpiking
 from converter.qat import orders
 from converter.qat.orders import Describe, Finish, Rebuild, Simulate
 from edge_models.fields import described
@@ -38,6 +40,7 @@ Message = (
     | Pretrain
     | PretrainEpoch
     | EndPretraining
+    | ExtractSpiking
     | Describe
     | Rebuild
     | Simulate
@@ -59,6 +62,7 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         Pretrain: pretraining.pretrain,
         PretrainEpoch: pretraining.pretrain_epoch,
         EndPretraining: pretraining.end_pretraining,
+        ExtractSpiking: extraction.extract_spiking,
         Describe: orders.describe,
         Rebuild: orders.rebuild,
         Simulate: orders.simulate,

@@ -43,6 +43,7 @@ class FloatNeurons:
         synapses: One, or the branches of an addition.
         bias: float32 (channels,).
         ceiling: float32 (channels,), the activation at the highest level (lambda of QCFS); None before it is known.
+        limit: No activation is above it: 6 of ReLU6; None of ReLU.
     """
 
     name: str
@@ -50,6 +51,7 @@ class FloatNeurons:
     synapses: tuple[FloatSynapses, ...]
     bias: NDArray[np.float32]
     ceiling: NDArray[np.float32] | None
+    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
