@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.demo.options import ARTIFACTS
 from deploy.errors import EXIT_FAILED, EXIT_OK, DeployError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ EXIT_CODES = {0: "the loop is closed", 1: "it is not; the report says what is mi
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("--devices", type=int, default=3, metavar="N", help="number of devices, 3 to 12 (%(default)s)")
+    parser.add_argument(
+        "--artifact",
+        choices=ARTIFACTS,
+        default=ARTIFACTS[0],
+        help="what the devices run: the int8 TFLite file, or its spiking form (%(default)s)",
+    )
     parser.add_argument(
         "--drift",
         type=Path,
@@ -58,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = DemoOptions(
         devices=args.devices,
+        artifact=args.artifact,
         drift_file=args.drift,
         report=args.report,
         keep=args.keep,

@@ -27,6 +27,7 @@ def collect(
     stage: Stage,
     plans: Sequence[DevicePlan],
     watch: Watch,
+    artifact: str,
     *,
     first: str,
     second: str | None,
@@ -35,7 +36,8 @@ def collect(
     """Everything that was measured; parts that a run did not reach stay empty."""
     fleet = _fleet(stage, "requests") or {"requests": [], "jobs": []}
     return Findings(
-        bundles=_bundles(stage, fleet["jobs"]),
+        artifact=artifact,
+        bundles=_bundles(stage, fleet["jobs"], artifact),
         devices=[_device(plan, watch, first=first, second=second) for plan in plans if plan.id in watch.devices],
         requests=[_request(one) for one in fleet["requests"]],
         retrain=_retrain(fleet["jobs"]),
@@ -56,16 +58,17 @@ def _fleet(stage: Stage, *verb: str) -> Any:  # noqa: ANN401 - JSON
         return None
 
 
-def _bundles(stage: Stage, jobs: Sequence[Mapping[str, Any]]) -> list[BundleFigures]:
+def _bundles(stage: Stage, jobs: Sequence[Mapping[str, Any]], artifact: str) -> list[BundleFigures]:
     folders = [stage.folder / "first"]
     folders += [stage.folder / "jobs" / "jobs" / job["id"] / "candidate" for job in jobs if job["bundle"]]
-    return [figures for folder in folders if (figures := _bundle(folder)) is not None]
+    return [figures for folder in folders if (figures := _bundle(folder, artifact)) is not None]
 
 
-def _bundle(folder: Path) -> BundleFigures | None:
+def _bundle(folder: Path, artifact: str) -> BundleFigures | None:
     try:
         bundle = open_bundle(folder)
         report = json.loads(bundle.read("report.json"))
+        run = bundle.artifact(artifact)
     except BundleError:
         return None
     return BundleFigures(
@@ -76,6 +79,8 @@ def _bundle(folder: Path) -> BundleFigures | None:
         int8_bytes=report["int8_bytes"],
         float_accuracy=report["float_accuracy"],
         int8_accuracy=report["int8_accuracy"],
+        artifact_bytes=bundle.manifest.files[run.file].size,
+        artifact_accuracy=run.acceptance["accuracy"],
     )
 
 
@@ -91,6 +96,7 @@ def _device(plan: DevicePlan, watch: Watch, *, first: str, second: str | None) -
         accuracy=shares,
         frames=counts,
         running_bundle=device.running,
+        running_artifact=device.running_artifact,
     )
 
 

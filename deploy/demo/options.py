@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from deploy.demo.errors import DemoError
 
 MODEL = "digits"
 CHANNEL = "stable"
+ArtifactName = Literal["tflite-int8", "spiking"]
+ARTIFACTS: tuple[ArtifactName, ...] = get_args(ArtifactName)
 FEWEST_DEVICES, MOST_DEVICES = 3, 12
 _PATTERN: tuple[str | None, ...] = (None, "winter light", "new camera")
 
@@ -28,6 +31,7 @@ class DemoOptions:
 
     Attributes:
         devices: Number of agents.
+        artifact: What the devices run.
         drift_file: Frames of an unseen corruption, in the place of "new camera".
         report: Where the report goes.
         keep: Whether everything stays up until Ctrl-C.
@@ -36,6 +40,7 @@ class DemoOptions:
     """
 
     devices: int = 3
+    artifact: ArtifactName = "tflite-int8"
     drift_file: Path | None = None
     report: Path = Path("demo-report.json")
     keep: bool = False

@@ -18,7 +18,10 @@ ENOUGH_FRAMES = 300  # labelled frames behind each accuracy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFigures:
-    """One published bundle; accuracies on the converter's own test split, sizes of the same graph."""
+    """One published bundle; accuracies on the converter's own test split, sizes of the same graph.
+
+    ``artifact_...`` is of the artifact that the devices run, the int8 file or another form of the same model.
+    """
 
     id: str
     model: str
@@ -27,6 +30,8 @@ class BundleFigures:
     int8_bytes: int
     float_accuracy: float
     int8_accuracy: float
+    artifact_bytes: int
+    artifact_accuracy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,7 @@ class DeviceFigures:
     accuracy: Accuracy
     frames: Mapping[str, int]
     running_bundle: str | None
+    running_artifact: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +89,9 @@ class RolloutFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that one run measured."""
+    """All that one run measured; ``artifact`` is what the devices were to run."""
 
+    artifact: str
     bundles: Sequence[BundleFigures]
     devices: Sequence[DeviceFigures]
     requests: Sequence[RequestFigures]
@@ -157,6 +164,7 @@ def _loop_checks(findings: Findings, drifted: Sequence[DeviceFigures], healthy: 
     disturbed = [request.device for request in findings.requests if request.device in {device.id for device in healthy}]
     newest = findings.bundles[-1].id if len(findings.bundles) > 1 else None
     left_behind = [device.id for device in findings.devices if device.running_bundle != newest]
+    otherwise = [device.id for device in findings.devices if device.running_artifact != findings.artifact]
     before = _mean([device.accuracy.before for device in drifted])
     after = _mean([device.accuracy.after for device in drifted])
     recovered = before is not None and after is not None and after >= 0.9 * before
@@ -164,6 +172,7 @@ def _loop_checks(findings: Findings, drifted: Sequence[DeviceFigures], healthy: 
         _check("every drifted device asked and was answered", asked >= {d.id for d in drifted}, f"{sorted(asked)}"),
         _check("no healthy device asked", not disturbed, f"{disturbed or 'none'}"),
         _check("all devices run the new bundle", newest is not None and not left_behind, f"{left_behind or 'all'}"),
+        _check(f"all devices run artifact {findings.artifact}", not otherwise, f"{otherwise or 'all'}"),
         _check(
             "accuracy came back (after >= 0.9 x before)",
             recovered,
@@ -195,6 +204,19 @@ def _quality_checks(
             f"fewest {min(frames, default=0)}",
             closes_loop=False,
         ),
+        *_spiking_checks(findings),
+    ]
+
+
+def _spiking_checks(findings: Findings) -> list[Check]:
+    """What a spiking artifact may cost beside the int8 file; none where the devices run that."""
+    if findings.artifact != "spiking":
+        return []
+    lost = [bundle.float_accuracy - bundle.artifact_accuracy for bundle in findings.bundles]
+    ratios = [bundle.artifact_bytes / bundle.int8_bytes for bundle in findings.bundles]
+    return [
+        _check("spiking loses <= 1.5 points", max(lost, default=1) <= 0.015 + 1e-9, _list(lost), closes_loop=False),
+        _check("spiking file <= int8 file", max(ratios, default=2) <= 1, _list(ratios), closes_loop=False),
     ]
 
 

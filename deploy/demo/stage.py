@@ -101,7 +101,7 @@ class Stage:
     def _out(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.out"
 
-    def write_fleet_config(self, recipe: Path) -> Path:
+    def write_fleet_config(self, recipe: Path, options: DemoOptions) -> Path:
         """Write fleet.yaml for the controller and the retrain worker."""
         path = self.folder / "fleet.yaml"
         document = {
@@ -120,6 +120,7 @@ class Stage:
                 "wait_s": 60,
                 "device_cap": SAMPLES_PER_DEVICE,
                 "timeout_s": 600,
+                "artifact": options.artifact,
             },
         }
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
@@ -133,6 +134,7 @@ class Stage:
             "id": plan.id,
             "model": MODEL,
             "channel": CHANNEL,
+            "artifact": options.artifact,
             "state_dir": "state",
             "mqtt": {"host": "127.0.0.1", "port": self.mqtt_port, "protocol": "5"},
             "update": {

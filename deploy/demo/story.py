@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
+from typing import Any
 
 from deploy.clock import Clock
 from deploy.config import MqttConfig
@@ -79,13 +80,18 @@ class Story:
     def findings(self) -> Findings:
         """Everything that was measured so far; also of a run that did not come to its end."""
         seconds = {**self._teller.seconds, "total": round(self._teller.elapsed_s, 1)}
-        return collect(self._stage, self._plans, self.watch, first=self._first, second=self._second, seconds=seconds)
+        return collect(
+            *(self._stage, self._plans, self.watch, self._options.artifact),
+            first=self._first,
+            second=self._second,
+            seconds=seconds,
+        )
 
     def _train(self) -> None:
         folder = self._stage.folder
         self.watch = Watch(self._streams())
         write_training_set(folder / "training.npz", self._options.seed)
-        (folder / "recipe.yaml").write_bytes((resources.files("deploy.demo") / "recipe.yaml").read_bytes())
+        (folder / "recipe.yaml").write_bytes(_recipe(self._options))
         for plan in self._plans:
             (folder / "devices" / plan.id).mkdir(parents=True, exist_ok=True)
             write_stream(
@@ -100,11 +106,17 @@ class Story:
             on_progress=lambda line: self._teller.progress(_step(line)),
             log="converter",
         )
-        report = json.loads(said)
-        self._teller.note(
+        self._tell_figures(json.loads(said))
+
+    def _tell_figures(self, report: Mapping[str, Any]) -> None:
+        said = (
             f"accuracy {report['int8_accuracy']:.1%} in int8, {report['float_accuracy']:.1%} in float32; "
             f"{report['int8_bytes']} bytes, {report['int8_bytes'] / report['float_bytes']:.2f} of the float32 file"
         )
+        if self._options.artifact == "spiking":
+            figures = report["artifacts"]["spiking"]["figures"]
+            said += f"; {figures['overall']['artifact']['value']:.1%} spiking, {figures['size_bytes']} bytes"
+        self._teller.note(said)
 
     def _streams(self) -> dict[str, Stream]:
         streams = device_streams(
@@ -130,7 +142,7 @@ class Story:
         stage.start(
             "registry", "deploy", "registry", "serve", "--registry", "registry", "--port", str(stage.registry_port)
         )
-        config = stage.write_fleet_config(folder / "recipe.yaml")
+        config = stage.write_fleet_config(folder / "recipe.yaml", self._options)
         stage.start("controller", "deploy", "controller", "-c", config)
         stage.start("retrain", "deploy", "retrain", "-c", config)
         root = json.loads(published).get("root")
@@ -253,6 +265,12 @@ class Story:
             mark = "" if device.drift_state is DriftState.OK else f" {device.drift_state}"
             states.append(f"{name} frame {device.frame}{mark}")
         self._teller.progress(", ".join(states))
+
+
+def _recipe(options: DemoOptions) -> bytes:
+    """The recipe, with the section of what the devices run."""
+    names = ("recipe.yaml", "spiking.yaml") if options.artifact == "spiking" else ("recipe.yaml",)
+    return b"".join((resources.files("deploy.demo") / name).read_bytes() for name in names)
 
 
 def _step(line: str) -> str:

@@ -52,6 +52,11 @@ class Watched:
         """The bundle that it has committed to, or None."""
         return self.model.installed.bundle if self.model and self.model.installed else None
 
+    @property
+    def running_artifact(self) -> str | None:
+        """The artifact of it that it runs, or None."""
+        return self.model.installed.artifact if self.model and self.model.installed else None
+
     def has_committed(self, bundle: str) -> bool:
         """Whether it runs ``bundle`` and has proved it."""
         settled = self.model is not None and self.model.phase in (UpdatePhase.COMMITTED, UpdatePhase.IDLE)

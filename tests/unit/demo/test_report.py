@@ -18,7 +18,14 @@ from deploy.demo.report import (
 )
 
 
-def bundle(name: str, *, int8_bytes: int = 300, int8_accuracy: float = 0.95) -> BundleFigures:
+def bundle(
+    name: str,
+    *,
+    int8_bytes: int = 300,
+    int8_accuracy: float = 0.95,
+    artifact_bytes: int = 280,
+    artifact_accuracy: float = 0.94,
+) -> BundleFigures:
     return BundleFigures(
         id=name,
         model="digits",
@@ -27,6 +34,8 @@ def bundle(name: str, *, int8_bytes: int = 300, int8_accuracy: float = 0.95) -> 
         int8_bytes=int8_bytes,
         float_accuracy=0.95,
         int8_accuracy=int8_accuracy,
+        artifact_bytes=artifact_bytes,
+        artifact_accuracy=artifact_accuracy,
     )
 
 
@@ -40,10 +49,12 @@ def device(name: str, drift: str | None = None) -> DeviceFigures:
         accuracy=Accuracy(before=0.95, drifted=0.6 if drift else None, after=0.92 if drift else 0.95),
         frames={"before": 400, "after": 320},
         running_bundle="2",
+        running_artifact="tflite-int8",
     )
 
 
 GOOD = Findings(
+    artifact="tflite-int8",
     bundles=[bundle("1"), bundle("2")],
     devices=[device("a"), device("b", "winter light")],
     requests=[RequestFigures(id="r", device="b", reason="drift", bundle_held="1", bundle_answer="2")],
@@ -51,6 +62,8 @@ GOOD = Findings(
     rollouts=[RolloutFigures(id="1", waves=[["b"], ["a"]], committed=["a", "b"], rolled_back=[])],
     seconds={"total": 100.0},
 )
+
+SPIKING = replace(GOOD, artifact="spiking", devices=[replace(one, running_artifact="spiking") for one in GOOD.devices])
 
 
 def failed(findings: Findings) -> list[str]:
@@ -60,6 +73,8 @@ def failed(findings: Findings) -> list[str]:
 def test_a_good_run_meets_every_check() -> None:
     assert failed(GOOD) == []
     assert loop_closed(checks(GOOD))
+    assert failed(SPIKING) == []
+    assert {check.name for check in checks(SPIKING)} > {"spiking loses <= 1.5 points", "spiking file <= int8 file"}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +87,7 @@ def test_a_good_run_meets_every_check() -> None:
             replace(GOOD, devices=[device("a"), replace(device("b", "x"), running_bundle="1")]),
             "all devices run the new bundle",
         ),
+        (replace(SPIKING, devices=GOOD.devices), "all devices run artifact spiking"),
         (
             replace(
                 GOOD,
@@ -94,6 +110,8 @@ def test_the_loop_is_not_closed_when(bad: Findings, name: str) -> None:
     [
         (replace(GOOD, bundles=[bundle("1"), bundle("2", int8_bytes=400)]), "int8 file <= 0.35 x float"),
         (replace(GOOD, bundles=[bundle("1"), bundle("2", int8_accuracy=0.93)]), "int8 loses <= 1 point"),
+        (replace(SPIKING, bundles=[bundle("1"), bundle("2", artifact_bytes=301)]), "spiking file <= int8 file"),
+        (replace(SPIKING, bundles=[bundle("1"), bundle("2", artifact_accuracy=0.93)]), "spiking loses <= 1.5 points"),
         (
             replace(GOOD, devices=[replace(device("a"), alarms_before_drift=1), device("b", "x")]),
             "no alarm before drift",
@@ -114,7 +132,7 @@ def test_the_report_has_the_documented_keys() -> None:
 
     assert document["loop_closed"] is True
     assert set(document) == {
-        *("loop_closed", "bundles", "devices", "requests", "retrain", "rollouts", "seconds", "checks")
+        *("loop_closed", "artifact", "bundles", "devices", "requests", "retrain", "rollouts", "seconds", "checks")
     }
     assert document["devices"][1]["drifted"] is True
     assert document["devices"][0]["drifted"] is False
