@@ -19,6 +19,7 @@ DTYPE_RANGE: dict[str, tuple[int, int]] = {
     "int16": (-32768, 32767),
     "int32": (-(2**31), 2**31 - 1),
 }
+_SCALE_TOLERANCE = 1e-6  # a float32 scale written as decimal text and read back
 DTYPE_BYTES: dict[str, int] = {
     "float32": 4,
     "float16": 2,
@@ -66,3 +67,19 @@ class TensorSpec:
     def size_bytes(self) -> int:
         """Bytes of one array of this kind."""
         return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+
+
+def same_code(found: TensorSpec, declared: TensorSpec) -> bool:
+    """Whether two specs mean the same, a scale's last digit apart."""
+    if (found.shape, found.dtype) != (declared.shape, declared.dtype):
+        return False
+    if found.quant is None or declared.quant is None:
+        return found.quant is declared.quant
+    same_scale = math.isclose(found.quant.scale, declared.quant.scale, rel_tol=_SCALE_TOLERANCE)
+    return same_scale and found.quant.zero_point == declared.quant.zero_point
+
+
+def shown(spec: TensorSpec) -> str:
+    """A spec in a few words, for messages."""
+    code = "" if spec.quant is None else f" scale {spec.quant.scale:g} zero point {spec.quant.zero_point}"
+    return f"{spec.dtype}{list(spec.shape)}{code}"

@@ -33,6 +33,14 @@ class Engine(Protocol):
         """Runtime and version that really run the artifact, such as ``ai-edge-litert 2.3.0``."""
 
     @property
+    def executor(self) -> str:
+        """How that runs it at the moment, such as ``interpreter``, ``collapsed``, ``c``, ``c-delta`` or ``numpy``."""
+
+    @property
+    def note(self) -> str:
+        """Why it is slower than it could be here, one line for people; empty where nothing is missing."""
+
+    @property
     def input(self) -> TensorSpec:
         """What ``run`` takes."""
 

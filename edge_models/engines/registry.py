@@ -6,6 +6,7 @@ The supervisor asks these questions and must stay small, so no runtime and no nu
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from edge_models.engines.opversions import too_new
 from edge_models.errors import EngineError, RuntimeMissingError, UnsupportedArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from edge_models.bundle import Bundle
     from edge_models.engines.port import Engine
@@ -102,7 +103,16 @@ def device_files(manifest: Manifest, name: str, runtimes_available: Iterable[str
     return tuple(dict.fromkeys(files))
 
 
-def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, delegates: bool = True) -> Engine:
+def open_engine(
+    bundle: Bundle,
+    artifact_name: str,
+    *,
+    num_threads: int = 1,
+    delegates: bool = True,
+    stream: bool = False,
+    hold: int = 0,
+    clock_ns: Callable[[], int] = time.process_time_ns,
+) -> Engine:
     """Load an artifact into the engine that its manifest names.
 
     Args:
@@ -110,6 +120,11 @@ def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, del
         artifact_name: Which artifact.
         num_threads: For the runtime; more than 1 was slower for small models on every machine measured.
         delegates: False for the runtime's plain kernels, which agree between machines.
+        stream: The frames will follow each other: a spiking network keeps state between them where that saves work.
+            The answers are the same.
+        hold: With ``stream``, for a spiking network: an input that differs from the value last taken by less than so
+            many codes keeps that value (send-on-delta). 0 and 1 are exact.
+        clock_ns: CPU time; a spiking engine compares executors by it.
 
     Raises:
         BundleError: No such artifact, or its file changed.
@@ -122,8 +137,17 @@ def open_engine(bundle: Bundle, artifact_name: str, *, num_threads: int = 1, del
             from edge_models.engines.tflite import TfliteEngine
 
             return TfliteEngine(artifact, bundle.read(artifact.file), num_threads=num_threads, delegates=delegates)
+        case "spiking":
+            from edge_models.engines.spiking import SpikingOptions, open_spiking
+
+            options = SpikingOptions(
+                num_threads=num_threads, delegates=delegates, stream=stream, hold=hold, clock_ns=clock_ns
+            )
+            return open_spiking(bundle, artifact_name, options)
         case other:
-            raise UnsupportedArtifactError(f"artifact {artifact_name} is for engine {other}, expected tflite")
+            raise UnsupportedArtifactError(
+                f"artifact {artifact_name} is for engine {other}, expected tflite or spiking; update this program"
+            )
 
 
 def _versions(runtimes: Iterable[str]) -> dict[str, str | None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import functools
 import importlib
-import math
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, cast
@@ -22,16 +21,15 @@ from edge_models.engines.native_log import without_notes
 from edge_models.engines.opversions import too_new
 from edge_models.engines.registry import TFLITE_RUNTIMES
 from edge_models.errors import InputError, RuntimeMissingError, UnsupportedArtifactError
-from edge_models.tensors import DTYPE_BYTES, DTYPE_RANGE, Dtype, QuantParams, TensorSpec
+from edge_models.tensors import DTYPE_BYTES, DTYPE_RANGE, Dtype, QuantParams, TensorSpec, same_code, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from edge_models.manifest import Artifact, OutputSpec
+    from edge_models.manifest import Artifact, OutputSpec, Requires
 
-_SCALE_TOLERANCE = 1e-6  # a float32 scale written as decimal text and read back
 _REFUSALS = (RuntimeError, ValueError, TypeError, MemoryError, SystemError)  # all that the wrappers raise
 
 # One RELU on one float, 288 bytes, written with the schema's own generator.
@@ -129,6 +127,8 @@ class TfliteEngine:
     """Runs a tflite artifact; an ``edge_models.engines.port.Engine``."""
 
     name = "tflite"
+    executor = "interpreter"
+    note = ""
 
     def __init__(self, artifact: Artifact, data: bytes, *, num_threads: int = 1, delegates: bool = True) -> None:
         """Load the artifact's file and hold its tensors against the manifest.
@@ -137,7 +137,7 @@ class TfliteEngine:
             RuntimeMissingError: No working runtime.
             UnsupportedArtifactError: The runtime refuses it, or file and manifest differ.
         """
-        _check_ops(artifact.requires.ops, find_runtime())
+        check_requires(artifact.requires)
         self._model = TfliteModel(data, num_threads=num_threads, delegates=delegates)
         self.runtime = self._model.runtime
         self.input: TensorSpec = artifact.input
@@ -183,6 +183,16 @@ def find_runtime() -> Runtime:
     )
 
 
+def check_requires(requires: Requires) -> None:
+    """Refuse an artifact whose manifest asks for operators that the runtime here lacks.
+
+    Raises:
+        RuntimeMissingError: No working runtime.
+        UnsupportedArtifactError: Some are too new; the text names them.
+    """
+    _check_ops(requires.ops, find_runtime())
+
+
 def _check_ops(ops: Mapping[str, int], runtime: Runtime) -> None:
     newer = too_new(ops, *runtime.label.split(" "))
     if newer:
@@ -225,20 +235,8 @@ def _quant(name: str, scale: float, zero_point: int) -> QuantParams:
 
 
 def _compare(file: str, what: str, found: TensorSpec, declared: TensorSpec) -> None:
-    if (found.shape, found.dtype) != (declared.shape, declared.dtype) or not _same_code(found.quant, declared.quant):
-        raise UnsupportedArtifactError(f"{what} of {file} is {_shown(found)}, the manifest says {_shown(declared)}")
-
-
-def _same_code(found: QuantParams | None, declared: QuantParams | None) -> bool:
-    if found is None or declared is None:
-        return found is declared
-    same_scale = math.isclose(found.scale, declared.scale, rel_tol=_SCALE_TOLERANCE)
-    return same_scale and found.zero_point == declared.zero_point
-
-
-def _shown(spec: TensorSpec) -> str:
-    code = "" if spec.quant is None else f" scale {spec.quant.scale:g} zero point {spec.quant.zero_point}"
-    return f"{spec.dtype}{list(spec.shape)}{code}"
+    if not same_code(found, declared):
+        raise UnsupportedArtifactError(f"{what} of {file} is {shown(found)}, the manifest says {shown(declared)}")
 
 
 def _first_line(exc: BaseException) -> str:

@@ -41,3 +41,20 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Free what it holds; a second call does nothing."""
+
+
+class DeltaExecutor(Executor, Protocol):
+    """Keeps its accumulators from frame to frame and propagates only what has changed: exact, and the faster the less
+    there is to propagate.
+    """
+
+    def run_delta(self, x: NDArray[np.int32], threshold: int = 0) -> SpikingAnswer:
+        """Run the next frame of a stream; the answer is that of ``run``.
+
+        Args:
+            x: As for ``run``.
+            threshold: An input that differs from the value last taken by less is taken as unchanged; 0 and 1 are exact.
+        """
+
+    def reset(self) -> None:
+        """Forget the stream: the next frame is its first one."""

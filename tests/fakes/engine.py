@@ -20,6 +20,8 @@ class FakeEngine:
 
     name = "fake"
     runtime = "fake 1.0"
+    executor = "fake"
+    note = ""
 
     def __init__(self, shape: tuple[int, ...], weights: NDArray[np.float32], code: QuantParams | None = CODE) -> None:
         dtype = "float32" if code is None else "int8"

@@ -25,6 +25,8 @@ class FakeEngine:
 
     name = "fake"
     runtime = "fake 1"
+    executor = "fake"
+    note = ""
 
     def __init__(self, answer: NDArray[Any] | Exception, clock: FakeClock, shape: tuple[int, ...] = (8, 8, 1)) -> None:
         self.input = TensorSpec(shape=shape, dtype="float32")

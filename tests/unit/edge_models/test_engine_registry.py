@@ -106,11 +106,11 @@ def test_no_runtime_at_all_is_said_plainly(bundle: Bundle) -> None:
 
 
 def test_an_artifact_of_an_engine_that_is_not_built_in_is_refused_by_name(bundle: Bundle) -> None:
-    spiking = dataclasses.replace(bundle.artifact(INT8), engine="spiking")
-    manifest = dataclasses.replace(bundle.manifest, artifacts={"spiking": spiking})
+    quantum = dataclasses.replace(bundle.artifact(INT8), engine="quantum")
+    manifest = dataclasses.replace(bundle.manifest, artifacts={"quantum": quantum})
 
-    with pytest.raises(UnsupportedArtifactError, match="engine spiking"):
-        open_engine(dataclasses.replace(bundle, manifest=manifest), "spiking")
+    with pytest.raises(UnsupportedArtifactError, match="engine quantum, expected tflite or spiking"):
+        open_engine(dataclasses.replace(bundle, manifest=manifest), "quantum")
 
 
 def test_an_artifact_that_is_not_there_is_refused(bundle: Bundle) -> None:
