@@ -57,7 +57,7 @@ def current(node: FloatNeurons | FloatReadout, values: list[NDArray[np.float32]]
 def activation(node: FloatNeurons, total: NDArray[np.float32], levels: int | None) -> NDArray[np.float32]:
     """ReLU, or ceiling / levels * clip(floor(levels * x / ceiling + 1/2), 0, levels)."""
     if levels is None:
-        return np.maximum(total, 0)
+        return np.clip(total, 0, node.limit)
     if node.ceiling is None:
         raise ValueError(f"layer {node.name} has no ceiling yet")
     step = node.ceiling / np.float32(levels)
