@@ -29,6 +29,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same arrays give the sam
 _MAGIC = b"\x93NUMPY\x01\x00"  # format 1.0; later ones only add headers above 64 KiB and names beyond ASCII
 _MAX_HEADER_BYTES = 1024  # numpy pads to 64; a header of numbers with 32 axes has less than 800
 _MAX_MEMBERS = 1000
+_MAX_REASON = 200  # of zipfile's text, which repeats a name as long as the file claims it to be
 _HEADER = re.compile(
     r"\{'descr': '([^']{1,20})', 'fortran_order': (False|True), 'shape': \(((?:[0-9]{1,18}, ?)*[0-9]{0,18})\), \} *\n?"
 )
@@ -117,7 +118,7 @@ def read_npz(
     except OSError as exc:
         raise ArchiveError(f"{label}: cannot be read ({exc.strerror or exc})") from exc
     except _UNREADABLE as exc:
-        raise ArchiveError(f"{label}: not a readable .npz ({exc})") from exc
+        raise ArchiveError(f"{label}: not a readable .npz ({str(exc)[:_MAX_REASON]})") from exc
 
 
 def _members(archive: zipfile.ZipFile, label: str) -> dict[str, zipfile.ZipInfo]:

@@ -261,3 +261,13 @@ def test_only_the_arrays_that_are_asked_for_are_read(tmp_path: Path) -> None:
     np.savez(path, x=np.arange(3), names=np.array(["a", "b"]), objects=np.array([{}], object))
 
     assert list(read_npz(path, max_bytes=100, only=("x", "y"))) == ["x"]
+
+
+def test_a_name_of_kilobytes_is_told_in_a_line_that_a_person_can_read() -> None:
+    data = bytearray(write_npz({"x": np.arange(3000, dtype=np.int32) * 12345}))
+    data[26:28] = (3000).to_bytes(2, "little")  # the length of the name in the local header
+
+    with pytest.raises(ArchiveError, match="not a readable") as caught:
+        read_npz(bytes(data), max_bytes=1 << 20)
+
+    assert len(str(caught.value)) < 300
