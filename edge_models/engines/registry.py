@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from edge_models.engines.opversions import too_new
@@ -181,6 +180,8 @@ def _rank(manifest: Manifest, name: str) -> tuple[int, str]:
 
 
 def _version(distribution: str) -> str | None:
+    from importlib import metadata  # brings the email package along, which a supervisor does without
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
