@@ -41,6 +41,7 @@ class Figures:
     frames: int = 0
     restarts: int = 0
     refused: int = 0
+    held: int = 0
     window: ipc.Window | None = None
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -83,7 +84,7 @@ class ActiveSlot:
         self._backoff = Backoff()
         self._wanted: ActiveRecord | None = None
         self._position = 0
-        self._seq = self._refused = 0
+        self._seq = self._refused = self._held = 0
         self._started_s = 0.0
         self._word_s = 0.0
         self._ready = False
@@ -159,7 +160,7 @@ class ActiveSlot:
         if active is None:
             return []
         self._ended = False
-        self._ready, self._failed, self._seq, self._refused = False, None, 0, 0
+        self._ready, self._failed, self._seq, self._refused, self._held = False, None, 0, 0, 0
         self._started_s = self._word_s = now_s
         try:
             self.process = self._spawn(self._configure(active))
@@ -175,6 +176,7 @@ class ActiveSlot:
             bundle=active.bundle,
             artifact=active.artifact,
             source=self._config.source,
+            gating=self._config.gating,
             drift=self._config.drift,
             samples=self._config.samples,
             predictions_hz=self._config.report.predictions_hz,
@@ -224,10 +226,11 @@ class ActiveSlot:
             case ipc.Ready(runtime=runtime, rss_kb=rss_kb):
                 self._ready = True
                 log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
-            case ipc.Heartbeat(position=position, seq=seq, refused=refused):
+            case ipc.Heartbeat(position=position, seq=seq, refused=refused, held=held):
                 figures.ran(max(0, seq - self._seq), self._word_s)
                 figures.refused += max(0, refused - self._refused)
-                self._seq, self._refused = seq, refused
+                figures.held += max(0, held - self._held)
+                self._seq, self._refused, self._held = seq, refused, held
                 self._reach(position)
             case ipc.Window(position=position):
                 figures.window = message
@@ -253,8 +256,8 @@ def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
     match message:
         case ipc.Ready():
             event = ev.WorkerReady(bundle=bundle)
-        case ipc.Heartbeat(seq=seq):
-            event = ev.WorkerRan(bundle=bundle, frames=seq)
+        case ipc.Heartbeat(seq=seq, held=held):
+            event = ev.WorkerRan(bundle=bundle, frames=seq - held)
         case ipc.Alarm():
             event = ev.WorkerAlarm(alarm=message)
         case ipc.Window():

@@ -124,6 +124,15 @@ SourceConfig = ReplaySource | MqttSource | CsvSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatingConfig:
+    """Which frames are held: so like the last one that was run that its answer is repeated."""
+
+    threshold: float = described("Change of a value that counts, in the source's units.", ge=1e-9, le=1e9)
+    share: float = described("A frame is run when more than this share of its values moved.", default=0.01, ge=0, le=1)
+    max_held: int = described("Frames held in a row, at most; the next one is run.", default=20, ge=1, le=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftConfig:
     """How production data are compared with the training data."""
 
@@ -182,6 +191,7 @@ class AgentConfig:
     mqtt: MqttConfig = described("The broker.", default_factory=MqttConfig)
     update: UpdateConfig | None = described("Where models come from; none means never.", default=None)
     source: SourceConfig | None = described("Where frames come from.", default=None)
+    gating: GatingConfig | None = described("Holding frames in which nothing moves; none runs all.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
     report: ReportConfig = described("What is told.", default_factory=ReportConfig)
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)

@@ -135,6 +135,7 @@ class Hands:
             bundle=None if running is None else running.bundle,
             artifact=None if running is None else running.artifact,
             n=figures.frames,
+            held=figures.held,
             rate_hz=round(figures.rate_hz(now.monotonic_s), 3),
             errors=figures.refused,
             p50_us=None if window is None else window.p50_us,

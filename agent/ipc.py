@@ -18,7 +18,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from agent.config import DriftConfig, SamplesConfig, SourceConfig
+from agent.config import DriftConfig, GatingConfig, SamplesConfig, SourceConfig
 from agent.errors import IpcError
 from edge_models.errors import FieldError
 from edge_models.fields import decode_json, described, encode
@@ -41,6 +41,7 @@ class Configure:
     bundle: str = described("Id that the manifest in it must have.")
     artifact: str = described("Artifact to run.")
     source: SourceConfig | None = described("Where frames come from; null for a candidate.", default=None)
+    gating: GatingConfig | None = described("Which frames are held; null for none.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
@@ -173,6 +174,7 @@ class Window:
     evidence: str = described("Merged sketch since EvidenceOn; empty while off.", default="")
     evidence_n: int = described("Frames in it.", default=0, ge=0)
     refused: int = described("Frames that did not fit the model's input.", default=0, ge=0)
+    held: int = described("Of n, frames that gating held.", default=0, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,8 +232,9 @@ class Heartbeat:
 
     type: Literal["heartbeat"] = described("Kind of message.", default="heartbeat")
     position: int = described("Index of the next frame to take.", ge=0)
-    seq: int = described("Frames run by this worker.", ge=0)
+    seq: int = described("Frames answered by this worker.", ge=0)
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
+    held: int = described("Of seq, frames that gating held.", default=0, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

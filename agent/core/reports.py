@@ -90,6 +90,7 @@ class Voice:
             ts_to=self.ts(now),
             position=window.position,
             n=window.n,
+            held=window.held,
             rate_hz=window.rate_hz,
             mean_confidence=window.mean_confidence,
             p50_us=window.p50_us,

@@ -69,7 +69,9 @@ class Active:
         self._boot = configure.boot
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
         manifest = self._model.bundle.manifest
-        self._stream = open_stream(self._model, configure.drift, clock_ns, first_seq=configure.position)
+        self._stream = open_stream(
+            self._model, configure.drift, clock_ns, first_seq=configure.position, gating=configure.gating
+        )
         self._source: Source | None = None
         if configure.source is not None:
             self._source = open_source(configure.source, manifest.input, manifest.labels, position=configure.position)
@@ -94,8 +96,13 @@ class Active:
 
     @property
     def frames(self) -> int:
-        """Frames run so far."""
+        """Frames answered so far."""
         return self._stream.frames
+
+    @property
+    def held(self) -> int:
+        """Of them, frames that gating held."""
+        return self._stream.held
 
     @property
     def due_s(self) -> float | None:
@@ -189,7 +196,7 @@ class Active:
             return
         if self._predictions.allows(now_s):
             self._send_prediction(outcome)
-        if self._shadow is not None and self._shadow.allows(now_s):
+        if self._shadow is not None and not result.held and self._shadow.allows(now_s):
             self._send_shadow(outcome)
         sample = self._samples.offer(outcome, now_s)
         if sample is not None:

@@ -46,7 +46,7 @@ class Candidate:
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
         self._pipeline = open_pipeline(self._model.bundle, configure.artifact, self._model.engine, clock_ns)
         self._p95 = statistic("RollingQuantile", q=0.95, window_size=LATENCY_FRAMES)
-        self._agree = self.refused = 0
+        self._agree = self.refused = self.held = 0
         self.frames = 0
         self.position = 0
         self.due_s: float | None = None

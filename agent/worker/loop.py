@@ -37,7 +37,11 @@ class Role(Protocol):
 
     @property
     def frames(self) -> int:
-        """Frames run so far."""
+        """Frames answered so far."""
+
+    @property
+    def held(self) -> int:
+        """Of them, frames that gating held."""
 
     @property
     def refused(self) -> int:
@@ -137,7 +141,8 @@ class Loop:
         self._beat_due_s = now_s + BEAT_EVERY_S
         role = self._role
         if role is not None:
-            self._link.send(Heartbeat(position=role.position, seq=role.frames, refused=role.refused))
+            beat = Heartbeat(position=role.position, seq=role.frames, refused=role.refused, held=role.held)
+            self._link.send(beat)
 
     def _report(self, exc: Exception) -> None:
         code = failure_code(exc)

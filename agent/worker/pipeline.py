@@ -1,5 +1,5 @@
 """One frame through the model: preprocessing, engine, signals. No IO, no clock of its own, no memory of the stream
-(but the rows of an unfinished window, which belong to preprocessing).
+(but the rows of an unfinished window, which belong to preprocessing, and with gating the last answer).
 
 A frame that does not fit, or an answer that is no finite number, is a result like any other: the stream goes on and
 the frame is counted as refused. What the engine itself cannot survive is raised.
@@ -8,12 +8,14 @@ the frame is counted as refused. What the engine itself cannot survive is raised
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.config import GatingConfig
+from agent.worker.gating import Gate
 from edge_models.bundle import Bundle
 from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
@@ -51,6 +53,7 @@ class PipelineResult:
         signals: The drift signals in the order of ``Pipeline.signal_names``, (k,); None for a refused frame.
         times: How long each stage took.
         refused: Why the frame was refused, one sentence; None when it was not.
+        held: Whether nothing was run and this repeats the answer before, with its signals and without times.
     """
 
     predicted: int | None = None
@@ -59,6 +62,7 @@ class PipelineResult:
     signals: NDArray[np.float64] | None = None
     times: StageTimes = StageTimes()
     refused: str | None = None
+    held: bool = False
 
 
 class Pipeline:
@@ -69,29 +73,59 @@ class Pipeline:
         artifact: The artifact that ``engine`` runs.
         engine: Owned by the caller, who closes it.
         clock_ns: For stage times only; no decision depends on it.
+        gating: Which frames are held; none without it.
     """
 
-    def __init__(self, *, spec: InputSpec, artifact: Artifact, engine: Engine, clock_ns: MonotonicNs) -> None:
+    def __init__(
+        self,
+        *,
+        spec: InputSpec,
+        artifact: Artifact,
+        engine: Engine,
+        clock_ns: MonotonicNs,
+        gating: GatingConfig | None = None,
+    ) -> None:
         self._preprocessor = Preprocessor(spec)
         self._kind = spec.kind
         self._artifact = artifact
         self._engine = engine
         self._clock_ns = clock_ns
+        self._gate = None if gating is None else Gate(gating, rows=self._preprocessor.rows)
+        self._last = PipelineResult(held=True)
         inputs = input_signal_names(spec.kind, self._preprocessor.output_shape)
         self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact)
 
     def run(self, frame: NDArray[Any]) -> PipelineResult | None:
-        """Run one frame; None while a window of rows is filling.
+        """Run one frame, or hold it; None while a window of rows is filling.
 
         Raises:
             EngineError: The runtime gave up on the model.
         """
+        gate = self._gate
+        if gate is None:
+            return self._run(frame)
+        gate.look(frame)
+        if not self._preprocessor.is_windowed and gate.holds():
+            return self._last
+        result = self._run(frame)
+        if result is None or result.held:
+            return result
+        if result.refused is not None:
+            gate.forget()
+        else:
+            gate.ran()
+            self._last = replace(result, times=StageTimes(), held=True)
+        return result
+
+    def _run(self, frame: NDArray[Any]) -> PipelineResult | None:
         start = self._clock_ns()
         try:
-            x = self._preprocessor(frame)
-            preprocessed = self._clock_ns()
-            if x is None:
+            if not self._preprocessor.push(frame):
                 return None
+            if self._gate is not None and self._preprocessor.is_windowed and self._gate.holds():
+                return self._last
+            x = self._preprocessor.input()
+            preprocessed = self._clock_ns()
             outputs = infer(self._engine, x)
         except InputError as exc:
             return PipelineResult(refused=str(exc))
@@ -104,8 +138,10 @@ class Pipeline:
         return PipelineResult(**answer, times=_times(start, preprocessed, inferred, self._clock_ns()))
 
     def reset(self) -> None:
-        """Forget the rows of an unfinished window, as when a source jumps."""
+        """Forget the rows of an unfinished window and the answer to repeat, as when a source jumps."""
         self._preprocessor.reset()
+        if self._gate is not None:
+            self._gate.forget()
 
     def _answer(self, x: NDArray[np.float32], outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
         answer = read_answer(self._artifact, x, outputs)
@@ -117,10 +153,12 @@ class Pipeline:
         }
 
 
-def open_pipeline(bundle: Bundle, artifact_name: str, engine: Engine, clock_ns: MonotonicNs) -> Pipeline:
+def open_pipeline(
+    bundle: Bundle, artifact_name: str, engine: Engine, clock_ns: MonotonicNs, *, gating: GatingConfig | None = None
+) -> Pipeline:
     """The pipeline of a bundle's artifact on an engine that has it loaded."""
     artifact = bundle.artifact(artifact_name)
-    return Pipeline(spec=bundle.manifest.input, artifact=artifact, engine=engine, clock_ns=clock_ns)
+    return Pipeline(spec=bundle.manifest.input, artifact=artifact, engine=engine, clock_ns=clock_ns, gating=gating)
 
 
 def _times(start: int, preprocessed: int, inferred: int, end: int | None = None) -> StageTimes:

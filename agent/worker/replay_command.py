@@ -10,6 +10,12 @@ import json
 import time
 from pathlib import Path
 
+from agent.config import GatingConfig
+from agent.errors import ConfigError
+from agent.yaml_document import parse_yaml
+from edge_models.errors import FieldError
+from edge_models.fields import decode
+
 EPILOG = """\
 FRAMES.npz holds x (n, ...), frames as a source delivers them, before preprocessing; and, if known, y (n,) true classes,
 t (n,) seconds, rate_hz (frames in a second; of sound, whose frames are (samples,) float32, samples in a second as the
@@ -27,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a summary")
     parser.add_argument("--artifact", metavar="NAME", help="artifact to run (default: as the device would choose)")
     parser.add_argument("--rate-hz", type=float, metavar="F", help="frames in a second (default: as recorded, or 10)")
+    parser.add_argument(
+        "--gating",
+        metavar="{..}",
+        help="hold frames as agent.yaml's gating section says, such as '{threshold: 12}', and compare with gating off",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the ids of requests (default: 0)")
 
 
@@ -46,5 +57,14 @@ def run(arguments: argparse.Namespace) -> str:
         artifact=arguments.artifact,
         rate_hz=arguments.rate_hz,
         seed=arguments.seed,
+        gating=None if arguments.gating is None else _gating(arguments.gating),
+        cpu_ns=time.process_time_ns,
     )
     return json.dumps(report.to_json(), allow_nan=False) if arguments.json else report.summary()
+
+
+def _gating(text: str) -> GatingConfig:
+    try:
+        return decode(GatingConfig, parse_yaml(text.encode()), unknown="refuse")
+    except (ConfigError, FieldError) as exc:
+        raise ConfigError(f"--gating: {exc}; expected such as '{{threshold: 12, share: 0.01, max_held: 20}}'") from exc

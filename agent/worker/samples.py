@@ -54,7 +54,7 @@ class SampleChooser:
 
     def offer(self, outcome: FrameOutcome, now_s: float) -> Sample | None:
         """Take one more frame into account; the sample that is due now, if any."""
-        if self._budget <= 0 or outcome.result.refused is not None:
+        if self._budget <= 0 or outcome.result.refused is not None or outcome.result.held:
             return None
         self._keep(outcome)
         if not self._ring or not self._limit.allows(now_s):

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config import DriftConfig
+from agent.config import DriftConfig, GatingConfig
 from agent.ipc import Window
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm, DriftDetector
@@ -61,7 +61,8 @@ class Stream:
 
     Attributes:
         window: What counts frames.
-        frames: Frames that reached the model, refused ones included.
+        frames: Frames answered, refused ones included.
+        held: Of them, frames that gating held.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Stream:
         self._clock_ns = clock_ns
         self._predictions: OrderedDict[int, int] = OrderedDict()
         self.window = window
-        self.frames = 0
+        self.frames = self.held = 0
         self._seq = first_seq
 
     def step(self, frame: Frame, now_s: float) -> FrameOutcome | None:
@@ -126,7 +127,7 @@ class Stream:
         self.window.reset()
 
     def _watch(self, frame: Frame, result: PipelineResult) -> tuple[Alarm, ...]:
-        if result.signals is None:
+        if result.signals is None or result.held:
             return ()
         values = dict(zip(self._pipeline.signal_names, result.signals.tolist(), strict=True))
         return tuple(
@@ -140,6 +141,7 @@ class Stream:
                 self._predictions.popitem(last=False)
         self._seq += 1
         self.frames += 1
+        self.held += result.held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,14 @@ def open_model(directory: Path, artifact_name: str, *, expected_id: str | None =
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
 
 
-def open_stream(model: OpenedModel, drift: DriftConfig, clock_ns: MonotonicNs, *, first_seq: int = 0) -> Stream:
+def open_stream(
+    model: OpenedModel,
+    drift: DriftConfig,
+    clock_ns: MonotonicNs,
+    *,
+    first_seq: int = 0,
+    gating: GatingConfig | None = None,
+) -> Stream:
     """A fresh stream on a loaded model.
 
     Args:
@@ -175,12 +184,13 @@ def open_stream(model: OpenedModel, drift: DriftConfig, clock_ns: MonotonicNs, *
         clock_ns: For the times of stages.
         first_seq: Number of the first prediction. A worker starts it at the position in its source, so that the
             ids of predictions stay apart when a worker replaces another one.
+        gating: Which frames are held; none runs all.
 
     Raises:
         BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
         DetectorError: The configuration names a detector or parameter that does not exist.
     """
-    pipeline = open_pipeline(model.bundle, model.artifact_name, model.engine, clock_ns)
+    pipeline = open_pipeline(model.bundle, model.artifact_name, model.engine, clock_ns, gating=gating)
     profile = model.profile
     if profile is not None:
         _check_profile(profile, model, pipeline)

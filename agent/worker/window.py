@@ -3,6 +3,9 @@
 River's statistics summarise (mean confidence, latency quantiles), the sketch counts each signal in the profile's bins,
 and the Kolmogorov-Smirnov distance of the sketch from the reference is the effect size: a number that says how far
 production is from the training data, whether or not it ever changed while somebody watched.
+
+A frame that gating held counts like the frame whose answer it repeats, so a window is as long, and means the same, with
+gating as without; only latencies are those of the frames that were run.
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ class _OpenWindow:
     def __init__(self, profile: Profile | None, *, size: int, start: int, started_s: float) -> None:
         self.seen = 0
         self._start, self._started_s = start, started_s
-        self._refused = 0
+        self._refused = self._held = 0
         self._classes: Counter[int] = Counter()
         self._confidence = statistic("Mean")
         frames = min(size, MAX_QUANTILE_FRAMES)
@@ -87,8 +90,11 @@ class _OpenWindow:
         if result.signals is None:
             self._refused += 1
             return
-        self._p50.update(result.times.latency_us)
-        self._p95.update(result.times.latency_us)
+        if result.held:
+            self._held += 1
+        else:
+            self._p50.update(result.times.latency_us)
+            self._p95.update(result.times.latency_us)
         if result.confidence is not None:
             self._confidence.update(result.confidence)
         if result.predicted is not None:
@@ -124,6 +130,7 @@ class _OpenWindow:
             evidence="" if evidence is None else evidence.encode(),
             evidence_n=0 if evidence is None else evidence.n,
             refused=self._refused,
+            held=self._held,
         )
 
     def _distance(self, sketch: Sketch | None) -> tuple[dict[str, float], float | None]:

@@ -50,6 +50,7 @@ class Preprocessor:
 
     Attributes:
         output_shape: Shape of the input that comes out, without a batch axis.
+        rows: Frames that one input is made of; more than 1 only with a window step.
 
     Examples:
         >>> from edge_models.manifest import InputSpec
@@ -84,7 +85,8 @@ class Preprocessor:
             else:
                 self._window = step
         self.output_shape = shape
-        self._rows: deque[NDArray[np.float32]] = deque(maxlen=self._window.length if self._window else 1)
+        self.rows = self._window.length if self._window else 1
+        self._rows: deque[NDArray[np.float32]] = deque(maxlen=self.rows)
         self._seen = 0
 
     def __call__(self, frame: NDArray[Any]) -> NDArray[np.float32] | None:
@@ -93,14 +95,35 @@ class Preprocessor:
         Raises:
             InputError: A shape or dtype that the source does not have, or a value that is not finite.
         """
+        return self.input() if self.push(frame) else None
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether inputs are windows of rows, so that every row has to be pushed."""
+        return self._window is not None
+
+    def push(self, frame: NDArray[Any]) -> bool:
+        """Take one frame; whether an ``input`` is due, which may be left out.
+
+        Raises:
+            InputError: As for a call.
+        """
         x = _finite(_apply(self._before, self._accept(np.asarray(frame)[None])))
-        if self._window is None:
-            return np.asarray(x[0])
         self._rows.append(x[0])
+        if self._window is None:
+            return True
         self._seen += 1
         due = self._seen - self._window.length
-        if due < 0 or due % self._window.stride:
-            return None
+        return due >= 0 and due % self._window.stride == 0
+
+    def input(self) -> NDArray[np.float32]:
+        """The input that ends with the frame pushed last; only after a ``push`` that said so.
+
+        Raises:
+            InputError: A value in the window is not finite behind the steps.
+        """
+        if self._window is None:
+            return np.asarray(self._rows[-1])
         return np.asarray(_finite(_apply(self._after, np.stack(self._rows)[None]))[0])
 
     def batch(self, frames: NDArray[Any]) -> NDArray[np.float32]:

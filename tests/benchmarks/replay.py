@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.worker.offline import ReplayReport, replay
+from agent.worker.offline import replay
+from agent.worker.replay_report import ReplayReport
 from edge_models.bundle import Bundle
 from tests.benchmarks.harness import Report, Row, Value
 from tests.factories.bundles import FLOAT, INT8, make_bundle

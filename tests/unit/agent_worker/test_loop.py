@@ -48,7 +48,7 @@ class FakeRole:
     def __init__(self, other: socket.socket, *, frames_wanted: int = 3, error: Exception | None = None) -> None:
         self.position = 7
         self.frames = 0
-        self.refused = 0
+        self.refused = self.held = 0
         self.due_s: float | None = 0.0
         self.messages: list[Message] = []
         self.closed = False

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from agent.errors import AgentError, ConfigError
 from agent.worker import replay_command
 from agent.worker.errors import SourceError
-from agent.worker.offline import ReplayReport, replay
+from agent.worker.offline import replay
+from agent.worker.replay_report import ReplayReport
 from edge_models.bundle import Bundle
 from edge_models.errors import BundleError, EngineError, ManifestError
 from tests.factories.bundles import FLOAT, INT8, make_bundle
