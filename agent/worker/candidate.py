@@ -104,6 +104,8 @@ class _TimedEngine:
     def __init__(self, engine: Engine, clock_ns: MonotonicNs) -> None:
         self.name = engine.name
         self.runtime = engine.runtime
+        self.executor = engine.executor
+        self.note = engine.note
         self.input = engine.input
         self.outputs = engine.outputs
         self.times_us: list[float] = []
