@@ -18,8 +18,9 @@ from converter.keras_process.learning import Fit, Predict, Recall, Remember, Sch
 from converter.keras_process.making import Create, Load, Save
 from converter.keras_process.pretraining import EndPretraining, Pretrain, PretrainEpoch
 from converter.keras_process.sensitivity import Examine
-from converter.keras_process.spiking import extraction
+from converter.keras_process.spiking import extraction, tuning
 from converter.keras_process.spiking.extraction import ExtractSpiking
+from converter.keras_process.spiking.tuning import EndTuning, TuneSpiking, TuneSteps
 from converter.qat import orders
 from converter.qat.orders import Describe, Finish, Rebuild, Simulate
 from edge_models.fields import described
@@ -41,6 +42,9 @@ Message = (
     | PretrainEpoch
     | EndPretraining
     | ExtractSpiking
+    | TuneSpiking
+    | TuneSteps
+    | EndTuning
     | Describe
     | Rebuild
     | Simulate
@@ -63,6 +67,9 @@ HANDLERS: Mapping[type[Message], Callable[[Bench, Any], Answer]] = MappingProxyT
         PretrainEpoch: pretraining.pretrain_epoch,
         EndPretraining: pretraining.end_pretraining,
         ExtractSpiking: extraction.extract_spiking,
+        TuneSpiking: tuning.tune_spiking,
+        TuneSteps: tuning.tune_steps,
+        EndTuning: tuning.end_tuning,
         Describe: orders.describe,
         Rebuild: orders.rebuild,
         Simulate: orders.simulate,
