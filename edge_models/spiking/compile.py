@@ -83,6 +83,9 @@ def open_library(path: Path) -> ctypes.CDLL:
         "spiking_close": (None, [pointer]),
         "spiking_variant": (ctypes.c_char_p, [pointer]),
         "spiking_run": (i32, [pointer, pointer, pointer, pointer]),
+        "spiking_step": (i32, [pointer, pointer, i64, pointer, pointer]),
+        "spiking_delta": (i32, [pointer, pointer, i32, pointer, pointer]),
+        "spiking_reset": (None, [pointer]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

@@ -37,7 +37,7 @@ enum { ALIGNMENT = 64, SLACK = 256, CHANNEL_BLOCK = 16 };
 enum { NEURONS = 0, POOL = 1, READOUT = 2 };
 enum { DENSE = 0, CONV = 1, DEPTHWISE = 2 };
 enum { ATF = 0, RADIX = 1, INTEGRATE_AND_FIRE = 2 };
-enum { ERROR_INPUT = -1, ERROR_CODING = -2 };
+enum { ERROR_INPUT = -1 };
 enum { QUOTIENT_BITS = 22, FEW_LEVELS = 4 };
 
 typedef struct { int32_t offset, value; } event;              /* index in its node's values; count, code or change */
@@ -428,6 +428,168 @@ static void run_counts(kernel *k, state *s, const int32_t *x)
     }
 }
 
+static int is_decided(const int32_t *logits, int32_t n, int64_t margin)
+{
+    int64_t first = INT32_MIN, second = INT32_MIN;
+    if (n < 2) return 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (logits[i] > first) { second = first; first = logits[i]; }
+        else if (logits[i] > second) second = logits[i];
+    }
+    return first - second >= margin;
+}
+
+/* Membranes before the first step, and the current that the input causes in every step. */
+static void rest(kernel *k, state *s, const int32_t *x)
+{
+    send(k, s, 0, x, whole(k->nodes[0].shape));
+    for (int32_t i = 1; i < k->n_nodes; i++) {
+        const node *n = &k->nodes[i];
+        signal *g = &s->signals[i];
+        int32_t is_added = 0;
+        for (size_t j = 0; n->kind != POOL && j < places(n->shape); j++)
+            for (int32_t c = 0; c < n->padded; c++)
+                g->sum[j * (size_t)n->padded + (size_t)c] = n->kind == NEURONS ? n->threshold[c] / 2 : 0;
+        for (int32_t j = 0; j < n->n_synapses; j++)
+            if (n->synapses[j].source == 0) feed(k, s, i, &n->synapses[j], g->constant, 1, is_added++ > 0);
+    }
+}
+
+/* Integrate and fire, step by step, until the last one or until the answer is decided by `margin` for each step. */
+static int32_t run_steps(kernel *k, state *s, const int32_t *x, int64_t margin, int32_t *logits, int32_t *counts)
+{
+    rest(k, s, x);
+    memset(counts, 0, (size_t)k->n_features * sizeof(int32_t));
+    for (int32_t t = 1; t <= k->steps; t++) {
+        for (int32_t i = 1; i < k->n_nodes; i++) {
+            const node *n = &k->nodes[i];
+            signal *g = &s->signals[i];
+            area all = whole(n->shape);
+            if (n->kind == POOL) k->use->pool(n, &k->nodes[n->pool_source], &s->signals[n->pool_source], all, g->value);
+            for (int32_t j = 0; j < n->n_synapses; j++)
+                if (n->synapses[j].source != 0) feed(k, s, i, &n->synapses[j], g->sum, 1, 1);
+            if (n->kind == NEURONS) k->use->spike(n, all, n->reads_input ? g->constant : NULL, g->sum, g->value);
+            if (n->kind != READOUT) send(k, s, i, g->value, all);
+        }
+        for (int32_t i = 0; i < k->n_features; i++) counts[i] += s->signals[k->features_node].value[i];
+        read_out(k, s, t, logits);
+        if (margin >= 0 && is_decided(logits, k->n_classes, margin * t)) return t;
+    }
+    return k->steps;
+}
+
+/* Bit `bit` of what a node's neurons count, added up if it is a pool. */
+static void send_plane(kernel *k, state *s, int32_t index, int32_t bit)
+{
+    const node *n = &k->nodes[index];
+    signal *g = &s->signals[index];
+    if (n->kind == POOL) {
+        send_plane(k, s, n->pool_source, bit);
+        k->use->pool(n, &k->nodes[n->pool_source], &s->signals[n->pool_source], whole(n->shape), g->change);
+    } else {
+        for (size_t i = 0; i < values_of(n->shape); i++) g->change[i] = g->value[i] >> bit & 1;
+    }
+    send(k, s, index, g->change, whole(n->shape));
+}
+
+/* Radix: each layer takes the bit planes of its sources, the highest first: sum <- 2 sum + plane. */
+static void run_planes(kernel *k, state *s, const int32_t *x)
+{
+    send(k, s, 0, x, whole(k->nodes[0].shape));
+    for (int32_t i = 1; i < k->n_nodes; i++) {
+        const node *n = &k->nodes[i];
+        signal *g = &s->signals[i];
+        size_t n_sums = places(n->shape) * (size_t)n->padded;
+        if (n->kind == POOL) {
+            signal *from = &s->signals[n->pool_source];
+            from->sent = from->value;
+            from->active = whole(k->nodes[n->pool_source].shape);
+            k->use->pool(n, &k->nodes[n->pool_source], from, whole(n->shape), g->value);
+            continue;
+        }
+        memset(g->sum, 0, n_sums * sizeof(int32_t));
+        for (int32_t bit = k->steps - 1; bit >= 0; bit--) {
+            for (size_t j = 0; j < n_sums; j++) g->sum[j] = (int32_t)((uint32_t)g->sum[j] * 2u);
+            for (int32_t j = 0; j < n->n_synapses; j++) {
+                if (n->synapses[j].source == 0) continue;
+                send_plane(k, s, n->synapses[j].source, bit);
+                feed(k, s, i, &n->synapses[j], g->sum, 1, 1);
+            }
+        }
+        for (int32_t j = 0; j < n->n_synapses; j++)
+            if (n->synapses[j].source == 0) feed(k, s, i, &n->synapses[j], g->sum, k->levels, 1);
+        if (n->kind == NEURONS) k->use->fire(n, whole(n->shape), k->levels, g->sum, g->value, NULL);
+    }
+}
+
+/* Take over the inputs that moved by at least `threshold`; returns where. */
+static area take_changes(const node *n, signal *g, const int32_t *x, int32_t threshold)
+{
+    area active = {n->shape.height, 0, n->shape.width, 0};
+    const int32_t channels = n->shape.channels;
+    for (int32_t row = 0; row < n->shape.height; row++)
+        for (int32_t column = 0; column < n->shape.width; column++) {
+            size_t at = ((size_t)row * (size_t)n->shape.width + (size_t)column) * (size_t)channels;
+            int32_t differs = 0;
+            for (int32_t c = 0; c < channels; c++) {
+                int32_t change = x[at + (size_t)c] - g->value[at + (size_t)c];
+                if (change < threshold && -change < threshold) change = 0;
+                g->change[at + (size_t)c] = change;
+                g->value[at + (size_t)c] += change;
+                differs |= change;
+            }
+            if (differs) active = (area){least(active.top, row), most(active.bottom, row + 1),
+                                         least(active.left, column), most(active.right, column + 1)};
+        }
+    return active;
+}
+
+static void add_changes(const node *n, signal *g, area where)
+{
+    size_t length = (size_t)(where.right - where.left) * (size_t)n->shape.channels;
+    for (int32_t row = where.top; row < where.bottom; row++) {
+        size_t at = ((size_t)row * (size_t)n->shape.width + (size_t)where.left) * (size_t)n->shape.channels;
+        for (size_t i = at; i < at + length; i++) g->value[i] += g->change[i];
+    }
+}
+
+/* Propagate what changed in the input. `is_first`: every neuron fires anew, as its bias alone may make it. */
+static void run_changes(kernel *k, state *s, area active, int32_t is_first)
+{
+    send(k, s, 0, s->signals[0].change, active);
+    for (int32_t i = 1; i < k->n_nodes; i++) {
+        const node *n = &k->nodes[i];
+        signal *g = &s->signals[i];
+        area where = {0, 0, 0, 0};
+        if (n->kind == POOL) {
+            const signal *from = &s->signals[n->pool_source];
+            where = reach(from->active, n->pool, n->shape);
+            if (!is_empty(where)) {
+                k->use->pool(n, &k->nodes[n->pool_source], from, where, g->change);
+                add_changes(n, g, where);
+            }
+        }
+        for (int32_t j = 0; j < n->n_synapses; j++)
+            where = both(where, feed(k, s, i, &n->synapses[j], g->sum, n->synapses[j].source == 0 ? k->levels : 1, 1));
+        if (is_first) where = whole(n->shape);
+        if (n->kind == NEURONS) where = k->use->fire(n, where, k->levels, g->sum, g->value, g->change);
+        if (n->kind != READOUT) send(k, s, i, g->change, where);
+    }
+    read_out(k, s, k->levels, s->logits);
+    memcpy(s->counts, s->signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
+}
+
+static void forget(kernel *k, state *s)
+{
+    s->is_primed = 0;
+    for (int32_t i = 0; i < k->n_nodes; i++) {
+        const node *n = &k->nodes[i];
+        signal *g = &s->signals[i];
+        memset(g->value, 0, values_of(n->shape) * sizeof(int32_t));
+        if (g->sum) memset(g->sum, 0, places(n->shape) * (size_t)n->padded * sizeof(int32_t));
+    }
+}
+
 EXPORT int32_t spiking_abi(void) { return ABI; }
 
 EXPORT const char *spiking_variant(const kernel *k) { return k->use->name; }
@@ -458,14 +620,47 @@ EXPORT kernel *spiking_open(const int32_t *words, int64_t n_words, const int8_t 
     return NULL;
 }
 
+/* One frame from scratch. These functions return the steps that were run, or ERROR_INPUT. */
 EXPORT int32_t spiking_run(kernel *k, const int32_t *x, int32_t *logits, int32_t *counts)
 {
     if (!is_input_good(k, x)) return ERROR_INPUT;
+    if (k->coding == INTEGRATE_AND_FIRE) return run_steps(k, &k->full, x, -1, logits, counts);
     run_counts(k, &k->full, x);
     read_out(k, &k->full, k->levels, logits);
     memcpy(counts, k->full.signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
     return k->steps;
 }
+
+/* Step by step: bit planes for radix, else integrate and fire. `margin` below 0: all steps. */
+EXPORT int32_t spiking_step(kernel *k, const int32_t *x, int64_t margin, int32_t *logits, int32_t *counts)
+{
+    if (!is_input_good(k, x)) return ERROR_INPUT;
+    if (k->coding != RADIX) return run_steps(k, &k->full, x, margin, logits, counts);
+    run_planes(k, &k->full, x);
+    read_out(k, &k->full, k->levels, logits);
+    memcpy(counts, k->full.signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
+    return k->steps;
+}
+
+/* The next frame of a stream. Membranes of integrate-and-fire start anew in each frame, so there only a frame without
+ * any change is saved. */
+EXPORT int32_t spiking_delta(kernel *k, const int32_t *x, int32_t threshold, int32_t *logits, int32_t *counts)
+{
+    if (!is_input_good(k, x)) return ERROR_INPUT;
+    state *s = &k->delta;
+    int32_t is_first = !s->is_primed;
+    area active = take_changes(&k->nodes[0], &s->signals[0], x, is_first ? 0 : threshold);
+    if (is_first || !is_empty(active)) {
+        if (k->coding == INTEGRATE_AND_FIRE) run_steps(k, s, s->signals[0].value, -1, s->logits, s->counts);
+        else run_changes(k, s, active, is_first);
+    }
+    s->is_primed = 1;
+    memcpy(logits, s->logits, (size_t)k->n_classes * sizeof(int32_t));
+    memcpy(counts, s->counts, (size_t)k->n_features * sizeof(int32_t));
+    return k->steps;
+}
+
+EXPORT void spiking_reset(kernel *k) { forget(k, &k->delta); }
 
 #else /* -------------------------------------------------------------------------- what depends on VECTOR_BYTES */
 
@@ -486,6 +681,13 @@ INLINE TARGET wide WIDTH(even)(half v) { return (wide)((signed_wide)((wide)v << 
 INLINE TARGET wide WIDTH(odd)(half v) { return (wide)((signed_wide)v >> 16); }
 INLINE TARGET wide WIDTH(is_negative)(wide v) { return (wide)((signed_wide)v >> 31); }
 
+
+INLINE TARGET int WIDTH(is_any)(wide v)
+{
+    uint32_t any = 0;
+    for (int i = 0; i < WIDES; i++) any |= v[i];
+    return any != 0;
+}
 
 /* Sums for n vectors of outputs at one place. */
 INLINE TARGET void WIDTH(gather_block)(
@@ -660,26 +862,24 @@ static TARGET area WIDTH(fire)(
         for (int32_t column = where.left; column < where.right; column++) {
             ptrdiff_t place = (ptrdiff_t)row * n->shape.width + column;
             const int32_t *in = sum + place * n->padded;
-            uint32_t differs = 0;
+            wide differs = {0};
             for (int32_t c = 0; c < channels; c += WIDES) {
                 wide count = WIDTH(quotient)(n, c, levels, WIDTH(load)(in + c));
-                uint32_t now[WIDES];
                 int32_t *out = value + place * channels + c;
-                int32_t rest = least(channels - c, WIDES);
-                if (!change && rest == WIDES) {
-                    WIDTH(store)(out, count);
-                    continue;
+                const size_t bytes = sizeof(int32_t) * (size_t)least(channels - c, WIDES);
+                if (change) {
+                    wide old = {0}, now = {0};
+                    memcpy(&old, out, bytes);
+                    memcpy(&now, &count, bytes);
+                    now -= old;
+                    differs |= now;
+                    memcpy(change + place * channels + c, &now, bytes);
                 }
-                WIDTH(store)(now, count);
-                for (int32_t i = 0; i < rest; i++) {
-                    int32_t difference = (int32_t)now[i] - out[i];
-                    differs |= (uint32_t)difference;
-                    if (change) change[place * channels + c + i] = difference;
-                    out[i] = (int32_t)now[i];
-                }
+                memcpy(out, &count, bytes);
             }
-            if (differs) active = (area){least(active.top, row), most(active.bottom, row + 1),
-                                         least(active.left, column), most(active.right, column + 1)};
+            if (change && WIDTH(is_any)(differs))
+                active = (area){least(active.top, row), most(active.bottom, row + 1),
+                                least(active.left, column), most(active.right, column + 1)};
         }
     return active;
 }

@@ -49,7 +49,8 @@ class Kernel:
         self._x = np.zeros(network.input_shape, np.int32)
         self._logits = np.zeros(network.readout.shape[2], np.int32)
         self._counts = np.zeros(network.features, np.int32)
-        self._addresses = tuple(ctypes.c_void_p(array.ctypes.data) for array in (self._x, self._logits, self._counts))
+        self._x_at, *answer = (ctypes.c_void_p(array.ctypes.data) for array in (self._x, self._logits, self._counts))
+        self._answer_at = tuple(answer)
 
     @property
     def name(self) -> str:
@@ -69,7 +70,57 @@ class Kernel:
             ValueError: ``x`` has another shape, or values that are no codes of the input.
         """
         self._take(x)
-        return self._answer(self._library.spiking_run(self._handle, *self._addresses))
+        return self._answer(self._library.spiking_run(self._handle, self._x_at, *self._answer_at))
+
+    def run_stepwise(self, x: NDArray[np.int32]) -> SpikingAnswer:
+        """Run one frame in ``steps`` steps: bit planes for radix, else plain integrate-and-fire neurons.
+
+        For ``radix`` and ``if`` the answer is that of ``run``. For ``atf`` it is what the same network gives with
+        coding ``if``; benchmarks compare that with other simulators.
+        """
+        self._take(x)
+        return self._answer(self._library.spiking_step(self._handle, self._x_at, -1, *self._answer_at))
+
+    def run_early(self, x: NDArray[np.int32], margin: int) -> SpikingAnswer:
+        """Run one frame of a network with coding ``if`` until its answer is decided.
+
+        Stops after step t when the two largest logits differ by at least ``margin`` * t.
+
+        Args:
+            x: As for ``run``.
+            margin: Of one step, in the units of the accumulators, from 0 to 2**31 - 1.
+
+        Returns:
+            The answer after ``steps`` steps: its logits are in units of the readout's scale / steps.
+        """
+        if self._network.coding != "if":
+            raise ValueError(f"early exit needs coding if, found {self._network.coding}")
+        if not 0 <= margin < 1 << 31:
+            raise ValueError(f"margin is {margin}, expected 0 to 2**31 - 1")
+        self._take(x)
+        return self._answer(self._library.spiking_step(self._handle, self._x_at, margin, *self._answer_at))
+
+    def run_delta(self, x: NDArray[np.int32], threshold: int = 0) -> SpikingAnswer:
+        """Run the next frame of a stream: accumulators persist, only what has changed is propagated.
+
+        With coding ``if``, whose membranes start anew in each frame, only a frame without changes is saved.
+
+        Args:
+            x: As for ``run``.
+            threshold: Send-on-delta: an input that differs from the value last taken by less is taken as unchanged;
+                0 and 1 are exact.
+
+        Returns:
+            The answer of ``run`` for the inputs as they were taken.
+        """
+        self._take(x)
+        steps = self._library.spiking_delta(self._handle, self._x_at, threshold, *self._answer_at)
+        return self._answer(steps)
+
+    def reset(self) -> None:
+        """Forget the stream: the next frame of ``run_delta`` is its first one."""
+        if self._free.alive:
+            self._library.spiking_reset(self._handle)
 
     def close(self) -> None:
         """Free the memory of the kernel; a second call does nothing."""
