@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "check every byte of a bundle and run its golden inputs",
     "evaluate": "measure a bundle's artifacts on labelled data",
     "report": "write what is known of a bundle as one HTML page",
+    "export-nir": "write a spiking network as NIR, for neuromorphic tools",
 }
 EXIT_CODES = "exit codes: 0 done, 1 failed (training, conversion or a gate), 2 wrong usage or input"
 
@@ -82,7 +83,8 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _command(name: str) -> Any:  # noqa: ANN401 - a module with configure and run
-    return importlib.import_module(f"converter.commands.{name}{'_' if keyword.iskeyword(name) else ''}")
+    module = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
+    return importlib.import_module(f"converter.commands.{module}")
 
 
 def _places() -> dict[str, str]:

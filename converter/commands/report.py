@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 
-from converter.errors import EXIT_OK, OutputError
-from edge_models.bundle import Bundle, open_manifest
+from converter.commands.output import check_output, write_output
+from converter.errors import EXIT_OK
+from edge_models.bundle import open_manifest
 
 _STANDARD_OUTPUT = Path("-")
 
@@ -42,27 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == _STANDARD_OUTPUT:
         sys.stdout.write(page)
         return EXIT_OK
-    _check(args.output, bundle)
-    _write(args.output, page)
+    check_output(args.output, bundle, "report.html")
+    write_output(args.output, page.encode())
     sys.stdout.write(f"{args.output}: {len(page.encode())} bytes, open it in a browser\n")
     return EXIT_OK
-
-
-def _check(output: Path, bundle: Bundle) -> None:
-    if output.is_dir():
-        raise OutputError(f"--output {output}: found a directory, expected a file such as {output / 'report.html'}")
-    if output.absolute().parent.resolve() == bundle.directory.resolve():
-        raise OutputError(
-            f"--output {output}: a file inside of the bundle, whose manifest signs every file; choose another directory"
-        )
-
-
-def _write(output: Path, page: str) -> None:
-    """Whole or not at all."""
-    try:
-        with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".report") as folder:
-            whole = Path(folder, "report.html")
-            whole.write_text(page, encoding="utf-8")
-            whole.replace(output)
-    except OSError as exc:
-        raise OutputError(f"--output {output}: {exc.strerror}; choose another file") from exc
