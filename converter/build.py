@@ -1,7 +1,7 @@
 """From a recipe to a bundle: the one place that knows the order of the steps.
 
     data -> search, folds, pre-training -> training -> conversion -> figures, float layers where needed -> gates
-         -> profile and golden inputs -> report -> bundle
+         -> spiking form -> its figures and gate -> profiles and golden inputs -> report -> bundle
 
 The same recipe, data and versions of tools give the same model, profile and golden inputs, byte for byte. The bundle's
 id differs from build to build all the same: its manifest tells when it was built, report.json how long each step took.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,12 @@ from converter.packaging import (
     write,
 )
 from converter.pipeline.converting import Candidate, Converted, converted
-from converter.pipeline.learning import Learnt, calibration, check_learning, learn
+from converter.pipeline.learning import Learnt, calibration, check_learning, learn, more_examples
 from converter.pipeline.order import BuildOrder
+from converter.pipeline.spiking import Lesson, Spiking, spiking
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
+from converter.recipe import SpikingRecipe
 from converter.report.document import REPORT_FILE, report_document
 from converter.report.findings import DataFound, Findings, Measured
 from edge_models.bundle import Bundle
@@ -65,17 +68,45 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         check_learning(order.recipe)
         watch.lap("data")
         learnt = learn(order, prepared, keras, progress, watch.lap)
-        ranges = calibration(learnt.order, prepared, learnt.plan)
-        found = converted(learnt.order, keras, ranges, _test(prepared), progress, clock, int8=learnt.int8)
+        part = _test(prepared)
+        ranges = calibration(learnt.order, prepared, learnt.plan, order.recipe.quantize.calibration)
+        found = converted(learnt.order, keras, ranges, part, progress, clock, int8=learnt.int8)
         watch.lap("convert")
-        finished = _finished(found.candidates, _reference(order, prepared), progress)
+        spikes = spiking(learnt.order, keras, _lesson(learnt, prepared), found.float32, part, progress, clock)
+        watch.lap("spiking")
+        made = _Made(converted=found, spiking=spikes)
+        finished = _finished(made.candidates, _reference(order, prepared), progress)
         watch.lap("profile")
-        identity = _identity(order, prepared, found)
-        report = report_document(_findings(identity, prepared, learnt, found, finished, watch.laps))
+        identity = _identity(order, prepared, made)
+        report = report_document(_findings(identity, prepared, learnt, made, finished, watch.laps))
         bundle = write(order.output, identity, finished, report_files(report))
         if order.kept_model is not None:
             keras.save(order.kept_model)
     return bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Made:
+    """All forms of the model, the one that devices run first."""
+
+    converted: Converted
+    spiking: Spiking
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return (*self.converted.candidates, *self.spiking.candidates)
+
+
+def _lesson(learnt: Learnt, prepared: Prepared) -> Callable[[SpikingRecipe], Lesson]:
+    """What the spiking form learns from: what the model has learnt from."""
+
+    def made(section: SpikingRecipe) -> Lesson:
+        given = learnt.order, prepared, learnt.plan
+        ranges, examples = calibration(*given, section.calibration), section.examples
+        inputs, y = more_examples(*given, examples) if examples else (ranges[:0], np.zeros(0, np.int64))
+        return Lesson(inputs=inputs, y=y, calibration=ranges)
+
+    return made
 
 
 def _test(prepared: Prepared) -> HeldOut:
@@ -108,7 +139,7 @@ def _finished(candidates: Sequence[Candidate], reference: Reference, progress: P
     return tuple(finished)
 
 
-def _identity(order: BuildOrder, prepared: Prepared, found: Converted) -> Identity:
+def _identity(order: BuildOrder, prepared: Prepared, found: _Made) -> Identity:
     recipe = order.recipe
     devices = () if order.retraining is None or order.retraining.samples is None else order.retraining.devices
     return Identity(
@@ -136,7 +167,7 @@ def _findings(
     identity: Identity,
     prepared: Prepared,
     learnt: Learnt,
-    found: Converted,
+    found: _Made,
     finished: Sequence[Finished],
     seconds: Mapping[str, float],
 ) -> Findings:
@@ -160,11 +191,11 @@ def _findings(
             parts={"train": parts.train, "profile": parts.profile, "test": parts.test},
             unlabelled=learnt.unlabelled,
         ),
-        learning=learnt.found,
-        quantisation=found.found,
+        learning=replace(learnt.found, curves=(*learnt.found.curves, *found.spiking.curves)),
+        quantisation=found.converted.found,
         devices=learnt.plan.findings,
         seconds=dict(seconds),
-        notes=(*learnt.order.notes, *found.warnings),
+        notes=(*learnt.order.notes, *found.converted.warnings, *found.spiking.warnings),
     )
 
 

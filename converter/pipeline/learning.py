@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +23,16 @@ from converter.quantize.calibration import calibration_choice
 from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
 from converter.report.findings import CurveFound, LabelPoint, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
+from converter.spiking.extract import extract
 from converter.training.course import outputs_of, train
-from converter.training.fit import Curve, Stage
+from converter.training.fit import Curve, Stage, balancing
 from converter.training.folds import cross_validate
 from converter.training.mix import plain_epochs
 from converter.training.pretrain import after_pretraining, check_pretrain, pretrain
 from converter.training.search import Trial, search
 
 Lap = Callable[[str], None]
+_MOST_BYTES = 512 << 20  # of inputs for a fine-tuning; they lie in memory twice while they go to the child process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,15 +128,39 @@ def check_learning(recipe: Recipe) -> None:
     qat_command()
 
 
-def calibration(order: BuildOrder, prepared: Prepared, plan: Plan) -> NDArray[np.float32]:
-    """Inputs that set the ranges of the activations, from what the model has learnt from."""
+def calibration(order: BuildOrder, prepared: Prepared, plan: Plan, count: int) -> NDArray[np.float32]:
+    """Inputs (count, ...) that set the ranges of the activations, from what the model has learnt from."""
     recipe, train = order.recipe, prepared.parts.train
     if order.retraining is None or order.is_blind:
         group = None if prepared.data.group is None else prepared.data.group[train]
-        chosen = train[calibration_choice(prepared.data.y[train], group, recipe.quantize.calibration)]
+        chosen = train[calibration_choice(prepared.data.y[train], group, count)]
         return prepared.inputs(chosen)
     frames, y, _ = plan.epochs(0, np.random.default_rng(recipe.training.seed))
-    return prepared.preprocess.batch(frames[calibration_choice(y, None, recipe.quantize.calibration)])
+    return prepared.preprocess.batch(frames[calibration_choice(y, None, count)])
+
+
+def more_examples(
+    order: BuildOrder, prepared: Prepared, plan: Plan, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Inputs (n, ...) and classes (n,) for a fine-tuning: the epochs go on until there are ``count``, or enough.
+
+    Where every epoch is the same there is one of them.
+    """
+    recipe = order.recipe
+    most = min(count, max(1, _MOST_BYTES // (4 * math.prod(prepared.preprocess.output_shape))))
+    is_one = recipe.augment is None and not order.is_again
+    rng = np.random.default_rng([recipe.training.seed, 1])  # other examples than the training's
+    inputs: list[NDArray[np.float32]] = []
+    classes: list[NDArray[np.int64]] = []
+    number = 0
+    while not inputs or (not is_one and sum(len(y) for y in classes) < most):
+        frames, y, weight = plan.epochs(number, rng)
+        share = weight * balancing(y) if recipe.training.balance else weight
+        chosen = rng.choice(len(y), len(y), p=share / share.sum()) if np.ptp(share) else np.arange(len(y))
+        inputs.append(in_batches(prepared.preprocess, frames, chosen))
+        classes.append(y[chosen])
+        number += 1
+    return np.concatenate(inputs), np.concatenate(classes)
 
 
 def _plan(order: BuildOrder, prepared: Prepared, progress: Progress) -> Plan:
@@ -166,6 +193,8 @@ def _make_model(order: BuildOrder, prepared: Prepared, keras: KerasProcess, prog
         keras.create(recipe.network, shape, outputs, seed=recipe.training.seed)
     else:
         keras.load(order.initial, shape, outputs, seed=recipe.training.seed)
+    if recipe.spiking is not None:
+        extract(keras, max_pooling=recipe.spiking.max_pooling)  # what has no form in spikes is refused before training
 
 
 def _label_curve(

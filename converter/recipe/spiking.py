@@ -70,6 +70,11 @@ class SpikingRecipe:
             raise ValueError("section training beside max_pooling: strided, whose convolutions have to be learnt")
 
     @property
+    def examples(self) -> int:
+        """Examples that the fine-tunings of this section see, those that come again included."""
+        return sum(one.steps * one.batch for one in (self.training, self.surrogate) if one is not None)
+
+    @property
     def timesteps(self) -> int:
         """Time steps of the network; bit planes for radix.
 
