@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if is_bare or arguments[:1] == ["demo"]:  # the demo trains and runs agents, too
         bootstrap.ensure(["demo"], argv=["-m", "deploy", *arguments])
+    if arguments[:1] == ["wheels"]:  # cross-compilers, which nothing else needs
+        bootstrap.ensure(["deploy", "wheels"], argv=["-m", "deploy", *arguments])
     from deploy.cli import main as run_command
 
     return run_command(arguments)

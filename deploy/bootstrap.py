@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from deploy.bootstrap_kernel import SOURCE as KERNEL
+from deploy.bootstrap_kernel import build_kernel, compiler_extra
 from deploy.bootstrap_progress import CommandFailedError, interruptible, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,7 @@ MODULES = {
     "qat": ("numpy", "tensorflow", "tensorflow_model_optimization", "tf_keras", "yaml"),
     "peers": ("ai_edge_litert", "nir", "norse", "numpy", "sinabs", "snntorch", "spikingjelly", "torch"),
     "peers-spikingjelly": ("nir", "nirtorch", "numpy", "spikingjelly", "torch"),
+    "wheels": ("build", "setuptools", "wheel", "ziglang"),
     "dev": ("hypothesis", "importlinter", "jsonschema", "mypy", "psutil", "pytest", "pytest_timeout", "ruff"),
 }
 MODULES["demo"] = MODULES["agent"] + MODULES["converter"] + MODULES["deploy"]
@@ -75,8 +78,9 @@ class Environment:
     def digest(self) -> str:
         """Name the state of everything that decides what is installed."""
         state = hashlib.sha256(f"{STAMP_FORMAT} {sys.version_info[:2]}".encode())
-        for path in (self.root / "pyproject.toml", self.constraints):
-            state.update(hashlib.sha256(path.read_bytes()).digest())
+        for path in (self.root / "pyproject.toml", self.constraints, self.root / KERNEL):
+            if path.exists():
+                state.update(hashlib.sha256(path.read_bytes()).digest())
         return state.hexdigest()
 
 
@@ -204,7 +208,14 @@ def _make(environment: Environment, install: Install, lock: int) -> None:
 
 
 def _install(environment: Environment, extras: Iterable[str], lock: int) -> None:
-    """Install the project, editable, with its extras at the pinned versions: by uv when it is there, else by pip."""
+    """Install the project, editable, with its extras at the pinned versions, and compile its kernel."""
+    extras = [*extras, *compiler_extra(extras)]
+    _install_packages(environment, extras, lock)
+    build_kernel(environment.python, environment.root, [lock])
+
+
+def _install_packages(environment: Environment, extras: Iterable[str], lock: int) -> None:
+    """Install by uv when it is there, else by pip."""
     what = f"installing {', '.join(extras)} into {environment.venv.name}"
     target = ["--constraint", str(environment.constraints), "--editable", f".[{','.join(extras)}]"]
     uv = shutil.which("uv")
