@@ -8,9 +8,7 @@ before it runs it, so a frame that kills every worker is known, and passed over,
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import ipc
@@ -19,45 +17,19 @@ from agent.core import events as ev
 from agent.core.backoff import Backoff
 from agent.core.records import ActiveRecord
 from agent.errors import ChildError, IpcError
+from agent.figures import Figures
 from agent.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
 START_S = 60.0  # to load the model; a Pi Zero takes most of it for Python and numpy
 SILENCE_S = 15.0  # between two words; a beat is due every second, between two frames
-RATE_WINDOW_S = 10.0  # over which the rate is taken
 STOP_S = 1.0  # to finish the frame in hand
 DEATHS_AT_A_FRAME = 3  # of workers in a row, before the frame is passed over
 _NOT_THE_MODEL = ("source", "config")
 
 Shadow = Callable[[ipc.ShadowFrame, bytes], None]
 Spawn = Callable[[ipc.Configure], WorkerProcess]
-
-
-@dataclass(slots=True, kw_only=True)
-class Figures:
-    """What ``state`` tells about the worker."""
-
-    frames: int = 0
-    restarts: int = 0
-    refused: int = 0
-    held: int = 0
-    window: ipc.Window | None = None
-    _marks: deque[tuple[float, int]] = field(default_factory=deque)
-
-    def ran(self, frames: int, now_s: float) -> None:
-        """So many more frames."""
-        self.frames += frames
-        self._marks.append((now_s, self.frames))
-        while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
-            self._marks.popleft()
-
-    def rate_hz(self, now_s: float) -> float:
-        """Frames in a second, lately; 0 once the last word is old."""
-        if len(self._marks) < 2 or self._marks[-1][0] < now_s - RATE_WINDOW_S:
-            return 0.0
-        (from_s, before), (to_s, after) = self._marks[0], self._marks[-1]
-        return (after - before) / (to_s - from_s) if to_s > from_s else 0.0
 
 
 class ActiveSlot:
@@ -84,7 +56,6 @@ class ActiveSlot:
         self._backoff = Backoff()
         self._wanted: ActiveRecord | None = None
         self._position = 0
-        self._seq = self._refused = self._held = 0
         self._started_s = 0.0
         self._word_s = 0.0
         self._ready = False
@@ -160,7 +131,8 @@ class ActiveSlot:
         if active is None:
             return []
         self._ended = False
-        self._ready, self._failed, self._seq, self._refused, self._held = False, None, 0, 0, 0
+        self._ready, self._failed = False, None
+        self.figures.begin()
         self._started_s = self._word_s = now_s
         try:
             self.process = self._spawn(self._configure(active))
@@ -176,6 +148,7 @@ class ActiveSlot:
             bundle=active.bundle,
             artifact=active.artifact,
             source=self._config.source,
+            hold_codes=self._config.hold_codes,
             gating=self._config.gating,
             drift=self._config.drift,
             samples=self._config.samples,
@@ -225,12 +198,12 @@ class ActiveSlot:
         match message:
             case ipc.Ready(runtime=runtime, rss_kb=rss_kb):
                 self._ready = True
+                figures.loaded(message)
                 log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
-            case ipc.Heartbeat(position=position, seq=seq, refused=refused, held=held):
-                figures.ran(max(0, seq - self._seq), self._word_s)
-                figures.refused += max(0, refused - self._refused)
-                figures.held += max(0, held - self._held)
-                self._seq, self._refused, self._held = seq, refused, held
+                if message.note:
+                    log.warning("worker slower than it could be: %s", message.note)
+            case ipc.Heartbeat(position=position):
+                figures.beat(message, self._word_s)
                 self._reach(position)
             case ipc.Window(position=position):
                 figures.window = message

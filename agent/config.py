@@ -191,6 +191,12 @@ class AgentConfig:
     mqtt: MqttConfig = described("The broker.", default_factory=MqttConfig)
     update: UpdateConfig | None = described("Where models come from; none means never.", default=None)
     source: SourceConfig | None = described("Where frames come from.", default=None)
+    hold_codes: int = described(
+        "Spiking artifacts: an input that differs from the value last taken by fewer codes keeps it; 0 is exact.",
+        default=0,
+        ge=0,
+        le=255,
+    )
     gating: GatingConfig | None = described("Holding frames in which nothing moves; none runs all.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
     report: ReportConfig = described("What is told.", default_factory=ReportConfig)

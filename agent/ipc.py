@@ -27,6 +27,7 @@ from edge_models.wire.telemetry import SampleReason
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
+MAX_NOTE_CHARS = 300
 HEARTBEAT_S = 1.0  # a worker beats at least this often, with or without frames
 _LENGTHS = struct.Struct(">II")
 
@@ -41,6 +42,7 @@ class Configure:
     bundle: str = described("Id that the manifest in it must have.")
     artifact: str = described("Artifact to run.")
     source: SourceConfig | None = described("Where frames come from; null for a candidate.", default=None)
+    hold_codes: int = described("Send-on-delta of a spiking network's input.", default=0, ge=0)
     gating: GatingConfig | None = described("Which frames are held; null for none.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
@@ -127,6 +129,8 @@ class Ready:
     type: Literal["ready"] = described("Kind of message.", default="ready")
     runtime: str = described("Runtime and version.")
     artifact: str = described("Artifact that runs.")
+    executor: str = described("How the runtime runs it.", default="")
+    note: str = described("Why it is slower than it could be here.", default="", max_length=MAX_NOTE_CHARS)
     rss_kb: int = described("Resident memory of the worker.", ge=0)
 
 
@@ -235,6 +239,7 @@ class Heartbeat:
     seq: int = described("Frames answered by this worker.", ge=0)
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
     held: int = described("Of seq, frames that gating held.", default=0, ge=0)
+    executor: str = described("How the runtime runs the model at the moment.", default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

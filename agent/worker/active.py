@@ -17,9 +17,9 @@ from agent.ipc import (
     EvidenceOn,
     Feedback,
     FrameIn,
+    Heartbeat,
     Message,
     PredictionOut,
-    Ready,
     ResetDrift,
     SampleOut,
     SamplesOn,
@@ -28,7 +28,7 @@ from agent.ipc import (
     Snapshot,
     SourceEnded,
 )
-from agent.memory import release_unused, resident_kb
+from agent.memory import release_unused
 from agent.worker.drift import port
 from agent.worker.errors import SourceError
 from agent.worker.link import SupervisorLink
@@ -38,7 +38,7 @@ from agent.worker.samples import Sample, SampleChooser
 from agent.worker.sources import open_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
-from agent.worker.stream import FrameOutcome, open_model, open_stream
+from agent.worker.stream import FrameOutcome, open_model, open_stream, ready
 from edge_models.tensors import DTYPE_BYTES, Dtype
 from edge_models.wire.telemetry import SampleReason
 
@@ -67,7 +67,13 @@ class Active:
     ) -> None:
         self._link = link
         self._boot = configure.boot
-        self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
+        self._model = open_model(
+            Path(configure.bundle_dir),
+            configure.artifact,
+            expected_id=configure.bundle,
+            stream=configure.source is not None,
+            hold_codes=configure.hold_codes,
+        )
         manifest = self._model.bundle.manifest
         self._stream = open_stream(
             self._model, configure.drift, clock_ns, first_seq=configure.position, gating=configure.gating
@@ -85,24 +91,9 @@ class Active:
         self._snapshot = False
         self._end_told = False
         self._frames_waiting = False
-        self.refused = 0
+        self._refused = 0
         release_unused()
-        link.send(Ready(runtime=self._model.engine.runtime, artifact=configure.artifact, rss_kb=resident_kb()))
-
-    @property
-    def position(self) -> int:
-        """Position of the next frame to take."""
-        return self._idle_position if self._source is None else self._source.position
-
-    @property
-    def frames(self) -> int:
-        """Frames answered so far."""
-        return self._stream.frames
-
-    @property
-    def held(self) -> int:
-        """Of them, frames that gating held."""
-        return self._stream.held
+        link.send(ready(self._model))
 
     @property
     def due_s(self) -> float | None:
@@ -112,6 +103,16 @@ class Active:
         if self._pacer is not None:
             return self._pacer.due_s
         return 0.0 if self._frames_waiting else None
+
+    def heartbeat(self) -> Heartbeat:
+        """How far it has come."""
+        return Heartbeat(
+            position=self._position,
+            seq=self._stream.frames,
+            refused=self._refused,
+            held=self._stream.held,
+            executor=self._model.engine.executor,
+        )
 
     def handle(self, message: Message, body: bytes) -> None:
         """Take a message of the supervisor."""
@@ -159,6 +160,10 @@ class Active:
             self._source.close()
         self._model.engine.close()
 
+    @property
+    def _position(self) -> int:
+        return self._idle_position if self._source is None else self._source.position
+
     def _push(self, message: FrameIn, body: bytes) -> None:
         if not isinstance(self._source, MqttFrames):
             return
@@ -169,14 +174,14 @@ class Active:
             self._refuse(str(exc))
 
     def _refuse(self, reason: str) -> None:
-        self.refused += 1
-        if self.refused == 1:  # once: a source that is wrong is wrong at every frame
+        self._refused += 1
+        if self._refused == 1:  # once: a source that is wrong is wrong at every frame
             log.warning("worker dropped a frame: %s", reason)
 
     def _feedback(self, message: Feedback) -> None:
         boot, _, seq = message.id.partition("-")
         if boot == str(self._boot) and seq.isdecimal():
-            self._tell_alarms(self._stream.feedback(int(seq), message.label, self.position))
+            self._tell_alarms(self._stream.feedback(int(seq), message.label, self._position))
 
     def _tell_end(self) -> None:
         if self._source is not None and self._source.ended and not self._end_told:

@@ -14,13 +14,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from agent.errors import IpcError
-from agent.ipc import Configure, FrameIn, Message, Ready, SelfTest, ShadowVerdict
-from agent.memory import release_unused, resident_kb
+from agent.ipc import Configure, FrameIn, Heartbeat, Message, SelfTest, ShadowVerdict
+from agent.memory import release_unused
 from agent.worker.drift.loader import statistic
 from agent.worker.link import SupervisorLink
 from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
-from agent.worker.stream import open_model
+from agent.worker.stream import open_model, ready
 from edge_models.engines.port import Engine
 from edge_models.selftest import run_probe
 
@@ -46,13 +46,18 @@ class Candidate:
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
         self._pipeline = open_pipeline(self._model.bundle, configure.artifact, self._model.engine, clock_ns)
         self._p95 = statistic("RollingQuantile", q=0.95, window_size=LATENCY_FRAMES)
-        self._agree = self.refused = self.held = 0
-        self.frames = 0
-        self.position = 0
+        self._agree = self._refused = self._frames = 0
+        self._position = 0
         self.due_s: float | None = None
         release_unused()
-        link.send(Ready(runtime=self._model.engine.runtime, artifact=configure.artifact, rss_kb=resident_kb()))
+        link.send(ready(self._model))
         link.send(self._self_test(clock_ns))
+
+    def heartbeat(self) -> Heartbeat:
+        """How far it has come."""
+        return Heartbeat(
+            position=self._position, seq=self._frames, refused=self._refused, executor=self._model.engine.executor
+        )
 
     def handle(self, message: Message, body: bytes) -> None:
         """Run a shadow frame; whatever else an active worker is told does not concern a candidate.
@@ -67,8 +72,8 @@ class Candidate:
         result = self._pipeline.run(frame_array(message, body, self._model.bundle.manifest.input.source))
         if result is not None:
             self._count(result, message.label_of_active)
-        self.position = (message.position or 0) + 1
-        verdict = ShadowVerdict(n=self.frames, agree=self._agree, nan=self.refused, p95_us=self._p95.get() or 0.0)
+        self._position = (message.position or 0) + 1
+        verdict = ShadowVerdict(n=self._frames, agree=self._agree, nan=self._refused, p95_us=self._p95.get() or 0.0)
         self._link.send(verdict)
 
     def work(self, now_s: float) -> None:
@@ -79,10 +84,10 @@ class Candidate:
         self._model.engine.close()
 
     def _count(self, result: PipelineResult, label_of_active: int | None) -> None:
-        self.frames += 1
+        self._frames += 1
         self._p95.update(result.times.latency_us)
         if result.refused is not None:
-            self.refused += 1
+            self._refused += 1
         elif result.predicted == label_of_active:
             self._agree += 1
 

@@ -32,24 +32,11 @@ class Role(Protocol):
     """What a worker does after it was configured."""
 
     @property
-    def position(self) -> int:
-        """Position of the next frame to take."""
-
-    @property
-    def frames(self) -> int:
-        """Frames answered so far."""
-
-    @property
-    def held(self) -> int:
-        """Of them, frames that gating held."""
-
-    @property
-    def refused(self) -> int:
-        """Frames so far that could not be used."""
-
-    @property
     def due_s(self) -> float | None:
         """Monotonic time of the next frame; None when there is nothing to do before a message comes."""
+
+    def heartbeat(self) -> Heartbeat:
+        """How far it has come."""
 
     def handle(self, message: Message, body: bytes) -> None:
         """Take a message of the supervisor."""
@@ -139,10 +126,8 @@ class Loop:
 
     def _beat(self, now_s: float) -> None:
         self._beat_due_s = now_s + BEAT_EVERY_S
-        role = self._role
-        if role is not None:
-            beat = Heartbeat(position=role.position, seq=role.frames, refused=role.refused, held=role.held)
-            self._link.send(beat)
+        if self._role is not None:
+            self._link.send(self._role.heartbeat())
 
     def _report(self, exc: Exception) -> None:
         code = failure_code(exc)

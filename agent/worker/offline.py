@@ -64,12 +64,13 @@ def replay(
     manifest = open_manifest(bundle).manifest
     recording = load_recording(frames, manifest.input)
     name = choose_artifact(manifest, available_runtimes(), preferred=artifact)
-    model = open_model(bundle, name)
+    model = open_model(bundle, name, stream=True)
 
     def played(gate: GatingConfig | None) -> ReplayReport:
         report = ReplayReport(artifact=name, runtime=model.engine.runtime)
         stream = open_stream(model, drift, clock_ns, gating=gate)
         _Run(recording, stream, drift, report, rate_hz=rate_hz, seed=seed, cpu_ns=cpu_ns or clock_ns).run()
+        report.executor = model.engine.executor
         return report
 
     try:

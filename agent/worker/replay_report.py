@@ -28,6 +28,7 @@ class ReplayReport:
     Attributes:
         artifact: What ran.
         runtime: With what.
+        executor: How, in the end.
         predictions: Predicted class of each frame; None for a refused one and while a window of rows fills.
         refused: Reason and number of the frames that the model could not take.
         alarms: What the detectors said.
@@ -42,6 +43,7 @@ class ReplayReport:
 
     artifact: str
     runtime: str
+    executor: str = ""
     predictions: list[int | None] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     alarms: list[Alarm] = field(default_factory=list)
@@ -91,7 +93,7 @@ class ReplayReport:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{len(self.predictions)} frames through {self.artifact} on {self.runtime}"
+        yield f"{len(self.predictions)} frames through {self.artifact} on {self.runtime}, {self.executor}"
         if self.accuracy is not None:
             yield f"accuracy     {self.accuracy:.4f} over {self.labelled} labelled frames"
         for reason, count in self.refused.items():

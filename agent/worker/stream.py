@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import DriftConfig, GatingConfig
-from agent.ipc import Window
+from agent.ipc import MAX_NOTE_CHARS, Ready, Window
+from agent.memory import resident_kb
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm, DriftDetector
 from agent.worker.drift.registry import Watched, build_detectors
@@ -154,8 +155,17 @@ class OpenedModel:
     profile: Profile | None
 
 
-def open_model(directory: Path, artifact_name: str, *, expected_id: str | None = None) -> OpenedModel:
+def open_model(
+    directory: Path, artifact_name: str, *, expected_id: str | None = None, stream: bool = False, hold_codes: int = 0
+) -> OpenedModel:
     """Check an artifact's files, read its profile and load it into its engine.
+
+    Args:
+        directory: Of the bundle.
+        artifact_name: Which artifact.
+        expected_id: Id that the bundle must have.
+        stream: Whether its frames will follow each other, see ``open_engine``.
+        hold_codes: Send-on-delta of a spiking network's input, see ``open_engine``.
 
     Raises:
         BundleError: The bundle is not what its manifest says.
@@ -164,8 +174,20 @@ def open_model(directory: Path, artifact_name: str, *, expected_id: str | None =
     artifact = open_manifest(directory).artifact(artifact_name)
     bundle = open_bundle(directory, expected_id=expected_id, files=artifact.files)
     profile = None if artifact.profile is None else Profile.from_npz(bundle.read(artifact.profile))
-    engine = open_engine(bundle, artifact_name)
+    engine = open_engine(bundle, artifact_name, stream=stream, hold=hold_codes)
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
+
+
+def ready(model: OpenedModel) -> Ready:
+    """The message that a worker has its model."""
+    engine = model.engine
+    return Ready(
+        runtime=engine.runtime,
+        artifact=model.artifact_name,
+        executor=engine.executor,
+        note=engine.note[:MAX_NOTE_CHARS],
+        rss_kb=resident_kb(),
+    )
 
 
 def open_stream(

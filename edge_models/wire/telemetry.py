@@ -132,6 +132,13 @@ class State:
     seq: int = count_field("Rises by one with every state of this start.")
     bundle: BundleId | None = bundle_field("The running bundle; null when none runs.")
     artifact: str | None = text_field("The running artifact.", default=None, max_length=40)
+    runtime: str | None = text_field("Library and version that loaded it.", default=None, max_length=80)
+    executor: str | None = text_field(
+        "How that runs it now, such as interpreter, collapsed, c, c-delta or numpy.", default=None, max_length=40
+    )
+    executor_note: str | None = text_field(
+        "Why it is slower than it could be here; null where nothing is missing.", default=None, max_length=300
+    )
     n: int = count_field("Frames answered since the agent started.")
     held: int = count_field("Of them, frames that gating held: answered as the one before, not inferred.", default=0)
     rate_hz: float = measure_field("Frames answered per second, lately.")

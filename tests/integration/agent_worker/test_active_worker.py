@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.config import DriftConfig, MqttSource, ReplaySource, SamplesConfig
+from agent.config import DriftConfig, GatingConfig, MqttSource, ReplaySource, SamplesConfig
 from agent.ipc import (
     Alarm,
     EvidenceOn,
@@ -36,7 +36,7 @@ from edge_models.bundle import Bundle
 from edge_models.sketch import Sketch
 from edge_models.wire.telemetry import SampleReason
 from tests.factories.bundles import make_bundle
-from tests.factories.frames import digit_frames
+from tests.factories.frames import digit_frames, write_recording
 from tests.integration.agent_worker.harness import ROOT, WorkerProcess, configure
 
 pytestmark = pytest.mark.integration
@@ -62,6 +62,22 @@ def test_it_runs_a_recording_to_its_end_and_stays(worker: WorkerProcess, bundle:
     assert [window.position for window in windows] == [199, 399, 599, 799]
     assert windows[-1].effects["mean"] > 0.9
     assert 400 <= worker.all_of(Alarm)[0].position < 500
+
+
+def test_a_still_scene_is_held_and_every_frame_is_answered(
+    worker: WorkerProcess, bundle: Bundle, tmp_path: Path
+) -> None:
+    still = write_recording(tmp_path / "still.npz", np.repeat(digit_frames(1)[0], 210, axis=0))
+    gating = GatingConfig(threshold=12, max_held=20)
+    worker.send(configure(bundle, source=fast(still, rate_hz=500.0), gating=gating, predictions_hz=1000.0))
+
+    worker.wait_for(SourceEnded)
+    beat = worker.wait_for(Heartbeat)
+
+    assert (beat.seq, beat.held, beat.executor) == (210, 200, worker.all_of(Ready)[0].executor)
+    assert worker.all_of(Window)[0].held == 190
+    assert len({prediction.label for prediction in worker.all_of(PredictionOut)}) == 1
+    assert len(worker.all_of(PredictionOut)) == 210
 
 
 def test_predictions_are_the_models_and_name_their_frame(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:

@@ -48,13 +48,15 @@ class FakeRole:
     def __init__(self, other: socket.socket, *, frames_wanted: int = 3, error: Exception | None = None) -> None:
         self.position = 7
         self.frames = 0
-        self.refused = self.held = 0
         self.due_s: float | None = 0.0
         self.messages: list[Message] = []
         self.closed = False
         self._other = other
         self._frames_wanted = frames_wanted
         self._error = error
+
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(position=self.position, seq=self.frames)
 
     def handle(self, message: Message, body: bytes) -> None:
         self.messages.append(message)

@@ -1,0 +1,63 @@
+"""What ``state`` tells about the active worker, added up over all workers of this start."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from agent import ipc
+
+RATE_WINDOW_S = 10.0  # over which the rate is taken
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """Counts and facts.
+
+    Attributes:
+        frames: Frames answered.
+        held: Of them, frames that gating held.
+        refused: Frames that could not be used.
+        restarts: Workers that had to be replaced.
+        runtime: What loaded the model.
+        executor: How it is run.
+        note: Why that is slower than it could be; None where nothing is missing.
+        window: The last full window.
+    """
+
+    frames: int = 0
+    held: int = 0
+    refused: int = 0
+    restarts: int = 0
+    runtime: str | None = None
+    executor: str | None = None
+    note: str | None = None
+    window: ipc.Window | None = None
+    _last: ipc.Heartbeat = field(default_factory=lambda: ipc.Heartbeat(position=0, seq=0))
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def begin(self) -> None:
+        """A fresh worker counts from nothing."""
+        self._last = ipc.Heartbeat(position=0, seq=0)
+
+    def loaded(self, ready: ipc.Ready) -> None:
+        """It has its model."""
+        self.runtime, self.executor, self.note = ready.runtime, ready.executor or None, ready.note or None
+
+    def beat(self, beat: ipc.Heartbeat, now_s: float) -> None:
+        """It tells how far it has come."""
+        last, self._last = self._last, beat
+        self.frames += max(0, beat.seq - last.seq)
+        self.held += max(0, beat.held - last.held)
+        self.refused += max(0, beat.refused - last.refused)
+        self.executor = beat.executor or self.executor
+        self._marks.append((now_s, self.frames))
+        while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
+            self._marks.popleft()
+
+    def rate_hz(self, now_s: float) -> float:
+        """Frames in a second, lately; 0 once the last word is old."""
+        if len(self._marks) < 2 or self._marks[-1][0] < now_s - RATE_WINDOW_S:
+            return 0.0
+        (from_s, before), (to_s, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (to_s - from_s) if to_s > from_s else 0.0
