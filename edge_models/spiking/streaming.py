@@ -83,6 +83,43 @@ class Fastest:
         self._candidates = [winner]
 
 
+class Held:
+    """Send-on-delta: an input that differs from the value last taken by less than ``hold`` codes keeps that value.
+
+    A frame in which no input is new is answered without being run.
+
+    Args:
+        executor: Runs what is new; becomes this object's.
+        hold: At least 2; less would hold nothing.
+    """
+
+    def __init__(self, executor: Executor, hold: int) -> None:
+        self._executor, self._hold = executor, hold
+        self._before: tuple[NDArray[np.int32], SpikingAnswer] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the executor that runs what is new."""
+        return self._executor.name
+
+    def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
+        """Run the next frame; see the port. The answer may be the last one itself: not to be changed."""
+        if self._before is None:
+            self._before = x.copy(), self._executor.run(x)
+            return self._before[1]
+        held, answer = self._before
+        is_new = np.abs(x - held) >= self._hold
+        if is_new.any():
+            np.copyto(held, x, where=is_new)
+            answer = self._executor.run(held)
+            self._before = held, answer
+        return answer
+
+    def close(self) -> None:
+        """Close the executor."""
+        self._executor.close()
+
+
 class Streaming:
     """Runs the frames of one stream.
 
@@ -90,16 +127,10 @@ class Streaming:
         delta: Becomes this object's.
         still: Opens the executor that competes with it, when there is reason to; it becomes this object's.
         clock_ns: Monotonic or CPU time.
-        hold: Send-on-delta: an input that differs from the value last taken by less than this many codes keeps that
-            value, whoever executes the frame. 0 and 1 are exact.
     """
 
-    def __init__(
-        self, delta: DeltaExecutor, still: Callable[[], Executor], clock_ns: Callable[[], int], *, hold: int = 0
-    ) -> None:
+    def __init__(self, delta: DeltaExecutor, still: Callable[[], Executor], clock_ns: Callable[[], int]) -> None:
         self._delta, self._open_still, self._clock_ns = delta, still, clock_ns
-        self._hold = hold
-        self._held: NDArray[np.int32] | None = None
         self._still: Executor | None = None
         self._block_ns: list[int] = []  # what the latest frames of the executor in use took
         self._first_ns: int | None = None
@@ -120,18 +151,15 @@ class Streaming:
 
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run the next frame; see the port."""
-        if self._hold > 1:
-            x = self._held_input(x)
         if self._first_ns is None:
             return self._begin(x)
-        began_ns = self._clock_ns()
         if self._pause_left and self._still is not None:
-            answer = self._still.run(x)
-            self._block_ns.append(self._clock_ns() - began_ns)
+            answer, took_ns = self._timed(self._still.run, x)
+            self._block_ns.append(took_ns)
             self._count_down()
         else:
-            answer = self._delta.run_delta(x)
-            self._block_ns.append(self._clock_ns() - began_ns)
+            answer, took_ns = self._timed(self._delta.run_delta, x)
+            self._block_ns.append(took_ns)
             self._judge(x)
         return answer
 
@@ -187,13 +215,6 @@ class Streaming:
         began_ns = self._clock_ns()
         answer = run(x)
         return answer, self._clock_ns() - began_ns
-
-    def _held_input(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
-        if self._held is None:
-            self._held = x.copy()
-        else:
-            np.copyto(self._held, x, where=np.abs(x - self._held) >= self._hold)
-        return self._held
 
 
 def _median(times_ns: Sequence[int]) -> int:
