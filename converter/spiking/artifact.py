@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.artifact import Opener, Runnable, golden_count
+from converter.artifact import Runnable, golden_count
 from converter.errors import ConversionError
 from converter.quantize.graph import read_graph, runtimes_for
+from edge_models.bundle import file_entries, write_bundle
+from edge_models.engines import open_engine
 from edge_models.engines.port import Engine
-from edge_models.engines.spiking import SpikingEngine, spiking_outputs
-from edge_models.engines.tflite import TfliteModel
-from edge_models.errors import RuntimeMissingError
-from edge_models.manifest import Artifact, Probe, Requires
+from edge_models.engines.spiking import spiking_outputs
+from edge_models.manifest import FORMAT_VERSION, Artifact, InputSpec, Manifest, Probe, Requires
 from edge_models.quantize import quantize
-from edge_models.spiking.archive import from_npz, to_npz
-from edge_models.spiking.collapsed import Collapsed
-from edge_models.spiking.executor import Executor
-from edge_models.spiking.kernel import Kernel
+from edge_models.spiking.archive import to_npz
 from edge_models.spiking.network import Network
-from edge_models.spiking.reference import Reference
 
 SPIKING, COLLAPSED = "spiking", "collapsed"
 SPIKING_FILE, COLLAPSED_FILE = "model.spiking.npz", "model.collapsed.tflite"
+_DRAFT = "draft"
 
 
 def spiking_artifacts(network: Network, graph: bytes | None) -> tuple[Runnable, ...]:
@@ -40,11 +40,11 @@ def spiking_artifacts(network: Network, graph: bytes | None) -> tuple[Runnable, 
     """
     needs = Requires(runtimes=("numpy",))
     collapsed = None if graph is None else COLLAPSED
-    made = [_runnable(SPIKING, _artifact(SPIKING, network, needs, collapsed), to_npz(network), _open_network)]
+    made = [_runnable(SPIKING, _artifact(SPIKING, network, needs, collapsed), to_npz(network))]
     if graph is not None:
         found = read_graph(graph)
         needs = Requires(runtimes=runtimes_for(found), ops=found.ops)
-        made.append(_runnable(COLLAPSED, _artifact(COLLAPSED, network, needs, None), graph, _open_graph))
+        made.append(_runnable(COLLAPSED, _artifact(COLLAPSED, network, needs, None), graph))
     return tuple(made)
 
 
@@ -67,9 +67,9 @@ def check_equal(runnables: Sequence[Runnable], inputs: NDArray[np.float32]) -> N
                 )
 
 
-def _runnable(name: str, artifact: Artifact, data: bytes, opened: Opener) -> Runnable:
-    engine = opened(artifact, data, delegates=True)
-    return Runnable(name=name, artifact=artifact, engine=engine, data=data, opened=opened)
+def _runnable(name: str, artifact: Artifact, data: bytes) -> Runnable:
+    engine = _opened(artifact, data, delegates=True)
+    return Runnable(name=name, artifact=artifact, engine=engine, data=data, opened=_opened)
 
 
 def _artifact(name: str, network: Network, requires: Requires, collapsed: str | None) -> Artifact:
@@ -86,19 +86,20 @@ def _artifact(name: str, network: Network, requires: Requires, collapsed: str | 
     )
 
 
-def _open_network(artifact: Artifact, data: bytes, *, delegates: bool) -> Engine:  # noqa: ARG001 - without a runtime
-    """The stored network in the kernel, or in numpy where that is not installed."""
-    network = from_npz(data)
-    executor: Executor
-    try:
-        executor = Kernel(network)
-    except RuntimeMissingError:
-        executor = Reference(network)
-    runtimes = {executor.name: executor.name if executor.name == "c" else f"numpy {np.__version__}"}
-    return SpikingEngine(artifact, executor, network.input_shape, runtimes, "")
-
-
-def _open_graph(artifact: Artifact, data: bytes, *, delegates: bool) -> Engine:
-    model = TfliteModel(data, delegates=delegates)
-    graph = Collapsed(model)
-    return SpikingEngine(artifact, graph, graph.input_shape, {graph.name: model.runtime}, "")
+def _opened(artifact: Artifact, data: bytes, *, delegates: bool) -> Engine:
+    """As a device opens it, from a bundle of this one file: each form answers for itself."""
+    alone = replace(artifact, collapsed=None, profile=None)
+    files = {alone.file: data, alone.probe.file: b""}
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        model=_DRAFT,
+        version="0",
+        serial=1,
+        task="classification",
+        input=InputSpec(kind="rows", source=alone.input),
+        files=file_entries(files),
+        artifacts={_DRAFT: alone},
+    )
+    with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
+        bundle = write_bundle(Path(folder, _DRAFT), manifest, files)
+        return open_engine(bundle, _DRAFT, delegates=delegates)
