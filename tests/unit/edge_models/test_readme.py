@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_models import fields, manifest, npz, profile, signals, sketch, steps, tensors
+from edge_models.spiking import archive, ranges, shapes
 
 TEXT = Path(manifest.__file__).with_name("README.md").read_text(encoding="utf-8")
 CODE = set(re.findall(r"`([^`\s]+)`", TEXT)) | set(re.findall(r"`\|?([^`]+)`", TEXT))
@@ -28,6 +29,9 @@ DOCUMENTED = (
     manifest.Waiver,
     tensors.TensorSpec,
     tensors.QuantParams,
+    archive.Header,
+    *typing.get_args(typing.get_args(fields.hints(archive.Header)["nodes"])[0]),
+    archive.SynapsesHeader,
 )
 
 
@@ -53,6 +57,23 @@ def test_versions_and_bounds_are_those_of_the_code() -> None:
     assert f"(1 to {profile.MAX_SIGNALS})" in TEXT
     for pattern in (manifest.FILE_NAME, manifest.MODEL_NAME, manifest.OUTPUT_NAME):
         assert f"`{pattern}`" in TEXT
+
+
+def test_bounds_of_a_spiking_network_are_those_of_the_code() -> None:
+    assert f"| `format` | {archive.FORMAT};" in TEXT
+    assert f"nodes 1, 2, ..., at most {shapes.MAX_NODES};" in TEXT
+    assert (
+        f"time steps, 1 to {shapes.MAX_LEVELS}; for `radix` bit planes, 1 to {shapes.MAX_LEVELS.bit_length()} |" in TEXT
+    )
+    assert f"`shift` = 0 (0 to {shapes.MAX_SHIFT})" in TEXT
+    assert f"`name` (1 to {shapes.MAX_NAME} characters" in TEXT
+    assert f"more than {shapes.MAX_VALUES:,} values" in TEXT
+    assert shapes.MAX_PATCH_VALUES == 2**26
+    assert shapes.MAX_WORK == 2**33
+    assert "2^26\nvalues side by side or 2^33 products" in TEXT
+    assert ranges.COLLAPSED_LIMIT == 2**24
+    assert ranges.COLLAPSED_STEP_LIMIT == 2**21
+    assert "reaches 2^24 and no\nthreshold * (T + 1) reaches 2^21" in TEXT
 
 
 def test_every_dtype_of_an_npz_is_documented() -> None:
