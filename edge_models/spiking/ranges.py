@@ -170,6 +170,8 @@ def _absolute(network: Network, node: Neurons | Pool | Readout) -> int:
     if isinstance(node, Pool):
         return max(abs(value) for value in ranges[node.source]) * math.prod(node.size)
     total = np.abs(node.bias.astype(np.int64)) * network.levels
+    if isinstance(node, Neurons):
+        total += node.threshold.astype(np.int64) // 2
     for synapses in node.synapses:
         weight = np.abs(synapses.weight.astype(np.int64)).reshape(-1, synapses.weight.shape[-1]).sum(axis=0)
         factor = (network.levels if synapses.source == 0 else 1) << synapses.shift
