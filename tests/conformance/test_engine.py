@@ -1,4 +1,4 @@
-"""What every engine owes its callers, held against the TFLite adapter and the fake.
+"""What every engine owes its callers, held against the TFLite adapter, the spiking engine's executors and the fake.
 
 Also run in the second environment, where the same adapter drives tflite-runtime 2.14 under numpy 1.26.
 """
@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time_ns
 
 import numpy as np
 import pytest
 
+from edge_models.bundle import Bundle
 from edge_models.engines import open_engine
 from edge_models.engines.port import Engine, infer
-from edge_models.errors import InputError
+from edge_models.engines.spiking import SpikingOptions, open_spiking
+from edge_models.errors import InputError, RuntimeMissingError
 from edge_models.quantize import dequantize, quantize
-from tests.factories.bundles import FLOAT, INT8, make_bundle
+from edge_models.spiking.executor import DeltaExecutor
+from edge_models.spiking.network import Network
+from tests.assets.make_graphs import fixture_networks
+from tests.factories.bundles import ASSETS, FLOAT, INT8, make_bundle
+from tests.factories.spiking import COLLAPSED, SPIKING, make_spiking_bundle
 from tests.fakes.engine import FakeEngine
 
 pytestmark = pytest.mark.runtime
@@ -44,7 +51,48 @@ def _tflite_float(folder: Path) -> Engine:
     return open_engine(make_bundle(folder / "bundle", float_artifact=True), FLOAT)
 
 
-ENGINES = [_fake, _fake_float, _tflite_int8, _tflite_int8_plain, _tflite_float]
+def _spiking_bundle(folder: Path) -> Bundle:
+    name = "spikes-conv.tflite"
+    return make_spiking_bundle(folder / "bundle", fixture_networks()[name], graph=(ASSETS / name).read_bytes())
+
+
+def _no_kernel(network: Network) -> DeltaExecutor:
+    raise RuntimeMissingError("no kernel in this test")
+
+
+def _spiking_numpy(folder: Path) -> Engine:
+    bundle = make_spiking_bundle(folder / "bundle", fixture_networks()["spikes-conv.tflite"])
+    return open_spiking(bundle, SPIKING, SpikingOptions(clock_ns=process_time_ns), open_kernel=_no_kernel)
+
+
+def _spiking_stills(folder: Path) -> Engine:
+    return open_engine(_spiking_bundle(folder), SPIKING)
+
+
+def _spiking_stream(folder: Path) -> Engine:
+    return open_engine(_spiking_bundle(folder), SPIKING, stream=True)
+
+
+def _collapsed(folder: Path) -> Engine:
+    return open_engine(_spiking_bundle(folder), COLLAPSED)
+
+
+def _collapsed_plain(folder: Path) -> Engine:
+    return open_engine(_spiking_bundle(folder), COLLAPSED, delegates=False)
+
+
+ENGINES = [
+    _fake,
+    _fake_float,
+    _tflite_int8,
+    _tflite_int8_plain,
+    _tflite_float,
+    _spiking_numpy,
+    _spiking_stills,
+    _spiking_stream,
+    _collapsed,
+    _collapsed_plain,
+]
 
 
 @pytest.fixture(params=ENGINES, ids=lambda make: make.__name__.strip("_"))
@@ -63,6 +111,8 @@ def test_engine_names_itself_and_its_runtime_with_a_version(engine: Engine) -> N
     assert engine.name
     assert name
     assert version[0].isdigit()
+    assert engine.executor
+    assert "\n" not in engine.note
 
 
 def test_run_gives_every_output_with_its_declared_shape_and_dtype(engine: Engine) -> None:
@@ -140,9 +190,9 @@ def test_infer_is_quantise_run_dequantise(engine: Engine) -> None:
 
 
 def test_infer_reshapes_a_frame_of_as_many_numbers(engine: Engine) -> None:
-    x = np.random.default_rng(3).random((8, 8)).astype(np.float32)
+    x = np.random.default_rng(3).random(engine.input.shape).astype(np.float32)
 
-    np.testing.assert_array_equal(infer(engine, x)["logits"], infer(engine, x[..., None])["logits"])
+    np.testing.assert_array_equal(infer(engine, x.reshape(-1))["logits"], infer(engine, x)["logits"])
 
 
 def test_infer_refuses_another_number_of_values(engine: Engine) -> None:

@@ -16,6 +16,7 @@ from edge_models.engines.tflite import TfliteModel
 from edge_models.spiking.collapsed import Collapsed
 from edge_models.spiking.network import Coding, Network, Neurons, Pool
 from edge_models.spiking.reference import Reference
+from tests.assets.make_graphs import FOLDER, fixture_networks
 from tests.assets.spiking import KINDS, Kind, frames, network
 
 STORAGES: tuple[Storage, ...] = ("int8", "float16", "float32")
@@ -142,3 +143,8 @@ def test_both_runtimes_load_it_and_it_is_hardly_larger_than_its_int8_weights() -
 
 def test_equal_networks_give_equal_files() -> None:
     assert collapsed_graph(network(4)) == collapsed_graph(network(4))
+
+
+@pytest.mark.parametrize("name", fixture_networks())
+def test_the_graphs_that_devices_are_tested_with_are_what_is_made_today(name: str) -> None:
+    assert collapsed_graph(fixture_networks()[name]) == (FOLDER / name).read_bytes()
