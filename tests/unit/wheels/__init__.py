@@ -1,0 +1,1 @@
+"""Wheels with compiled kernels."""
