@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.report.findings import DataFound, Findings, LayerFound, Measured, QuantisationFound
+from converter.report.spikes import spikes_document
 
 REPORT_FILE = "report.json"
 FORMAT = 2  # 1 had figures of one int8 artifact only
@@ -41,6 +42,7 @@ def report_document(findings: Findings) -> dict[str, Any]:
         "calibration": findings.quantisation.calibration,
         "quantisation": _quantisation(findings.quantisation),
         "learning": findings.learning,
+        "spiking": None if findings.spiking is None else spikes_document(findings.spiking),
         "devices": findings.devices,
         "seconds": findings.seconds,
         "notes": findings.notes,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from converter.gates import Verdict
 from converter.measure import Figures
+from converter.spiking.study import SpikingStudy
 from edge_models.manifest import Artifact, InputSpec, Provenance
 
 
@@ -235,6 +236,7 @@ class Findings:
         devices: What was found out about each device of a retraining.
         seconds: Of each step.
         notes: More that the reader should know, one sentence each.
+        spiking: What was studied on the spiking artifact; None without one.
     """
 
     identity: Identity
@@ -245,3 +247,4 @@ class Findings:
     devices: tuple[dict[str, Any], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    spiking: SpikingStudy | None = None

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from converter.report.markup import Element, node, text
-from converter.report.sections import learnt, metric, origin, quantised, verdict
+from converter.report.sections import learnt, metric, origin, quantised, spiking, verdict
 
 PAGE_FILE = "report.html"
 
@@ -30,6 +30,12 @@ def report_page(document: Mapping[str, Any]) -> str:
             quantised.latency(document),
             quantised.layers(document),
             quantised.calibration(document),
+        ],
+        "Spikes": [
+            spiking.operations(document),
+            spiking.energy(document),
+            spiking.faults(document),
+            spiking.early_exit(document),
         ],
         "Learning": [
             *learnt.curves(document),

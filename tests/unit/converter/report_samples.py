@@ -29,6 +29,11 @@ from converter.report import (
     QuantisationFound,
     TrialFound,
 )
+from converter.spiking.early_exit import EarlyExit
+from converter.spiking.energy import COSTS, energy_estimate
+from converter.spiking.faults import FAULTS, SHARES, FaultFound, Robustness
+from converter.spiking.operations import LayerOperations, Operations
+from converter.spiking.study import SpikingStudy
 from edge_models.manifest import Artifact, InputSpec, OutputSpec, Probe, Provenance, Requires, Tolerance
 from edge_models.tensors import QuantParams, TensorSpec
 from tests.factories.bundles import INPUT
@@ -232,6 +237,67 @@ def data() -> DataFound:
         parts={"train": order[:45_000], "profile": order[45_000:50_000], "test": order[50_000:]},
         unlabelled=20_000,
     )
+
+
+def spiking_study(coding: Literal["atf", "radix", "if"] = "atf") -> SpikingStudy:
+    macs, acs = ((55e3, 394e3, 305.0), (0.0, 0.0, 0.0)) if coding == "atf" else ((55e3, 0.0, 0.0), (0.0, 8.3e5, 610.0))
+    operations = Operations(
+        examples=64,
+        steps=4,
+        footprint_bytes=100_152,
+        connection_sparsity=0.0114,
+        activation_sparsity=0.63,
+        unary_acs=8.39e6 if coding == "atf" else sum(acs),
+        layers=tuple(
+            LayerOperations(
+                name=name,
+                neurons=neurons,
+                rate=0.09,
+                activation_sparsity=0.63,
+                dense_macs=dense,
+                effective_macs=values,
+                effective_acs=spikes,
+            )
+            for name, neurons, dense, values, spikes in zip(
+                ("conv2d", "conv2d_1", "logits"), (12_544, 6_272, 0), (112_896, 903_168, 1_280), macs, acs, strict=True
+            )
+        ),
+    )
+    exits = (
+        EarlyExit(margin=None, accuracy=0.912, steps=4.0),
+        EarlyExit(margin=2_310, accuracy=0.911, steps=3.1),
+        EarlyExit(margin=880, accuracy=0.904, steps=2.24),
+    )
+    return SpikingStudy(
+        coding=coding,
+        levels=15 if coding == "radix" else 4,
+        operations=operations,
+        energy=tuple(energy_estimate(operations, costs) for costs in COSTS),
+        robustness=Robustness(
+            examples=400,
+            seeds=5,
+            spiking=0.9125,
+            int8=0.9175,
+            faults=tuple(
+                FaultFound(
+                    fault=fault,
+                    share=share,
+                    spiking=0.91 - share,
+                    spiking_low=0.9 - 2 * share,
+                    int8=0.917 - 0.9 * share,
+                    int8_low=0.9 - 2 * share,
+                )
+                for fault in FAULTS
+                for share in SHARES
+            ),
+        ),
+        early_exits=exits if coding == "if" else (),
+    )
+
+
+@functools.cache
+def spiking() -> Findings:
+    return replace(classification(), spiking=spiking_study())
 
 
 @functools.cache

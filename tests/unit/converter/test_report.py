@@ -20,7 +20,7 @@ from converter.report.charts.canvas import Scale, shortened, ticks
 from converter.report.findings import CurveFound, TrialFound
 from tests.unit.converter import report_samples as samples
 
-MAKERS = (samples.classification, samples.anomaly, samples.wrapped)
+MAKERS = (samples.classification, samples.anomaly, samples.wrapped, samples.spiking)
 VOID = {"meta", "br", "img", "link"}
 
 
@@ -237,3 +237,38 @@ def test_a_shortened_text_keeps_its_ends(said: str, characters: int) -> None:
     assert len(found) == min(len(said), characters)
     assert found[:1] == said[:1]
     assert found[-1:] == said[-1:]
+
+
+def test_energy_is_called_an_estimate_beside_both_anns_and_without_memory_traffic() -> None:
+    page = checked(samples.spiking())
+
+    assert "estimated" in page.shown
+    assert "not a measurement" in page.shown
+    assert "memories is outside of it" in page.shown
+    assert "int8 ANN float32 ANN" in page.shown
+    estimate = samples.spiking_study().energy[0]
+    assert f"{estimate.below_int8:.1f} times" in page.shown
+    assert f"{estimate.below_float32:.1f} times" in page.shown
+
+
+@pytest.mark.parametrize("fault", ["dead neurons", "dead synapses", "bit flips"])
+def test_every_fault_stands_beside_int8(fault: str) -> None:
+    document = report_document(samples.spiking())
+
+    rows = [one for one in document["spiking"]["robustness"]["faults"] if one["fault"] == fault]
+    assert [one["share"] for one in rows] == [0.01, 0.05, 0.1]
+    assert all(one["int8"] is not None for one in rows)
+    assert fault in checked(samples.spiking()).shown
+
+
+def test_stopping_early_is_shown_for_plain_spikes_alone() -> None:
+    plain = replace(samples.classification(), spiking=samples.spiking_study("if"))
+
+    assert "Stopping early" in checked(plain).shown
+    assert "3.10" in checked(plain).shown
+    assert "Stopping early" not in checked(samples.spiking()).shown
+
+
+def test_a_report_without_a_spiking_artifact_says_nothing_of_spikes() -> None:
+    assert report_document(samples.classification())["spiking"] is None
+    assert "Synaptic" not in checked(samples.classification()).shown
