@@ -58,8 +58,9 @@ def event_budget(synapses: Synapses, low: int, high: int) -> int:
         high: Of the source's values, at least 0.
     """
     largest = high - low
-    weight = np.abs(synapses.weight.astype(np.int64)).reshape(-1, synapses.weight.shape[-1])
-    sums = np.cumsum(-np.sort(-weight, axis=0), axis=0).max(axis=1) * largest
+    weight = np.abs(synapses.weight.astype(np.int16)).reshape(-1, synapses.weight.shape[-1])
+    weight.sort(axis=0)
+    sums = np.cumsum(weight[::-1], axis=0, dtype=np.int32).max(axis=1).astype(np.int64) * largest
     return int(np.searchsorted(sums, INT16_MAX, side="right"))
 
 

@@ -99,9 +99,9 @@ def weighted_range(synapses: Synapses, low: int, high: int) -> tuple[NDArray[np.
     Returns:
         Two int64 arrays (channels,).
     """
-    weight = synapses.weight.astype(np.int64).reshape(-1, synapses.weight.shape[-1])
-    positive = np.maximum(weight, 0).sum(axis=0)
-    negative = np.minimum(weight, 0).sum(axis=0)
+    weight = synapses.weight.reshape(-1, synapses.weight.shape[-1])
+    positive = np.maximum(weight, 0).sum(axis=0, dtype=np.int64)
+    negative = np.minimum(weight, 0).sum(axis=0, dtype=np.int64)
     return positive * low + negative * high, positive * high + negative * low
 
 
@@ -173,7 +173,7 @@ def _absolute(network: Network, node: Neurons | Pool | Readout) -> int:
     if isinstance(node, Neurons):
         total += node.threshold.astype(np.int64) // 2
     for synapses in node.synapses:
-        weight = np.abs(synapses.weight.astype(np.int64)).reshape(-1, synapses.weight.shape[-1]).sum(axis=0)
+        positive, negative = weighted_range(synapses, 0, 1)[::-1]
         factor = (network.levels if synapses.source == 0 else 1) << synapses.shift
-        total = total + weight * max(abs(value) for value in ranges[synapses.source]) * factor
+        total = total + (positive - negative) * max(abs(value) for value in ranges[synapses.source]) * factor
     return int(total.max())
