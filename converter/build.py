@@ -72,7 +72,7 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         ranges = calibration(learnt.order, prepared, learnt.plan, order.recipe.quantize.calibration)
         found = converted(learnt.order, keras, ranges, part, progress, clock, int8=learnt.int8)
         watch.lap("convert")
-        spikes = spiking(learnt.order, keras, _lesson(learnt, prepared), found.float32, part, progress, clock)
+        spikes = spiking(learnt.order, keras, _lesson(learnt, prepared), found, part, progress, clock)
         watch.lap("spiking")
         made = _Made(converted=found, spiking=spikes)
         finished = _finished(made.candidates, _reference(order, prepared), progress)
@@ -193,6 +193,7 @@ def _findings(
         ),
         learning=replace(learnt.found, curves=(*learnt.found.curves, *found.spiking.curves)),
         quantisation=found.converted.found,
+        spiking=found.spiking.study,
         devices=learnt.plan.findings,
         seconds=dict(seconds),
         notes=(*learnt.order.notes, *found.converted.warnings, *found.spiking.warnings),

@@ -16,7 +16,7 @@ from converter.errors import ConversionError, GateError
 from converter.gates import Hints, Verdict, judge
 from converter.keras_process.process import KerasProcess
 from converter.measure import Figures, HeldOut, measure
-from converter.pipeline.converting import Candidate, in_words
+from converter.pipeline.converting import Candidate, Converted, in_words
 from converter.pipeline.order import BuildOrder
 from converter.progress import Progress
 from converter.recipe import GatesRecipe, SpikingRecipe
@@ -28,6 +28,7 @@ from converter.spiking.extract import extract
 from converter.spiking.float_network import FloatNetwork
 from converter.spiking.input_codes import input_spec
 from converter.spiking.integers import to_network
+from converter.spiking.study import SpikingStudy, study
 from converter.training.spiking import fine_tune, surrogate
 from edge_models.spiking.network import Network, Neurons
 from edge_models.tensors import TensorSpec
@@ -57,11 +58,13 @@ class Spiking:
     Attributes:
         candidates: ``spiking``, and ``collapsed`` where there is that form; empty without the recipe's section.
         curves: Of the fine-tunings.
+        study: What else is told of it; None for a retraining.
         warnings: What the user should know.
     """
 
     candidates: tuple[Candidate, ...] = ()
     curves: tuple[CurveFound, ...] = ()
+    study: SpikingStudy | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -69,7 +72,7 @@ def spiking(
     order: BuildOrder,
     keras: KerasProcess,
     lesson: Callable[[SpikingRecipe], Lesson],
-    float32: bytes,
+    converted: Converted,
     part: HeldOut,
     progress: Progress,
     clock: Callable[[], float] | None,
@@ -80,7 +83,7 @@ def spiking(
         order: Recipe and allowed gates; without section ``spiking`` nothing is done.
         keras: Holds the trained model, which stays as it is.
         lesson: Makes what thresholds are learnt from.
-        float32: The file that artifacts are measured against.
+        converted: The other forms, with the float32 file that artifacts are measured against.
         part: The test part.
         progress: Told of each step.
         clock: Seconds, for the latency.
@@ -100,7 +103,7 @@ def spiking(
     for number, runnable in enumerate(runnables):
         figures = measure(
             runnable.data,
-            float32,
+            converted.float32,
             part,
             task="classification",
             keras_outputs=None,
@@ -112,7 +115,18 @@ def spiking(
         progress.step("measure spikes", number + 1, len(runnables), in_words(figures, runnable.name))
         candidates.append(_candidate(runnable, figures, section, order.allowed))
     _check_gates(candidates[0].verdicts)  # the others are the same function
-    return Spiking(candidates=tuple(candidates), curves=learnt.curves, warnings=warnings)
+    return Spiking(
+        candidates=tuple(candidates),
+        curves=learnt.curves,
+        study=None if order.is_again else _studied(network, converted, part, order.recipe.training.seed, progress),
+        warnings=warnings,
+    )
+
+
+def _studied(network: Network, converted: Converted, part: HeldOut, seed: int, progress: Progress) -> SpikingStudy:
+    """Operations, energy and faults, beside the int8 file where there is one; a retraining does without."""
+    int8 = next((one.runnable.data for one in converted.candidates if one.mode == "int8"), None)
+    return study(network, part.inputs, part.y, int8=int8, seed=seed, progress=progress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
