@@ -76,12 +76,14 @@ def energy(document: Document) -> Element | None:
         (
             one["costs"]["process"],
             _microjoules(one["spiking_uj"]),
-            f"{_microjoules(one['int8_uj'])} ({_times(one['below_int8'])})",
-            f"{_microjoules(one['float32_uj'])} ({_times(one['below_float32'])})",
+            _microjoules(one["int8_uj"]),
+            _times(one["below_int8"]),
+            _microjoules(one["float32_uj"]),
+            _times(one["below_float32"]),
         )
         for one in found["estimates"]
     ]
-    shown = table(("Process", "Spiking", "int8 ANN", "float32 ANN"), rows, numeric=(1, 2, 3))
+    shown = table(("Process", "Spiking", "int8 ANN", "", "float32 ANN", ""), rows, numeric=(1, 2, 3, 4, 5))
     return section("Energy of the arithmetic, estimated", shown, _unary(document), _costs(found), note=found["note"])
 
 
@@ -100,16 +102,19 @@ def _unary(document: Document) -> Element | None:
 
 
 def _costs(found: Document) -> Element:
+    costs = [one["costs"] for one in found["estimates"]]
     rows = [
-        (
-            one["costs"]["process"],
-            *(f"{one['costs'][what]:g}" for what in ("int8_multiply", "int32_add", "float32_multiply", "float32_add")),
-            one["costs"]["source"],
+        (name, *(f"{one[what]:g}{NARROW}pJ" for one in costs))
+        for name, what in (
+            ("int8 multiplication", "int8_multiply"),
+            ("int32 addition", "int32_add"),
+            ("float32 multiplication", "float32_multiply"),
+            ("float32 addition", "float32_add"),
         )
-        for one in found["estimates"]
     ]
-    head = ("Process", "int8 multiply", "int32 add", "float32 multiply", "float32 add", "Source")
-    return details("Costs of single operations, pJ", table(head, rows, numeric=(1, 2, 3, 4)))
+    shown = table(("Operation", *(one["process"] for one in costs)), rows, numeric=range(1, len(costs) + 1))
+    sources = [node("p", f"{one['process']}: {one['source']}.") for one in costs]
+    return details("Published costs of single operations", shown, *sources)
 
 
 def faults(document: Document) -> Element | None:
@@ -179,8 +184,8 @@ def _many(value: float) -> str:
 
 
 def _microjoules(value: float) -> str:
-    return f"{value:.2g}{NARROW}\u00b5J"
+    return f"{value:.3g}{NARROW}\u00b5J"
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.1f} times"
+    return f"{ratio:.1f}{NARROW}\u00d7"

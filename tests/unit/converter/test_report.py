@@ -247,8 +247,8 @@ def test_energy_is_called_an_estimate_beside_both_anns_and_without_memory_traffi
     assert "memories is outside of it" in page.shown
     assert "int8 ANN float32 ANN" in page.shown
     estimate = samples.spiking_study().energy[0]
-    assert f"{estimate.below_int8:.1f} times" in page.shown
-    assert f"{estimate.below_float32:.1f} times" in page.shown
+    assert f"{estimate.below_int8:.1f}\u202f\u00d7" in page.words
+    assert f"{estimate.below_float32:.1f}\u202f\u00d7" in page.words
 
 
 @pytest.mark.parametrize("fault", ["dead neurons", "dead synapses", "bit flips"])
