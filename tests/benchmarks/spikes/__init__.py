@@ -1,0 +1,1 @@
+"""Parts of the benchmark ``spiking``: nets, streams, the race against other tools, and what is measured on them."""

@@ -1,0 +1,279 @@
+"""The same spiking network in plain torch and in libraries for spiking networks; runs where extra ``peers`` is.
+
+Every contestant computes ``steps`` steps of integrate-and-fire neurons with reset by subtraction. Integers become
+floating point by dividing weights, bias and start of each channel by its threshold; half a unit is added to the start,
+so that no rounding can decide whether a membrane has reached its threshold: membranes are whole numbers. Two compute
+something else at the same cost: norse has no reset by subtraction, and snnTorch's reset comes a step late.
+
+Nothing here is differentiated (``inference_mode``), and all libraries are used as their documentation does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import norse.torch as norse
+import numpy as np
+import sinabs.layers
+import snntorch
+import torch
+from numpy.typing import NDArray
+from sinabs.activation import SingleSpike
+from spikingjelly.activation_based import functional, neuron
+from torch.nn.functional import avg_pool2d
+
+from edge_models.spiking.network import Network, Neurons, Pool, Readout
+
+Run = Callable[[NDArray[np.int32]], NDArray[np.float64]]
+"""From centred codes (height, width, channels) to logits (classes,), in units of the readout's accumulator."""
+Tensor = Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """One population or the readout, with the pools in front of it.
+
+    Attributes:
+        linear: From spikes or sums of them to a current, (batch, ...) to (batch, ...).
+        start: Of the membranes, (1, channels, 1, 1) or (1, channels); None of the readout, which does not fire.
+    """
+
+    linear: Callable[[Tensor], Tensor]
+    start: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peer:
+    """A contestant.
+
+    Attributes:
+        name: For the table.
+        kind: ``torch`` is plain torch, ``library`` a library for spiking networks.
+        run: One frame.
+    """
+
+    name: str
+    kind: Literal["torch", "library"]
+    run: Run
+
+
+def peers_of(network: Network) -> Iterator[Peer]:
+    """Every contestant that runs ``network``, a chain whose coding is ``if``."""
+    layers, steps = _layers(network), network.steps
+    forms: tuple[tuple[str, Literal["torch", "library"], Callable[[Tensor], Tensor]], ...] = (
+        ("torch, step by step", "torch", _loop(layers, steps)),
+        ("torch, time as batch", "torch", _time_as_batch(layers, steps)),
+        ("snnTorch Leaky(beta=1)", "library", _snntorch(layers, steps)),
+        ("norse IAFCell", "library", _norse(layers, steps)),
+        ("SpikingJelly IFNode, single step", "library", _spikingjelly_single(layers, steps)),
+        ("SpikingJelly IFNode, multi-step", "library", _spikingjelly_multi(layers, steps)),
+        ("sinabs IAFSqueeze", "library", _sinabs(layers, steps)),
+    )
+    for name, kind, form in forms:
+        yield Peer(name=name, kind=kind, run=_on_codes(form))
+
+
+def _on_codes(form: Callable[[Tensor], Tensor]) -> Run:
+    def run(x: NDArray[np.int32]) -> NDArray[np.float64]:
+        with torch.inference_mode():
+            image = torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)[np.newaxis])
+            logits: NDArray[np.float64] = form(image).numpy().reshape(-1).astype(np.float64)
+        return logits
+
+    return run
+
+
+def _loop(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    """Step by step; the current of the first layer is the same in every step and computed once."""
+
+    def run(image: Tensor) -> Tensor:
+        current = layers[0].linear(image)
+        membranes = [None if layer.start is None else layer.start for layer in layers]
+        logits = None
+        for _ in range(steps):
+            value = current
+            for at, layer in enumerate(layers):
+                if at:
+                    value = layer.linear(value)
+                if layer.start is None:
+                    logits = value if logits is None else logits + value
+                    continue
+                membrane = membranes[at] + value
+                value = (membrane >= 1).float()
+                membranes[at] = membrane.sub_(value)
+        return logits
+
+    return run
+
+
+def _time_as_batch(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    """Layer by layer, all steps of a layer in one batch."""
+
+    def run(image: Tensor) -> Tensor:
+        value = layers[0].linear(image)
+        for at, layer in enumerate(layers):
+            if at:
+                value = layer.linear(value)
+            if layer.start is None:
+                return value.sum(0)
+            membrane, spikes = layer.start, []
+            for step in range(steps):
+                membrane = membrane + (value[step : step + 1] if at else value)
+                spikes.append((membrane >= 1).float())
+                membrane.sub_(spikes[-1])
+            value = torch.cat(spikes)
+        raise ValueError("the network has no readout")
+
+    return run
+
+
+def _snntorch(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    cells = [None if layer.start is None else snntorch.Leaky(beta=1.0, threshold=1.0) for layer in layers]
+
+    def run(image: Tensor) -> Tensor:
+        membranes: list[Tensor] = [layer.start for layer in layers]
+        logits: Tensor = 0
+        for _ in range(steps):
+            value = image
+            for at, (layer, cell) in enumerate(zip(layers, cells, strict=True)):
+                value = layer.linear(value)
+                if cell is None:
+                    logits = logits + value
+                else:
+                    value, membranes[at] = cell(value, membranes[at].expand_as(value))
+        return logits
+
+    return run
+
+
+def _norse(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    cells = [None if layer.start is None else norse.IAFCell() for layer in layers]
+
+    def run(image: Tensor) -> Tensor:
+        states: list[Any] = [
+            None if layer.start is None else norse.IAFFeedForwardState(v=layer.start) for layer in layers
+        ]
+        logits: Tensor = 0
+        for _ in range(steps):
+            value = image
+            for at, (layer, cell) in enumerate(zip(layers, cells, strict=True)):
+                value = layer.linear(value)
+                if cell is None:
+                    logits = logits + value
+                else:
+                    value, states[at] = cell(value, states[at])
+        return logits
+
+    return run
+
+
+def _spikingjelly_single(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    nodes = [None if layer.start is None else neuron.IFNode(v_reset=None).eval() for layer in layers]
+
+    def run(image: Tensor) -> Tensor:
+        logits: Tensor = 0
+        for step in range(steps):
+            value = image
+            for layer, node in zip(layers, nodes, strict=True):
+                value = layer.linear(value)
+                if node is None:
+                    logits = logits + value
+                    continue
+                if step == 0:
+                    functional.reset_net(node)
+                    node.v = layer.start.expand_as(value).clone()
+                value = node(value)
+        return logits
+
+    return run
+
+
+def _spikingjelly_multi(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    nodes = [None if layer.start is None else neuron.IFNode(v_reset=None, step_mode="m").eval() for layer in layers]
+
+    def run(image: Tensor) -> Tensor:
+        value = image.repeat(steps, 1, 1, 1)
+        for layer, node in zip(layers, nodes, strict=True):
+            value = layer.linear(value)
+            if node is None:
+                return value.sum(0)
+            functional.reset_net(node)
+            node.v = layer.start.expand_as(value[:1]).clone()
+            value = node(value.unsqueeze(1)).squeeze(1)
+        raise ValueError("the network has no readout")
+
+    return run
+
+
+def _sinabs(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
+    cells = [
+        None if layer.start is None else sinabs.layers.IAFSqueeze(num_timesteps=steps, spike_fn=SingleSpike)
+        for layer in layers
+    ]
+
+    def run(image: Tensor) -> Tensor:
+        value = image.repeat(steps, 1, 1, 1)
+        for layer, cell in zip(layers, cells, strict=True):
+            value = layer.linear(value)
+            if cell is None:
+                return value.sum(0)
+            cell.init_state_with_shape((1, *value.shape[1:]))
+            cell.v_mem.data += layer.start
+            value = cell(value)
+        raise ValueError("the network has no readout")
+
+    return run
+
+
+def _layers(network: Network) -> list[Layer]:
+    """Populations of a chain, pools in front of the linear map that reads them."""
+    layers: list[Layer] = []
+    pools: list[Pool] = []
+    for at, node in enumerate(network.nodes):
+        if isinstance(node, Pool):
+            pools.append(node)
+            continue
+        if node.synapses[0].source != at or len(node.synapses) > 1:
+            raise ValueError(f"{node.name} does not read the node before it alone, expected a chain")
+        layers.append(_layer(network, node, tuple(pools)))
+        pools.clear()
+    return layers
+
+
+def _layer(network: Network, node: Neurons | Readout, pools: tuple[Pool, ...]) -> Layer:
+    synapses = node.synapses[0]
+    threshold = np.ones(len(node.bias)) if isinstance(node, Readout) else node.threshold.astype(np.float64)
+    weight, bias = synapses.weight.astype(np.float64) / threshold, torch.tensor(node.bias / threshold).float()
+    if synapses.kind == "conv":
+        top, bottom, left, right = synapses.padding
+        if (top, left) != (bottom, right):
+            raise ValueError(f"{node.name}: padding {synapses.padding}, expected the same on both sides")
+        linear = torch.nn.Conv2d(
+            *weight.shape[2:], weight.shape[:2], stride=synapses.stride, padding=(top, left)
+        ).requires_grad_(requires_grad=False)
+        linear.weight.copy_(torch.from_numpy(weight.transpose(3, 2, 0, 1)))
+    else:
+        height, width, channels = network.shape_of(synapses.source)
+        channels_first = weight.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
+        linear = torch.nn.Linear(weight.shape[0], weight.shape[1]).requires_grad_(requires_grad=False)
+        linear.weight.copy_(torch.from_numpy(channels_first.reshape(weight.shape[1], -1)))
+    linear.bias.copy_(bias)
+    start = (np.asarray(node.threshold) // 2 + 0.5) / threshold if isinstance(node, Neurons) else None
+    ndim = 4 if synapses.kind == "conv" else 2
+    return Layer(
+        linear=_pooled(linear, pools, is_flat=synapses.kind == "dense"),
+        start=None if start is None else torch.tensor(start).float().reshape(1, -1, *[1] * (ndim - 2)),
+    )
+
+
+def _pooled(
+    linear: Callable[[Tensor], Tensor], pools: tuple[Pool, ...], *, is_flat: bool
+) -> Callable[[Tensor], Tensor]:
+    def run(value: Tensor) -> Tensor:
+        for pool in pools:
+            value = avg_pool2d(value, pool.size, pool.stride, divisor_override=1)
+        return linear(value.flatten(1) if is_flat else value)
+
+    return run
