@@ -16,7 +16,8 @@ from edge_models.manifest import InputSpec
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory of the bundle")
-    parser.add_argument("--json", action="store_true", help="print id and manifest")
+    parser.add_argument("--artifact", metavar="NAME", help="of the artifacts only this one")
+    parser.add_argument("--json", action="store_true", help="print id and manifest, the whole one")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,8 +38,14 @@ def run(args: argparse.Namespace) -> int:
     lines += [f"waived      {one.gate}: {one.found:g}, wanted {one.limit:g}" for one in manifest.provenance.waivers]
     for name, entry in manifest.files.items():
         lines.append(f"file        {name:<24} {entry.size:>9} bytes  {entry.sha256[:16]}")
-    for name, artifact in manifest.artifacts.items():
+    names = list(manifest.artifacts) if args.artifact is None else [args.artifact]
+    for name in names:
+        artifact = bundle.artifact(name)
         lines.append(f"artifact    {name}: {artifact.file} on {' or '.join(artifact.requires.runtimes)}")
+        if artifact.coding is not None:
+            lines.append(f"            spiking, coding          {artifact.coding}")
+        if artifact.collapsed is not None:
+            lines.append(f"            the same as a graph      {artifact.collapsed}")
         if artifact.float_ops:
             lines.append(f"            in floating point        {', '.join(artifact.float_ops)}")
         if artifact.threshold is not None:

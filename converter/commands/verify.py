@@ -16,6 +16,7 @@ from edge_models.manifest import short
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory of the bundle")
+    parser.add_argument("--artifact", metavar="NAME", help="only this artifact")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -25,19 +26,24 @@ def run(args: argparse.Namespace) -> int:
     from edge_models.selftest import run_probe
 
     bundle = open_bundle(args.bundle)
-    results, runtimes = {}, {}
-    for name in bundle.manifest.artifacts:
+    names = list(bundle.manifest.artifacts) if args.artifact is None else [args.artifact]
+    results, runtimes, executors, notes = {}, {}, {}, {}
+    for name in names:
         for delegates in (False, True):
             engine = open_engine(bundle, name, delegates=delegates)
             try:
                 key = f"{name}{'' if delegates else ' without delegates'}"
                 results[key] = run_probe(bundle, name, engine, delegates=delegates)
-                runtimes[key] = engine.runtime
+                runtimes[key], executors[key] = engine.runtime, engine.executor
+                notes[name] = engine.note
             finally:
                 engine.close()
     ok = all(result.ok for result in results.values())
     if args.json:
-        artifacts = {key: {**asdict(result), "runtime": runtimes[key]} for key, result in results.items()}
+        artifacts = {
+            key: {**asdict(result), "runtime": runtimes[key], "executor": executors[key]}
+            for key, result in results.items()
+        }
         sys.stdout.write(json.dumps({"bundle": bundle.id, "ok": ok, "artifacts": artifacts}) + "\n")
         return EXIT_OK if ok else EXIT_FAILED
     sys.stdout.write(f"bundle {short(bundle.id)}: {len(bundle.manifest.files)} files as the manifest says\n")
@@ -45,6 +51,12 @@ def run(args: argparse.Namespace) -> int:
         verdict = "ok" if result.ok else f"REFUSED ({result.reason})"
         sys.stdout.write(
             f"{key}: {verdict}, {result.count} golden inputs, worst difference {result.worst_lsb} steps, "
-            f"{runtimes[key]}\n"
+            f"{_runner(executors[key], runtimes[key])}\n"
         )
+    sys.stdout.writelines(f"note on {name}: {note}\n" for name, note in notes.items() if note)
     return EXIT_OK if ok else EXIT_FAILED
+
+
+def _runner(executor: str, runtime: str) -> str:
+    """Runtime and version; before it which executor, where an engine has several."""
+    return runtime if executor == "interpreter" else f"{executor}, {runtime}"
