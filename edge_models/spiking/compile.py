@@ -20,8 +20,8 @@ from edge_models.spiking.program import ABI
 
 SOURCE = Path(__file__).with_name("kernel.c")
 MODULE = "edge_models.spiking._kernel"
-FLAGS = ("-O3", "-std=c99", "-fvisibility=hidden", "-Wno-psabi")
-"""For every compiler; psabi: vectors are passed to inlined functions only."""
+FLAGS = ("-O3", "-std=c99", "-fvisibility=hidden", "-Wno-psabi", "-s")
+"""For every compiler; psabi: vectors are passed to inlined functions only; -s: no symbols."""
 
 
 def find_compiler() -> tuple[str, ...] | None:

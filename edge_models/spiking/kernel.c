@@ -9,6 +9,9 @@
  * fit (`budget`, from the weights), then they are added to 32 bits. Delta execution is the same with the changes as
  * events, inside the rectangle that they can reach; the sums persist.
  *
+ * The program is one of a network that was checked (edge_models/spiking/ranges.py): shapes fit, and no sum leaves 32
+ * bits. Only its form and its sizes are looked at here.
+ *
  * All memory is allocated by spiking_open. Arithmetic is on unsigned vectors, which wrap; nothing is undefined. The
  * file includes itself once for each width of vectors; the widest that the processor has is chosen by spiking_open.
  * GNU C (GCC, Clang, zig cc), little-endian. No Python and no floating point here.
@@ -33,7 +36,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum { ABI = 1, MAGIC = 0x44535031 };
-enum { ALIGNMENT = 64, SLACK = 256, CHANNEL_BLOCK = 16 };
+enum { ALIGNMENT = 64, CHANNEL_BLOCK = 16 };
+enum { SLACK = 256 }; /* bytes after every array: the last vector of channels may read beyond its end */
 enum { NEURONS = 0, POOL = 1, READOUT = 2 };
 enum { DENSE = 0, CONV = 1, DEPTHWISE = 2 };
 enum { ATF = 0, RADIX = 1, INTEGRATE_AND_FIRE = 2 };
@@ -76,10 +80,10 @@ typedef struct { /* one node's part of a state */
     int32_t *first; /* [height][width + 1]: index of the first event of a place */
     int32_t n_events;
     area active; /* where sent may differ from 0; elsewhere it is not even written */
-} signal;
+} flow;
 
 typedef struct {
-    signal *signals;
+    flow *flows;
     int32_t *logits, *counts; /* last answer of delta execution; sums of spikes */
     int32_t is_primed;
 } state;
@@ -90,12 +94,12 @@ struct kernel;
 typedef struct { /* the functions of one width of vectors */
     const char *name;
     int32_t half_lanes; /* 16-bit lanes of a vector */
-    void (*gather)(const node *, const synapses *, const node *, const signal *, area, int32_t *, int32_t, int32_t);
-    void (*filter)(const node *, const synapses *, const node *, const signal *, area, int32_t *, int32_t, int32_t);
-    void (*pool)(const node *, const node *, const signal *, area, int32_t *);
+    void (*gather)(const node *, const synapses *, const node *, const flow *, area, int32_t *, int32_t, int32_t);
+    void (*filter)(const node *, const synapses *, const node *, const flow *, area, int32_t *, int32_t, int32_t);
+    void (*pool)(const node *, const node *, const flow *, area, int32_t *);
     area (*fire)(const node *, area, int32_t, const int32_t *, int32_t *, int32_t *);
     void (*spike)(const node *, area, const int32_t *, int32_t *, int32_t *);
-    void (*collect)(const node *, signal *);
+    void (*collect)(const node *, flow *);
 } functions;
 
 typedef struct kernel {
@@ -351,12 +355,12 @@ static void read_program(kernel *k, reader *r)
 
 static void make_state(kernel *k, state *s)
 {
-    s->signals = take(k, (size_t)k->n_nodes * sizeof(signal));
+    s->flows = take(k, (size_t)k->n_nodes * sizeof(flow));
     s->logits = take(k, (size_t)k->n_classes * sizeof(int32_t));
     s->counts = take(k, (size_t)k->n_features * sizeof(int32_t));
     for (int32_t i = 0; i < k->n_nodes && !k->is_out_of_memory; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         size_t sums = places(n->shape) * (size_t)n->padded * sizeof(int32_t);
         size_t values = values_of(n->shape) * sizeof(int32_t);
         if (i > 0 && n->kind != POOL) g->sum = take(k, sums);
@@ -376,7 +380,7 @@ static void make_state(kernel *k, state *s)
 static area feed(kernel *k, state *s, int32_t index, const synapses *y, int32_t *sum, int32_t factor, int32_t add)
 {
     const node *target = &k->nodes[index], *source = &k->nodes[y->source];
-    const signal *from = &s->signals[y->source];
+    const flow *from = &s->flows[y->source];
     area where = whole(target->shape);
     if (y->kind != DENSE) where = reach(from->active, y->window, target->shape);
     else if (is_empty(from->active)) where = (area){0, 0, 0, 0};
@@ -387,7 +391,7 @@ static area feed(kernel *k, state *s, int32_t index, const synapses *y, int32_t 
 
 static void send(kernel *k, state *s, int32_t index, const int32_t *what, area active)
 {
-    signal *g = &s->signals[index];
+    flow *g = &s->flows[index];
     g->sent = what;
     g->active = active;
     if (k->nodes[index].has_events) k->use->collect(&k->nodes[index], g);
@@ -396,7 +400,7 @@ static void send(kernel *k, state *s, int32_t index, const int32_t *what, area a
 static void read_out(const kernel *k, const state *s, int32_t steps, int32_t *logits)
 {
     const node *n = &k->nodes[k->n_nodes - 1];
-    const int32_t *sum = s->signals[k->n_nodes - 1].sum;
+    const int32_t *sum = s->flows[k->n_nodes - 1].sum;
     for (int32_t c = 0; c < k->n_classes; c++)
         logits[c] = (int32_t)((uint32_t)sum[c] + (uint32_t)steps * (uint32_t)n->bias[c]);
 }
@@ -418,9 +422,9 @@ static void run_counts(kernel *k, state *s, const int32_t *x)
     send(k, s, 0, x, whole(k->nodes[0].shape));
     for (int32_t i = 1; i < k->n_nodes; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         area all = whole(n->shape);
-        if (n->kind == POOL) k->use->pool(n, &k->nodes[n->pool_source], &s->signals[n->pool_source], all, g->value);
+        if (n->kind == POOL) k->use->pool(n, &k->nodes[n->pool_source], &s->flows[n->pool_source], all, g->value);
         for (int32_t j = 0; j < n->n_synapses; j++)
             feed(k, s, i, &n->synapses[j], g->sum, n->synapses[j].source == 0 ? k->levels : 1, j > 0);
         if (n->kind == NEURONS) k->use->fire(n, all, k->levels, g->sum, g->value, NULL);
@@ -445,11 +449,11 @@ static void rest(kernel *k, state *s, const int32_t *x)
     send(k, s, 0, x, whole(k->nodes[0].shape));
     for (int32_t i = 1; i < k->n_nodes; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         int32_t is_added = 0;
         for (size_t j = 0; n->kind != POOL && j < places(n->shape); j++)
             for (int32_t c = 0; c < n->padded; c++)
-                g->sum[j * (size_t)n->padded + (size_t)c] = n->kind == NEURONS ? n->threshold[c] / 2 : 0;
+                g->sum[j * (size_t)n->padded + (size_t)c] = n->kind == NEURONS ? n->threshold[c] >> 1 : 0;
         for (int32_t j = 0; j < n->n_synapses; j++)
             if (n->synapses[j].source == 0) feed(k, s, i, &n->synapses[j], g->constant, 1, is_added++ > 0);
     }
@@ -463,15 +467,15 @@ static int32_t run_steps(kernel *k, state *s, const int32_t *x, int64_t margin, 
     for (int32_t t = 1; t <= k->steps; t++) {
         for (int32_t i = 1; i < k->n_nodes; i++) {
             const node *n = &k->nodes[i];
-            signal *g = &s->signals[i];
+            flow *g = &s->flows[i];
             area all = whole(n->shape);
-            if (n->kind == POOL) k->use->pool(n, &k->nodes[n->pool_source], &s->signals[n->pool_source], all, g->value);
+            if (n->kind == POOL) k->use->pool(n, &k->nodes[n->pool_source], &s->flows[n->pool_source], all, g->value);
             for (int32_t j = 0; j < n->n_synapses; j++)
                 if (n->synapses[j].source != 0) feed(k, s, i, &n->synapses[j], g->sum, 1, 1);
             if (n->kind == NEURONS) k->use->spike(n, all, n->reads_input ? g->constant : NULL, g->sum, g->value);
             if (n->kind != READOUT) send(k, s, i, g->value, all);
         }
-        for (int32_t i = 0; i < k->n_features; i++) counts[i] += s->signals[k->features_node].value[i];
+        for (int32_t i = 0; i < k->n_features; i++) counts[i] += s->flows[k->features_node].value[i];
         read_out(k, s, t, logits);
         if (margin >= 0 && is_decided(logits, k->n_classes, margin * t)) return t;
     }
@@ -482,10 +486,10 @@ static int32_t run_steps(kernel *k, state *s, const int32_t *x, int64_t margin, 
 static void send_plane(kernel *k, state *s, int32_t index, int32_t bit)
 {
     const node *n = &k->nodes[index];
-    signal *g = &s->signals[index];
+    flow *g = &s->flows[index];
     if (n->kind == POOL) {
         send_plane(k, s, n->pool_source, bit);
-        k->use->pool(n, &k->nodes[n->pool_source], &s->signals[n->pool_source], whole(n->shape), g->change);
+        k->use->pool(n, &k->nodes[n->pool_source], &s->flows[n->pool_source], whole(n->shape), g->change);
     } else {
         for (size_t i = 0; i < values_of(n->shape); i++) g->change[i] = g->value[i] >> bit & 1;
     }
@@ -498,10 +502,10 @@ static void run_planes(kernel *k, state *s, const int32_t *x)
     send(k, s, 0, x, whole(k->nodes[0].shape));
     for (int32_t i = 1; i < k->n_nodes; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         size_t n_sums = places(n->shape) * (size_t)n->padded;
         if (n->kind == POOL) {
-            signal *from = &s->signals[n->pool_source];
+            flow *from = &s->flows[n->pool_source];
             from->sent = from->value;
             from->active = whole(k->nodes[n->pool_source].shape);
             k->use->pool(n, &k->nodes[n->pool_source], from, whole(n->shape), g->value);
@@ -523,7 +527,7 @@ static void run_planes(kernel *k, state *s, const int32_t *x)
 }
 
 /* Take over the inputs that moved by at least `threshold`; returns where. */
-static area take_changes(const node *n, signal *g, const int32_t *x, int32_t threshold)
+static area take_changes(const node *n, flow *g, const int32_t *x, int32_t threshold)
 {
     area active = {n->shape.height, 0, n->shape.width, 0};
     const int32_t channels = n->shape.channels;
@@ -544,7 +548,7 @@ static area take_changes(const node *n, signal *g, const int32_t *x, int32_t thr
     return active;
 }
 
-static void add_changes(const node *n, signal *g, area where)
+static void add_changes(const node *n, flow *g, area where)
 {
     size_t length = (size_t)(where.right - where.left) * (size_t)n->shape.channels;
     for (int32_t row = where.top; row < where.bottom; row++) {
@@ -556,13 +560,13 @@ static void add_changes(const node *n, signal *g, area where)
 /* Propagate what changed in the input. `is_first`: every neuron fires anew, as its bias alone may make it. */
 static void run_changes(kernel *k, state *s, area active, int32_t is_first)
 {
-    send(k, s, 0, s->signals[0].change, active);
+    send(k, s, 0, s->flows[0].change, active);
     for (int32_t i = 1; i < k->n_nodes; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         area where = {0, 0, 0, 0};
         if (n->kind == POOL) {
-            const signal *from = &s->signals[n->pool_source];
+            const flow *from = &s->flows[n->pool_source];
             where = reach(from->active, n->pool, n->shape);
             if (!is_empty(where)) {
                 k->use->pool(n, &k->nodes[n->pool_source], from, where, g->change);
@@ -576,7 +580,7 @@ static void run_changes(kernel *k, state *s, area active, int32_t is_first)
         if (n->kind != READOUT) send(k, s, i, g->change, where);
     }
     read_out(k, s, k->levels, s->logits);
-    memcpy(s->counts, s->signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
+    memcpy(s->counts, s->flows[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
 }
 
 static void forget(kernel *k, state *s)
@@ -584,7 +588,7 @@ static void forget(kernel *k, state *s)
     s->is_primed = 0;
     for (int32_t i = 0; i < k->n_nodes; i++) {
         const node *n = &k->nodes[i];
-        signal *g = &s->signals[i];
+        flow *g = &s->flows[i];
         memset(g->value, 0, values_of(n->shape) * sizeof(int32_t));
         if (g->sum) memset(g->sum, 0, places(n->shape) * (size_t)n->padded * sizeof(int32_t));
     }
@@ -627,7 +631,7 @@ EXPORT int32_t spiking_run(kernel *k, const int32_t *x, int32_t *logits, int32_t
     if (k->coding == INTEGRATE_AND_FIRE) return run_steps(k, &k->full, x, -1, logits, counts);
     run_counts(k, &k->full, x);
     read_out(k, &k->full, k->levels, logits);
-    memcpy(counts, k->full.signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
+    memcpy(counts, k->full.flows[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
     return k->steps;
 }
 
@@ -638,7 +642,7 @@ EXPORT int32_t spiking_step(kernel *k, const int32_t *x, int64_t margin, int32_t
     if (k->coding != RADIX) return run_steps(k, &k->full, x, margin, logits, counts);
     run_planes(k, &k->full, x);
     read_out(k, &k->full, k->levels, logits);
-    memcpy(counts, k->full.signals[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
+    memcpy(counts, k->full.flows[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
     return k->steps;
 }
 
@@ -649,9 +653,9 @@ EXPORT int32_t spiking_delta(kernel *k, const int32_t *x, int32_t threshold, int
     if (!is_input_good(k, x)) return ERROR_INPUT;
     state *s = &k->delta;
     int32_t is_first = !s->is_primed;
-    area active = take_changes(&k->nodes[0], &s->signals[0], x, is_first ? 0 : threshold);
+    area active = take_changes(&k->nodes[0], &s->flows[0], x, is_first ? 0 : threshold);
     if (is_first || !is_empty(active)) {
-        if (k->coding == INTEGRATE_AND_FIRE) run_steps(k, s, s->signals[0].value, -1, s->logits, s->counts);
+        if (k->coding == INTEGRATE_AND_FIRE) run_steps(k, s, s->flows[0].value, -1, s->logits, s->counts);
         else run_changes(k, s, active, is_first);
     }
     s->is_primed = 1;
@@ -681,6 +685,16 @@ INLINE TARGET wide WIDTH(even)(half v) { return (wide)((signed_wide)((wide)v << 
 INLINE TARGET wide WIDTH(odd)(half v) { return (wide)((signed_wide)v >> 16); }
 INLINE TARGET wide WIDTH(is_negative)(wide v) { return (wide)((signed_wide)v >> 31); }
 
+
+/* Store the first `n` lanes, or all if that is more; returns them, with 0 in the others. */
+INLINE TARGET wide WIDTH(put)(int32_t *to, wide v, int32_t n)
+{
+    for (int i = 0; n < WIDES && i < WIDES; i++)
+        if (i < n) to[i] = (int32_t)v[i];
+        else v[i] = 0;
+    if (n >= WIDES) WIDTH(store)(to, v);
+    return v;
+}
 
 INLINE TARGET int WIDTH(is_any)(wide v)
 {
@@ -757,7 +771,7 @@ INLINE TARGET void WIDTH(gather_place)(
 
 /* sum (+)= factor * what the events of `from` give at the places `where`. */
 static TARGET void WIDTH(gather)(
-    const node *target, const synapses *y, const node *source, const signal *from, area where, int32_t *sum,
+    const node *target, const synapses *y, const node *source, const flow *from, area where, int32_t *sum,
     int32_t factor, int32_t add)
 {
     enum { MAX_RUNS = 32 };
@@ -794,7 +808,7 @@ static TARGET void WIDTH(gather)(
 
 /* The same for depthwise synapses, which read all values, zero or not. */
 static TARGET void WIDTH(filter)(
-    const node *target, const synapses *y, const node *source, const signal *from, area where, int32_t *sum,
+    const node *target, const synapses *y, const node *source, const flow *from, area where, int32_t *sum,
     int32_t factor, int32_t add)
 {
     const int32_t channels = target->shape.channels, width = source->shape.width;
@@ -815,7 +829,7 @@ static TARGET void WIDTH(filter)(
 }
 
 /* Sums of windows at the places `where`. */
-static TARGET void WIDTH(pool)(const node *target, const node *source, const signal *from, area where, int32_t *sums)
+static TARGET void WIDTH(pool)(const node *target, const node *source, const flow *from, area where, int32_t *sums)
 {
     const int32_t channels = target->shape.channels, width = source->shape.width;
     const window *w = &target->pool;
@@ -866,16 +880,11 @@ static TARGET area WIDTH(fire)(
             for (int32_t c = 0; c < channels; c += WIDES) {
                 wide count = WIDTH(quotient)(n, c, levels, WIDTH(load)(in + c));
                 int32_t *out = value + place * channels + c;
-                const size_t bytes = sizeof(int32_t) * (size_t)least(channels - c, WIDES);
                 if (change) {
-                    wide old = {0}, now = {0};
-                    memcpy(&old, out, bytes);
-                    memcpy(&now, &count, bytes);
-                    now -= old;
-                    differs |= now;
-                    memcpy(change + place * channels + c, &now, bytes);
+                    wide difference = count - WIDTH(load)(out);
+                    differs |= WIDTH(put)(change + place * channels + c, difference, channels - c);
                 }
-                memcpy(out, &count, bytes);
+                WIDTH(put)(out, count, channels - c);
             }
             if (change && WIDTH(is_any)(differs))
                 active = (area){least(active.top, row), most(active.bottom, row + 1),
@@ -898,14 +907,13 @@ static TARGET void WIDTH(spike)(const node *n, area where, const int32_t *consta
                 if (constant) v += WIDTH(load)(constant + place * n->padded + c);
                 wide fires = (wide)((signed_wide)v >= (signed_wide)threshold);
                 WIDTH(store)(in + c, v - (threshold & fires));
-                wide spikes = fires & 1;
-                memcpy(value + place * channels + c, &spikes, sizeof(int32_t) * (size_t)least(channels - c, WIDES));
+                WIDTH(put)(value + place * channels + c, fires & 1, channels - c);
             }
         }
 }
 
 /* The events of what a node sends, place by place. */
-static TARGET void WIDTH(collect)(const node *n, signal *g)
+static TARGET void WIDTH(collect)(const node *n, flow *g)
 {
     const int32_t channels = n->shape.channels, width = n->shape.width;
     event *e = g->events;

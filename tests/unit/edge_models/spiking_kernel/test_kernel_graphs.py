@@ -1,0 +1,71 @@
+"""Graphs of every form, every way of execution, both widths of vectors."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_models.errors import NetworkError
+from edge_models.spiking.kernel import Kernel
+from edge_models.spiking.network import Coding, Synapses
+from edge_models.spiking.program import event_budget
+from edge_models.spiking.ranges import INT16_MAX
+from edge_models.spiking.reference import Reference
+from tests.assets import spiking
+from tests.unit.edge_models.spiking_kernel.graphs import random_graph
+
+GRAPHS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@GRAPHS
+@given(
+    seed=st.integers(0, 10_000),
+    coding=st.sampled_from([("atf", 1), ("atf", 5), ("atf", 60), ("radix", 3), ("if", 3)]),
+    is_portable=st.booleans(),
+)
+def test_any_graph_is_executed_as_the_reference_does(
+    library: ctypes.CDLL, seed: int, coding: tuple[Coding, int], is_portable: bool
+) -> None:
+    network = random_graph(seed, coding=coding[0], steps=coding[1])
+    reference = Reference(network)
+    kernel = Kernel(network, library, is_portable=is_portable)
+    frames = spiking.frames(network, seed, 4)
+    frames[1] = frames[0]
+    frames[2] = frames[0]
+    frames[2, 0, 0] = frames[3, 0, 0]
+
+    for frame in frames:
+        expected = reference.run(frame)
+        answers = [kernel.run(frame), kernel.run_delta(frame)]
+        if network.coding != "atf":
+            answers.append(kernel.run_stepwise(frame))
+        for answer in answers:
+            np.testing.assert_array_equal(answer.logits, expected.logits)
+            np.testing.assert_array_equal(answer.counts, expected.counts)
+
+
+@given(
+    seed=st.integers(0, 1000), inputs=st.integers(1, 60), largest=st.integers(1, 700), scale=st.sampled_from([9, 128])
+)
+def test_a_budget_is_the_most_events_that_fit_16_bits(seed: int, inputs: int, largest: int, scale: int) -> None:
+    weight = np.random.default_rng(seed).integers(-scale, scale, (inputs, 3), dtype=np.int8)
+
+    budget = event_budget(Synapses(source=1, kind="dense", weight=weight), 0, largest)
+
+    worst = -np.sort(-np.abs(weight.astype(int)), axis=0) * largest
+    assert budget <= inputs
+    assert worst[:budget].sum(axis=0).max() <= INT16_MAX
+    assert budget == inputs or worst[: budget + 1].sum(axis=0).max() > INT16_MAX
+
+
+def test_a_network_that_cannot_be_exact_is_refused(library: ctypes.CDLL) -> None:
+    network = spiking.network(0)
+    readout = dataclasses.replace(network.readout, bias=np.full(5, 2**31 - 1, np.int32))
+
+    with pytest.raises(NetworkError, match="readout can reach"):
+        Kernel(dataclasses.replace(network, nodes=(*network.nodes[:-1], readout)), library)
