@@ -23,6 +23,18 @@ MODULE = "edge_models.spiking._kernel"
 FLAGS = ("-O3", "-std=c99", "-fvisibility=hidden", "-Wno-psabi", "-s")
 """For every compiler; psabi: vectors are passed to inlined functions only; -s: no symbols."""
 
+_POINTER, _I32, _I64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+    "spiking_open": (_POINTER, [_POINTER, _I64, _POINTER, _I64]),
+    "spiking_close": (None, [_POINTER]),
+    "spiking_variant": (ctypes.c_char_p, [_POINTER]),
+    "spiking_run": (_I32, [_POINTER, _POINTER, _POINTER, _POINTER]),
+    "spiking_step": (_I32, [_POINTER, _POINTER, _I64, _POINTER, _POINTER]),
+    "spiking_delta": (_I32, [_POINTER, _POINTER, _I32, _POINTER, _POINTER]),
+    "spiking_reset": (None, [_POINTER]),
+}
+"""Result and arguments of the kernel's functions, as at the end of kernel.c."""
+
 
 def find_compiler() -> tuple[str, ...] | None:
     """The command of a C compiler of this machine: cc, gcc, clang, or the one of PyPI's ``ziglang``."""
@@ -55,13 +67,20 @@ def compile_kernel(output: Path, compiler: Sequence[str] | None = None, flags: S
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".kernel-") as folder:
         built = Path(folder) / output.name
         arguments = [*command, *FLAGS, *flags, "-shared", "-fPIC", "-o", str(built), str(SOURCE)]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        done = _run(arguments)
         if done.returncode != 0 or not built.exists():
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
             reason = lines[0].strip() if lines else f"exit code {done.returncode}"
             raise RuntimeMissingError(f"{command[-1]} cannot compile {SOURCE.name}: {reason}")
         built.replace(output)
     return output
+
+
+def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, check=False)
+    except OSError as exc:
+        raise RuntimeMissingError(f"compiler {arguments[0]} cannot be started: {exc.strerror}") from exc
 
 
 def open_library(path: Path) -> ctypes.CDLL:
@@ -73,24 +92,14 @@ def open_library(path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
         found = library.spiking_abi()
+        if found != ABI:
+            raise RuntimeMissingError(f"{path} has version {found}, expected {ABI}: install the package again")
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype = result
+            function.argtypes = arguments
     except (OSError, AttributeError) as exc:
         raise RuntimeMissingError(f"{path} cannot be loaded: {exc}") from exc
-    if found != ABI:
-        raise RuntimeMissingError(f"{path} has version {found}, expected {ABI}: install the package again")
-    pointer, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
-    signatures: dict[str, tuple[object, list[object]]] = {
-        "spiking_open": (pointer, [pointer, i64, pointer, i64]),
-        "spiking_close": (None, [pointer]),
-        "spiking_variant": (ctypes.c_char_p, [pointer]),
-        "spiking_run": (i32, [pointer, pointer, pointer, pointer]),
-        "spiking_step": (i32, [pointer, pointer, i64, pointer, pointer]),
-        "spiking_delta": (i32, [pointer, pointer, i32, pointer, pointer]),
-        "spiking_reset": (None, [pointer]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
     return library
 
 
