@@ -19,9 +19,10 @@ from converter.spiking.float_network import FloatSynapses
 
 SUPPORTED = (
     "Dense, Conv1D/2D, DepthwiseConv1D/2D, SeparableConv1D/2D, BatchNormalization, ReLU, AveragePooling1D/2D, "
-    "GlobalAveragePooling1D/2D, Add, Flatten, Reshape, ZeroPadding1D/2D, Rescaling and Dropout"
+    "GlobalAveragePooling1D/2D, Add, Flatten, Reshape, ZeroPadding1D/2D, Rescaling, Normalization and Dropout"
 )
 _LAST = ("softmax", "sigmoid")
+_LEAST_STD = 1e-7  # keras.config.epsilon(), which Normalization takes
 _LIMITS = {"relu": None, "relu6": 6.0}
 
 Handler = Callable[[Graph, Any, Value], Value]
@@ -122,6 +123,19 @@ def _rescaled(graph: Graph, layer: Any, value: Value) -> Value:
     return _scaled(layer, value, scale, np.broadcast_to(np.asarray(layer.offset, np.float32), (width,)))
 
 
+def _standardised(graph: Graph, layer: Any, value: Value) -> Value:
+    """Normalization: with the mean and variance that the layer has learnt from data."""
+    width = value.view[-1]
+    mean, variance = (np.asarray(one, np.float32).reshape(-1) for one in (layer.mean, layer.variance))
+    if layer.invert or len(mean) not in (1, width):
+        raise RefusedModelError(
+            f"spiking: layer {layer.name} (Normalization) has {len(mean)} means or is inverted, expected one mean for "
+            "each channel; do it in input.preprocess"
+        )
+    scale = np.asarray(np.broadcast_to(1.0 / np.maximum(np.sqrt(variance), _LEAST_STD), (width,)), np.float32)
+    return _scaled(layer, value, scale, np.asarray(-mean * scale, np.float32))
+
+
 def _scaled(layer: Any, value: Value, scale: Floats, offset: Floats) -> Value:
     if isinstance(value, Signal) and any(value.padding):
         raise RefusedModelError(f"spiking: layer {layer.name} scales padded values, expected it before the padding")
@@ -208,6 +222,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "SeparableConv2D": separable,
         "BatchNormalization": _normalised,
         "Rescaling": _rescaled,
+        "Normalization": _standardised,
         "ReLU": _relu,
         "Relu": lambda graph, layer, value: graph.fired(layer.name, value),  # keras.ops.relu
         "Relu6": lambda graph, layer, value: graph.fired(layer.name, value, 6.0),

@@ -136,6 +136,7 @@ def test_branches_and_models_in_models() -> None:
     import keras
 
     def build(layers: Any, x: Any) -> Any:
+        x = layers.Normalization(mean=rng.random(8), variance=rng.random(8))(x)
         x = keras.Sequential([layers.Dense(6, activation="relu"), layers.Dropout(0.1)])(x)
         x = keras.ops.relu(x + layers.Dense(6)(layers.Dense(3)(x)))
         return layers.Dense(4)(x)
