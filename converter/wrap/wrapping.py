@@ -10,7 +10,7 @@ import numpy as np
 
 from converter.artifact import open_artifact
 from converter.cautions import cautions
-from converter.errors import DatasetError
+from converter.errors import DatasetError, RecipeError
 from converter.gates import Verdict, check_gates, check_names
 from converter.measure import Figures, HeldOut, measure
 from converter.measure.measuring import Task
@@ -72,6 +72,11 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
     check_output(order.output)
     check_names(order.allowed)
     recipe = order.recipe
+    if recipe.spiking is not None:
+        raise RecipeError(
+            "wrap: found section spiking, which starts from a trained Keras model and not from a .tflite file; "
+            "use driftline-convert import with the model"
+        )
     progress.step("data", 0, 1)
     data = read_labelled(recipe.dataset, recipe.training.seed, progress)
     progress.step("data", 1, 1, f"{len(data.y)} examples")

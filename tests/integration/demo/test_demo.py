@@ -21,11 +21,12 @@ def demo(*arguments: str) -> Sequence[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_S)
-def test_the_loop_closes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("artifact", ["tflite-int8", "spiking"])
+def test_the_loop_closes(tmp_path: Path, artifact: str) -> None:
     report = tmp_path / "report.json"
 
     ran = subprocess.run(
-        demo("--fast", "--report", str(report)),
+        demo("--fast", "--artifact", artifact, "--report", str(report)),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -37,6 +38,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     document = json.loads(report.read_text())
     assert document["loop_closed"] is True
     assert len(document["bundles"]) == 2
+    assert {device["running_artifact"] for device in document["devices"]} == {artifact}
     answered = {request["device"] for request in document["requests"] if request["bundle_answer"]}
     assert answered == {device["id"] for device in document["devices"] if device["drifted"]}
     assert [sorted(device["accuracy"]) for device in document["devices"]] == [["after", "before", "drifted"]] * 3
@@ -62,6 +64,7 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     [
         (["--devices", "2"], "expected 3 to 12"),
         (["--drift", "nothing.npz"], "nothing.npz"),
+        (["--artifact", "onnx"], "invalid choice: 'onnx'"),
     ],
 )
 def test_bad_options_are_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -197,6 +197,14 @@ def test_labels_that_do_not_fit_are_refused(
     assert "found labels 5 to 14, expected 0 to 9 for zero to nine" in line
 
 
+def test_a_spiking_form_is_not_made_of_a_tflite_file(
+    tmp_path: Path, labels: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = (ASSETS / "digits-int8.tflite", "--labels", labels, "--data", data, "-o", tmp_path / "out")
+
+    assert "use driftline-convert import with the model" in refused(capsys, *order, "--set", "spiking.levels=4")
+
+
 def test_an_answer_that_is_softmax_is_probabilities(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes((ASSETS / "digits-int8.tflite").read_bytes())
