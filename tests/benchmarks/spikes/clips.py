@@ -30,12 +30,14 @@ class Clip:
         frames: uint8 (n, height, width).
         hold: Send-on-delta threshold of the engine; 0 is exact.
         faster: How many times faster than the fastest other executor delta is asked to be; None is not asked.
+        is_hopeless: Whether so much changes in every frame that delta has to be given up.
     """
 
     name: str
     frames: Frames
     hold: int = 0
     faster: float | None = None
+    is_hopeless: bool = False
 
 
 def clips(pictures: NDArray[np.uint8], seed: int = 0) -> tuple[Clip, ...]:
@@ -54,10 +56,10 @@ def clips(pictures: NDArray[np.uint8], seed: int = 0) -> tuple[Clip, ...]:
         Clip(name="static scene", frames=still, faster=5.0),
         Clip(name="slow motion, 1 px every 3 frames", frames=slow, faster=2.0),
         Clip(name="motion, 1 px every frame", frames=every),
-        Clip(name="full motion, all pixels", frames=panned),
+        Clip(name="full motion, all pixels", frames=panned, is_hopeless=True),
         Clip(name=f"static scene, noise {NOISE}, hold {HOLD}", frames=noisy(still, rng), hold=HOLD),
         Clip(name=f"slow motion, noise {NOISE}, hold {HOLD}", frames=noisy(slow, rng), hold=HOLD),
-        Clip(name=f"static scene, noise {NOISE}, exact", frames=noisy(still, rng)),
+        Clip(name=f"static scene, noise {NOISE}, exact", frames=noisy(still, rng), is_hopeless=True),
     )
 
 

@@ -13,10 +13,12 @@ from tests.benchmarks.spikes.nets import COLLAPSED, INT8, SPIKING
 
 MOST_MB = 25.0
 WAYS = {
-    "RSS, spiking, a stream": (SPIKING, "stream"),
-    "RSS, spiking, stills, with a TFLite runtime": (SPIKING, "stills"),
-    "RSS, int8 TFLite": (INT8, "stills"),
+    "RSS, spiking, stream": (SPIKING, "stream", "alone"),
+    "RSS, spiking, stills": (SPIKING, "stills", "alone"),
+    "RSS, spiking, stills by the collapsed graph": (SPIKING, "stills", "complete"),
+    "RSS, int8 TFLite": (INT8, "stills", "complete"),
 }
+ASKED = tuple(WAYS)[:2]
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -25,8 +27,8 @@ def weighed(bundle: Bundle) -> tuple[list[Row], list[Target]]:
     bare_mb = _resident_mb()
     rows = [Row(name="RSS, bare interpreter", values={"MB": bare_mb})]
     beyond_mb = {}
-    for way, (artifact, source) in WAYS.items():
-        total_mb = _resident_mb(str(bundle.directory), artifact, source)
+    for way, arguments in WAYS.items():
+        total_mb = _resident_mb(str(bundle.directory), *arguments)
         beyond_mb[way] = round(total_mb - bare_mb, 1)
         rows.append(Row(name=way, values={"MB": total_mb, "beyond bare MB": beyond_mb[way]}))
     sizes = {name: _size(bundle, name) for name in (INT8, SPIKING, COLLAPSED)}
@@ -34,9 +36,11 @@ def weighed(bundle: Bundle) -> tuple[list[Row], list[Target]]:
         Row(name=f"file of artifact {name}", values={"bytes": size, "of int8": round(size / sizes[INT8], 3)})
         for name, size in sizes.items()
     ]
-    first = next(iter(WAYS))
     return rows, [
-        Target(name=f"{first}: MB beyond the bare interpreter", value=beyond_mb[first], op="<=", target=MOST_MB),
+        *(
+            Target(name=f"{way}: MB beyond the bare interpreter", value=beyond_mb[way], op="<=", target=MOST_MB)
+            for way in ASKED
+        ),
         Target(name="bytes of model.spiking.npz beside int8 TFLite", value=sizes[SPIKING], op="<=", target=sizes[INT8]),
     ]
 

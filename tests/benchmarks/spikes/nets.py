@@ -39,7 +39,7 @@ RECIPE = "fashion_spiking"
 INT8, SPIKING, COLLAPSED = "tflite-int8", "spiking", "collapsed"
 IF_STEPS = 4
 # Through the spikes, after fine-tuning with as many levels as steps.
-SURROGATE = "spiking.surrogate={steps: 3000, batch: 64, learning_rate: 0.0005}"
+SURROGATE = "spiking.surrogate={steps: 1500, batch: 64, learning_rate: 0.0005}"
 CALIBRATION = 512
 
 

@@ -2,8 +2,9 @@
 
 Every contestant computes ``steps`` steps of integrate-and-fire neurons with reset by subtraction. Integers become
 floating point by dividing weights, bias and start of each channel by its threshold; half a unit is added to the start,
-so that no rounding can decide whether a membrane has reached its threshold: membranes are whole numbers. Two compute
-something else at the same cost: norse has no reset by subtraction, and snnTorch's reset comes a step late.
+so that no rounding can decide whether a membrane has reached its threshold: membranes are whole numbers. norse
+has no reset by subtraction and computes something else at the same cost; snnTorch's reset comes a step late, which is
+the same as long as no current alone exceeds a threshold.
 
 Nothing here is differentiated (``inference_mode``), and all libraries are used as their documentation does.
 """
