@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge_models.engines.tflite import TfliteModel
 from edge_models.spiking.archive import from_npz, to_npz
+from edge_models.spiking.collapsed import Collapsed
 from edge_models.spiking.compile import load, why_missing
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Coding
@@ -16,6 +19,7 @@ from tests.assets.spiking import CODINGS
 from tests.assets.spiking_case import DIGESTS, case, digest, early, exact, held, held_one_by_one, stills, stream
 
 pytestmark = pytest.mark.runtime
+ASSETS = Path(__file__).parents[1] / "assets"
 codings = pytest.mark.parametrize("coding", CODINGS)
 
 
@@ -60,6 +64,14 @@ def test_c_gives_the_digest_when_it_holds_small_changes_back(kernels: list[Kerne
 
 def test_c_exits_early_with_the_digest(kernels: list[Kernel]) -> None:
     assert digest(early(kernels[CODINGS.index("if")])) == DIGESTS["if-early"]
+
+
+@pytest.mark.parametrize("delegates", [True, False], ids=["xnnpack", "builtin"])
+@pytest.mark.parametrize("coding", ["atf", "radix"])
+def test_the_collapsed_graph_gives_the_digest(coding: Coding, delegates: bool) -> None:
+    graph = TfliteModel((ASSETS / f"spiking-{coding}.tflite").read_bytes(), delegates=delegates)
+
+    assert digest(stills(Collapsed(graph, steps=case(coding).steps))) == DIGESTS[coding]
 
 
 @codings
