@@ -12,6 +12,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NewType
 
+from edge_models.artifact import (
+    ARTIFACT_NAME,
+    FILE_NAME,
+    MODEL_NAME,
+    OUTPUT_NAME,
+    Artifact,
+    OutputSpec,
+    Probe,
+    Requires,
+    Tolerance,
+)
 from edge_models.errors import FieldError, ManifestError
 from edge_models.fields import canonical_json, decode, described
 from edge_models.json_text import parse_json
@@ -72,11 +83,7 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 256 * 1024  # a manifest of ours is 3 to 6 KB; the bound keeps a hostile one out of a Pi's memory
 MAX_FILE_BYTES = 512 * 1024 * 1024
-FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHA256 = r"[0-9a-f]{64}"
-MODEL_NAME = r"[a-z0-9][a-z0-9-]{0,39}"
-ARTIFACT_NAME = MODEL_NAME
-OUTPUT_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"  # becomes the name of an array in the probe file
 
 BundleId = NewType("BundleId", str)
 """sha256 of the manifest's bytes as stored, 64 lower-case hex digits."""
@@ -100,91 +107,6 @@ class InputSpec:
     )
     rate_hz: float | None = described("audio: samples in a second of the source.", default=None, ge=1e-3, le=1e9)
     preprocess: tuple[Step, ...] = described("Steps from the frame to the float input.", default=(), max_length=32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputSpec:
-    """One output of an artifact."""
-
-    name: str = described("Key in the engine's result.", pattern=OUTPUT_NAME)
-    role: Literal["logits", "probabilities", "embedding", "reconstruction"] = described("What the numbers mean.")
-    spec: TensorSpec = described("Its shape and code.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requires:
-    """What must be there to run the artifact, found by inspecting its graph."""
-
-    runtimes: tuple[str, ...] = described("Any one of these will do, such as ai-edge-litert.", max_length=16)
-    ops: dict[str, int] = described("Highest version of each op in the graph.", default_factory=dict, max_length=512)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """Golden inputs with the outputs that this very artifact gave when it was built."""
-
-    file: str = described("npz with x and one y_OUTPUT for each output, all in stored codes.", pattern=FILE_NAME)
-    count: int = described("Number of inputs.", ge=1, le=1024)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far a device's outputs may be from the golden ones, in units of the stored code."""
-
-    exact_lsb: int = described("With default delegates off.", ge=0, default=1)
-    delegate_lsb: int = described("With them on, as in production.", ge=0, default=8)
-    top1_agreement: float = described("Share of golden inputs with the same largest output.", ge=0, le=1, default=1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """One runnable form of the model; everything that is measured belongs to an artifact, not to the bundle."""
-
-    engine: str = described("Which engine runs it: tflite or spiking.", pattern=r"[a-z0-9-]{1,40}")
-    file: str = described("The model's file.", pattern=FILE_NAME)
-    coding: str | None = described("Execution coding of a spiking artifact.", default=None)
-    collapsed: str | None = described(
-        "spiking: name of the artifact that is the same function as a TFLite graph.",
-        default=None,
-        pattern=ARTIFACT_NAME,
-    )
-    requires: Requires = described("What a device needs.")
-    input: TensorSpec = described("The engine's input, batch axis left out.")
-    outputs: tuple[OutputSpec, ...] = described("The engine's outputs.", max_length=32)
-    profile: str | None = described("Reference profile of its signals (npz).", default=None, pattern=FILE_NAME)
-    probe: Probe = described("Golden inputs and outputs.")
-    tolerance: Tolerance = described("Allowed difference from the golden outputs.", default_factory=Tolerance)
-    acceptance: dict[str, float] = described("Measured figures, units in names.", default_factory=dict, max_length=64)
-    float_ops: tuple[str, ...] = described(
-        "Operators of a quantised graph that stay in floating point on purpose.", default=(), max_length=512
-    )
-    threshold: float | None = described(
-        "Mean squared reconstruction error above which an input counts as an anomaly.", default=None, ge=0
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse outputs that cannot be told apart, and a threshold that nothing can be held against."""
-        names = [output.name for output in self.outputs]
-        if not names or len(set(names)) != len(names):
-            raise ValueError(f"at least one output, each with a name of its own, not {shown(names)}")
-        reconstruction = self.output("reconstruction")
-        if reconstruction is None:
-            if self.threshold is not None:
-                raise ValueError("a threshold only with an output of role reconstruction")
-        elif math.prod(reconstruction.spec.shape) != math.prod(self.input.shape):
-            found, wanted = list(reconstruction.spec.shape), list(self.input.shape)
-            raise ValueError(f"a reconstruction of as many numbers as the input, not {found} for {wanted}")
-        if self.threshold is not None and self.output("logits", "probabilities") is not None:
-            raise ValueError("a threshold only without logits or probabilities, which could contradict it")
-
-    def output(self, *roles: str) -> OutputSpec | None:
-        """The first output that has one of ``roles``, or None."""
-        return next((output for output in self.outputs if output.role in roles), None)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files that a device needs to run this artifact."""
-        return tuple(name for name in (self.file, self.profile, self.probe.file) if name is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

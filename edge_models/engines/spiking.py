@@ -26,7 +26,6 @@ from edge_models.errors import InputError, UnsupportedArtifactError
 from edge_models.manifest import OutputSpec
 from edge_models.spiking.archive import from_npz
 from edge_models.spiking.collapsed import COUNTS, LOGITS
-from edge_models.spiking.streaming import DELTA_SUFFIX
 from edge_models.tensors import QuantParams, TensorSpec, same_code, shown
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from edge_models.bundle import Bundle
     from edge_models.manifest import Artifact
-    from edge_models.spiking.executor import DeltaExecutor, Executor, SpikingAnswer
+    from edge_models.spiking.executor import Executor, SpikingAnswer, StreamExecutor
     from edge_models.spiking.network import Network
 
 __all__ = ["SpikingEngine", "SpikingOptions", "installed_kernel", "open_spiking", "spiking_outputs"]
@@ -78,21 +77,27 @@ class SpikingEngine:
         self._zero_point = np.int32(0 if artifact.input.quant is None else artifact.input.quant.zero_point)
         self._stream = stream
         self._before: tuple[bytes, SpikingAnswer] | None = None
+        self._frames = self._steps = 0
 
     @property
     def executor(self) -> str:
-        """What runs the next frame: ``collapsed``, ``c``, ``c-delta`` or ``numpy``."""
+        """What runs the next frame: ``collapsed``, ``c``, ``c-delta``, ``numpy``; ``-early`` with early exit."""
         return self._open().name
 
     @property
     def runtime(self) -> str:
         """Library and version behind that executor."""
-        return self._findings.runtimes[self.executor.removesuffix(DELTA_SUFFIX)]
+        return self._findings.runtimes[self.executor.partition("-")[0]]
 
     @property
     def note(self) -> str:
         """Why it is slower than it could be here; empty where nothing is missing."""
         return self._findings.note
+
+    @property
+    def mean_steps(self) -> float:
+        """Time steps of a frame on average, of those that were run; less than the network's with early exit."""
+        return self._steps / max(self._frames, 1)
 
     def run(self, codes: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Run one frame; see the port."""
@@ -102,11 +107,11 @@ class SpikingEngine:
                 f"model input is {codes.dtype}{list(codes.shape)}, expected {self.input.dtype}{list(self.input.shape)}"
             )
         if not self._stream:
-            answer = executor.run(self._centred(codes))
+            answer = self._counted(executor.run(self._centred(codes)))
             return {LOGITS: answer.logits, COUNTS: answer.counts}
         frame = codes.tobytes()
         if self._before is None or self._before[0] != frame:
-            self._before = frame, executor.run(self._centred(codes))
+            self._before = frame, self._counted(executor.run(self._centred(codes)))
         answer = self._before[1]
         return {LOGITS: answer.logits.copy(), COUNTS: answer.counts.copy()}
 
@@ -115,6 +120,11 @@ class SpikingEngine:
         if self._executor is not None:
             self._executor.close()
             self._executor = self._before = None
+
+    def _counted(self, answer: SpikingAnswer) -> SpikingAnswer:
+        self._frames += 1
+        self._steps += answer.steps
+        return answer
 
     def _centred(self, codes: NDArray[Any]) -> NDArray[np.int32]:
         x: NDArray[np.int32] = np.subtract(codes, self._zero_point, dtype=np.int32, order="C")
@@ -130,7 +140,7 @@ def open_spiking(
     bundle: Bundle,
     artifact_name: str,
     options: SpikingOptions,
-    open_kernel: Callable[[Network], DeltaExecutor] = installed_kernel,
+    open_kernel: Callable[[Network], StreamExecutor] = installed_kernel,
 ) -> SpikingEngine:
     """Load a spiking artifact, or the collapsed form of one by itself.
 

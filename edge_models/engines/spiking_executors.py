@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_models.errors import BundleError, EngineError, RuntimeMissingError, UnsupportedArtifactError
 from edge_models.spiking.collapsed import COUNTS, LOGITS, Collapsed
+from edge_models.spiking.early_exit import EarlyExit
 from edge_models.spiking.program import ABI
 from edge_models.spiking.ranges import collapse_obstacle
 from edge_models.spiking.reference import Reference
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge_models.bundle import Bundle
     from edge_models.manifest import Artifact
-    from edge_models.spiking.executor import DeltaExecutor, Executor
+    from edge_models.spiking.executor import Executor, StreamExecutor
     from edge_models.spiking.network import Network
     from edge_models.tensors import TensorSpec
 
@@ -44,7 +45,7 @@ class SpikingOptions:
     clock_ns: Callable[[], int]
 
 
-def installed_kernel(network: Network) -> DeltaExecutor:
+def installed_kernel(network: Network) -> StreamExecutor:
     """The C kernel of this installation with ``network`` loaded.
 
     Raises:
@@ -81,7 +82,7 @@ class Executors:
         artifact: Artifact,
         network: Network,
         options: SpikingOptions,
-        open_kernel: Callable[[Network], DeltaExecutor],
+        open_kernel: Callable[[Network], StreamExecutor],
     ) -> None:
         self._bundle, self._artifact, self._network, self._options = bundle, artifact, network, options
         self._open_kernel = open_kernel
@@ -108,11 +109,13 @@ class Executors:
         kernel, why_no_kernel = self._kernel()
         if graph is None:
             self.findings.note = "; ".join(reason for reason in (why_no_kernel, why_no_graph) if reason)
+        if graph is None and kernel is None:
+            self.findings.runtimes["numpy"] = f"numpy {np.__version__}"
+        margin = self._artifact.exit_margin
+        if margin is not None:
+            return EarlyExit(kernel or Reference(self._network), margin, self._network.steps)
         found: list[Executor] = [executor for executor in (graph, kernel) if executor is not None]
-        if found:
-            return Fastest(found, self._options.clock_ns)
-        self.findings.runtimes["numpy"] = f"numpy {np.__version__}"
-        return Reference(self._network)
+        return Fastest(found or [Reference(self._network)], self._options.clock_ns)
 
     def _graph(self) -> tuple[Collapsed | None, str]:
         """The collapsed graph, or why not; no reason where the bundle has none.
@@ -140,7 +143,7 @@ class Executors:
             raise UnsupportedArtifactError(f"input of {artifact.file} is {found}, the network's is {wanted}")
         return graph
 
-    def _kernel(self) -> tuple[DeltaExecutor | None, str]:
+    def _kernel(self) -> tuple[StreamExecutor | None, str]:
         """The C kernel, or why not."""
         try:
             kernel = self._open_kernel(self._network)

@@ -58,3 +58,22 @@ class DeltaExecutor(Executor, Protocol):
 
     def reset(self) -> None:
         """Forget the stream: the next frame is its first one."""
+
+
+class EarlyExecutor(Executor, Protocol):
+    """Can stop a network with coding ``if`` as soon as its answer is decided."""
+
+    def run_early(self, x: NDArray[np.int32], margin: int) -> SpikingAnswer:
+        """Stop after step t when the two largest logits differ by at least ``margin`` * t.
+
+        Args:
+            x: As for ``run``.
+            margin: Of one step, in the units of the accumulators.
+
+        Returns:
+            The answer after ``steps`` steps; its logits are in units of the readout's scale / steps.
+        """
+
+
+class StreamExecutor(DeltaExecutor, EarlyExecutor, Protocol):
+    """What the C kernel is."""

@@ -18,7 +18,7 @@ from edge_models.engines.port import Engine, infer
 from edge_models.engines.spiking import SpikingOptions, open_spiking
 from edge_models.errors import InputError, RuntimeMissingError
 from edge_models.quantize import dequantize, quantize
-from edge_models.spiking.executor import DeltaExecutor
+from edge_models.spiking.executor import StreamExecutor
 from edge_models.spiking.network import Network
 from tests.assets.make_graphs import fixture_networks
 from tests.factories.bundles import ASSETS, FLOAT, INT8, make_bundle
@@ -56,7 +56,7 @@ def _spiking_bundle(folder: Path) -> Bundle:
     return make_spiking_bundle(folder / "bundle", fixture_networks()[name], graph=(ASSETS / name).read_bytes())
 
 
-def _no_kernel(network: Network) -> DeltaExecutor:
+def _no_kernel(network: Network) -> StreamExecutor:
     raise RuntimeMissingError("no kernel in this test")
 
 

@@ -129,6 +129,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         ),
         "the same input and outputs",
     ),
+    "an exit margin without steps": (lambda d: artifact(d).update(exit_margin=3), "only with engine spiking"),
     "a hundred steps": (lambda d: d["input"].update(preprocess=[{"op": "scale", "factor": 1}] * 100), "at most 32"),
     "a parent that is no digest": (lambda d: d.update(provenance={"parent": "x"}), "parent"),
 }

@@ -16,7 +16,7 @@ from edge_models.engines.spiking import SpikingEngine, SpikingOptions, open_spik
 from edge_models.errors import BundleError, RuntimeMissingError, UnsupportedArtifactError
 from edge_models.manifest import Artifact
 from edge_models.selftest import run_probe
-from edge_models.spiking.executor import DeltaExecutor, SpikingAnswer
+from edge_models.spiking.executor import SpikingAnswer, StreamExecutor
 from edge_models.spiking.network import Network
 from edge_models.spiking.reference import Reference
 from edge_models.tensors import QuantParams
@@ -102,6 +102,10 @@ class CountingKernel:
     def run_delta(self, x: NDArray[np.int32], threshold: int = 0) -> SpikingAnswer:
         return self.run(x)
 
+    def run_early(self, x: NDArray[np.int32], margin: int) -> SpikingAnswer:
+        self.frames += 1
+        return self._reference.run_early(x, margin)
+
     def reset(self) -> None: ...
 
     def close(self) -> None: ...
@@ -114,7 +118,7 @@ def opened(
     bundle = make_spiking_bundle(folder / "b", net, graph=graph)
     made: list[CountingKernel] = []
 
-    def open_kernel(network: Network) -> DeltaExecutor:
+    def open_kernel(network: Network) -> StreamExecutor:
         if not kernel:
             raise RuntimeMissingError("no C kernel: nobody compiled it")
         made.append(CountingKernel(network))
@@ -205,3 +209,40 @@ def test_a_collapsed_artifact_that_is_another_graph_is_refused(tmp_path: Path) -
 
     with pytest.raises(UnsupportedArtifactError, match=r"collapsed graph has outputs .*, expected logits and counts"):
         open_engine(bundle, COLLAPSED)
+
+
+def early(folder: Path, margin: int, *, kernel: bool) -> SpikingEngine:
+    bundle = make_spiking_bundle(folder, network(1, coding="if", steps=8))
+    artifact = dataclasses.replace(bundle.artifact(SPIKING), exit_margin=margin)
+
+    def open_kernel(net: Network) -> StreamExecutor:
+        if not kernel:
+            raise RuntimeMissingError("none")
+        return CountingKernel(net)
+
+    return open_spiking(changed(bundle, artifact), SPIKING, SpikingOptions(clock_ns=lambda: 0), open_kernel)
+
+
+def test_with_an_exit_margin_a_frame_ends_when_it_is_decided_and_still_means_the_same(tmp_path: Path) -> None:
+    whole, some = early(tmp_path / "1", 2**31 - 1, kernel=True), early(tmp_path / "2", 120, kernel=True)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (50, *some.input.shape), dtype=np.uint8)
+
+    full = np.stack([whole.run(frame)["logits"] for frame in frames]).astype(float)
+    short = np.stack([some.run(frame)["logits"] for frame in frames]).astype(float)
+
+    assert whole.mean_steps == 8
+    assert 1 < some.mean_steps < 7
+    assert (full.argmax(axis=1) == short.argmax(axis=1)).mean() > 0.8
+    assert np.polyfit(full.ravel(), short.ravel(), 1)[0] == pytest.approx(1, abs=0.15)
+    assert some.executor == "c-early"
+
+
+def test_early_exit_gives_the_same_integers_without_a_kernel(tmp_path: Path) -> None:
+    first, second = early(tmp_path / "1", 80, kernel=True), early(tmp_path / "2", 80, kernel=False)
+    rng = np.random.default_rng(0)
+
+    for frame in rng.integers(0, 256, (30, *first.input.shape), dtype=np.uint8):
+        np.testing.assert_array_equal(first.run(frame)["logits"], second.run(frame)["logits"])
+        np.testing.assert_array_equal(first.run(frame)["counts"], second.run(frame)["counts"])
+    assert second.runtime.startswith("numpy ")
