@@ -13,6 +13,7 @@ from edge_models.spiking.compile import load, why_missing
 from edge_models.spiking.executor import SpikingAnswer
 from edge_models.spiking.network import Network
 from edge_models.spiking.program import to_program
+from edge_models.spiking.ranges import INT32_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,7 @@ class Kernel:
             raise NetworkError(f"the C kernel refuses the network {network.nodes[-1].name}, or memory is full")
         self._handle = ctypes.c_void_p(handle)
         self._free = weakref.finalize(self, found.spiking_close, self._handle)
+        self._variant: str = found.spiking_variant(self._handle).decode()
         self._x = np.zeros(network.input_shape, np.int32)
         self._logits = np.zeros(network.readout.shape[2], np.int32)
         self._counts = np.zeros(network.features, np.int32)
@@ -60,8 +62,7 @@ class Kernel:
     @property
     def variant(self) -> str:
         """Which vectors are used, such as ``avx2``."""
-        name: bytes = self._library.spiking_variant(self._handle)
-        return name.decode()
+        return self._variant
 
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run one frame, int32 of the network's ``input_shape``, from scratch.
@@ -88,15 +89,15 @@ class Kernel:
 
         Args:
             x: As for ``run``.
-            margin: Of one step, in the units of the accumulators, from 0 to 2**31 - 1.
+            margin: Of one step, in the units of the accumulators, at most 2**31 - 1.
 
         Returns:
             The answer after ``steps`` steps: its logits are in units of the readout's scale / steps.
         """
         if self._network.coding != "if":
             raise ValueError(f"early exit needs coding if, found {self._network.coding}")
-        if not 0 <= margin < 1 << 31:
-            raise ValueError(f"margin is {margin}, expected 0 to 2**31 - 1")
+        if not 0 <= margin <= INT32_MAX:
+            raise ValueError(f"margin is {margin}, expected 0 to {INT32_MAX}")
         self._take(x)
         return self._answer(self._library.spiking_step(self._handle, self._x_at, margin, *self._answer_at))
 
@@ -113,6 +114,8 @@ class Kernel:
         Returns:
             The answer of ``run`` for the inputs as they were taken.
         """
+        if not 0 <= threshold <= INT32_MAX:
+            raise ValueError(f"threshold is {threshold}, expected 0 to {INT32_MAX}")
         self._take(x)
         steps = self._library.spiking_delta(self._handle, self._x_at, threshold, *self._answer_at)
         return self._answer(steps)

@@ -118,3 +118,10 @@ def test_stills_in_between_do_not_disturb_a_stream(library: ctypes.CDLL) -> None
         np.testing.assert_array_equal(
             kernel.run_delta(frame, threshold=20).logits, alone.run_delta(frame, threshold=20).logits
         )
+
+
+def test_a_threshold_that_cannot_be_is_refused(library: ctypes.CDLL) -> None:
+    network = spiking.network(0)
+
+    with pytest.raises(ValueError, match="threshold is -1"):
+        Kernel(network, library).run_delta(np.zeros(network.input_shape, np.int32), threshold=-1)

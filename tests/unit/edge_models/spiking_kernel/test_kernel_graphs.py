@@ -15,8 +15,8 @@ from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Coding, Synapses
 from edge_models.spiking.program import event_budget
 from edge_models.spiking.ranges import INT16_MAX
-from edge_models.spiking.reference import Reference
 from tests.assets import spiking
+from tests.unit.edge_models.spiking_kernel.comparison import CODINGS, assert_same
 from tests.unit.edge_models.spiking_kernel.graphs import random_graph
 
 GRAPHS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -25,28 +25,15 @@ GRAPHS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_
 @GRAPHS
 @given(
     seed=st.integers(0, 10_000),
-    coding=st.sampled_from([("atf", 1), ("atf", 5), ("atf", 60), ("radix", 3), ("if", 3)]),
+    coding=st.sampled_from(CODINGS),
     is_portable=st.booleans(),
 )
 def test_any_graph_is_executed_as_the_reference_does(
     library: ctypes.CDLL, seed: int, coding: tuple[Coding, int], is_portable: bool
 ) -> None:
     network = random_graph(seed, coding=coding[0], steps=coding[1])
-    reference = Reference(network)
-    kernel = Kernel(network, library, is_portable=is_portable)
-    frames = spiking.frames(network, seed, 4)
-    frames[1] = frames[0]
-    frames[2] = frames[0]
-    frames[2, 0, 0] = frames[3, 0, 0]
 
-    for frame in frames:
-        expected = reference.run(frame)
-        answers = [kernel.run(frame), kernel.run_delta(frame)]
-        if network.coding != "atf":
-            answers.append(kernel.run_stepwise(frame))
-        for answer in answers:
-            np.testing.assert_array_equal(answer.logits, expected.logits)
-            np.testing.assert_array_equal(answer.counts, expected.counts)
+    assert_same(network, library, seed=seed, is_portable=is_portable)
 
 
 @given(
