@@ -41,7 +41,7 @@ def raced(nets: Nets, folder: Path) -> tuple[list[Row], list[Target], list[str]]
         reason = " ".join(str(exc).split())
         notes.append(f"SKIPPED: the targets against other tools were not measured, only our own times: {reason}")
         found = _run([sys.executable], folder, "--ours")
-    return [_row(one) for one in found], list(_targets(found)), notes
+    return [_row(one) for one in found], list(compared(found)), notes
 
 
 def _write(nets: Nets, folder: Path) -> None:
@@ -80,7 +80,8 @@ def _row(one: Timed) -> Row:
     return Row(name=one.name, values=values)
 
 
-def _targets(found: Sequence[Timed]) -> Iterator[Target]:
+def compared(found: Sequence[Timed]) -> Iterator[Target]:
+    """What was asked for; without other tools only that our executors agree."""
     ours = [one for one in found if one.name.startswith("ours")]
     exact = max(one.worst or 0.0 for one in ours)
     yield Target(name="our executors: worst logit against numpy", value=exact, op="==", target=0)

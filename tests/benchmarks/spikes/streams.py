@@ -29,7 +29,7 @@ from tests.benchmarks.spikes.nets import COLLAPSED, INT8, SPIKING
 
 PLAYS = 5
 COPING = 0.8
-"""Where delta cannot win: the time of the collapsed graph over the stream's. Trying delta now and then costs a little."""
+"""Where delta cannot win: time of the collapsed graph over the stream's. Trying delta now and then costs a little."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -119,10 +119,11 @@ def _expected(bundle: Bundle, codes: NDArray[np.generic], clip: Clip) -> NDArray
     x = codes.astype(np.int32).reshape(-1, *network.input_shape) - np.int32(0 if quant is None else quant.zero_point)
     if clip.hold < 2:
         return np.tile(batched_logits(Reference(network), x), (PLAYS, 1))
-    return batched_logits(Reference(network), _held(np.tile(x, (PLAYS, 1, 1, 1)), clip.hold))
+    return batched_logits(Reference(network), held_frames(np.tile(x, (PLAYS, 1, 1, 1)), clip.hold))
 
 
-def _held(x: NDArray[np.int32], hold: int) -> NDArray[np.int32]:
+def held_frames(x: NDArray[np.int32], hold: int) -> NDArray[np.int32]:
+    """Send-on-delta: each value of (frames, ...) as it was when it last differed by ``hold`` from what was held."""
     held, before = np.empty_like(x), x[0]
     for at, frame in enumerate(x):
         before = np.where(np.abs(frame - before) >= hold, frame, before)
