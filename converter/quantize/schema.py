@@ -22,6 +22,13 @@ def packed(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def generated() -> Any:
+    """The module with the generated classes and enumerations, for who writes files object by object."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema
+
+
 def dtype_names() -> dict[int, str]:
     """Name of each type of tensor by its number, such as int8."""
     from ai_edge_litert import schema_py_generated as schema

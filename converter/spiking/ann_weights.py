@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.quantize.schema import dtype_names
+from converter.quantize.schema import dtype_names, generated
 from converter.spiking.faults import Layer
 from edge_models.engines.flatbuffer import check_tflite
 from edge_models.engines.opversions import op_name
@@ -27,10 +27,8 @@ def int8_layers(file: bytearray) -> list[Layer]:
     Raises:
         UnsupportedArtifactError: The file is damaged.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     check_tflite(bytes(file))
-    model = schema.Model.GetRootAs(file, 0)
+    model = generated().Model.GetRootAs(file, 0)
     graph = model.Subgraphs(0)
     dtypes = dtype_names()
     layers = []

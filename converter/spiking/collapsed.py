@@ -20,18 +20,16 @@ import math
 from typing import Literal
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from converter.errors import ConversionError
-from converter.spiking.graph_writer import GraphWriter, Tensor
+from converter.spiking.graph_writer import Activation, GraphWriter, Options, Padding, Tensor
 from edge_models.spiking.collapsed import COUNTS, LOGITS
 from edge_models.spiking.network import Network, Neurons, Pool, Readout, Synapses
 from edge_models.spiking.ranges import collapse_obstacle
 
 Storage = Literal["int8", "float16", "float32"]
 _DEQUANTIZE_VERSION = {"int8": 2, "float16": 3}
-_NONE, _RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 
 
 def collapsed_graph(network: Network, *, storage: Storage = "int8") -> bytes:
@@ -92,7 +90,7 @@ class _Collapse:
                 self._divisors.append(1)
         readout = self._network.readout
         counts = self._counts(readout)
-        logits = self._linear(readout, _NONE)
+        logits = self._linear(readout, Activation.NONE)
         self._writer.rename(logits, LOGITS)
         return self._writer.to_bytes([self._input], [logits, counts])
 
@@ -111,7 +109,7 @@ class _Collapse:
         return counts
 
     def _fired(self, node: Neurons) -> Tensor:
-        v = self._linear(node, _RELU)
+        v = self._linear(node, Activation.RELU)
         writer, levels = self._writer, self._network.levels
         r = writer.constant(reciprocals(node.threshold, levels), f"{node.name}/reciprocal")
         share = writer.add("MUL", [v, r], v.shape, f"{node.name}/share", options=("MulOptions", {}))
@@ -121,27 +119,27 @@ class _Collapse:
         )
         return writer.add("FLOOR", [bounded], v.shape, node.name)
 
-    def _linear(self, node: Neurons | Readout, activation: int) -> Tensor:
+    def _linear(self, node: Neurons | Readout, activation: Activation) -> Tensor:
         """The accumulator with bias and half a threshold; the activation is fused into what comes last."""
         bias = node.bias.astype(np.int64) * self._network.levels
         if isinstance(node, Neurons):
             bias += node.threshold // 2
         total = None
         for i, synapses in enumerate(node.synapses):
-            fused = activation if len(node.synapses) == 1 else _NONE
+            fused = activation if len(node.synapses) == 1 else Activation.NONE
             own = bias if i == 0 else np.zeros_like(bias)
             part = self._synapses(synapses, own, f"{node.name}/{i}", fused)
             if total is None:
                 total = part
             else:
-                last = activation if i == len(node.synapses) - 1 else _NONE
+                last = activation if i == len(node.synapses) - 1 else Activation.NONE
                 options = ("AddOptions", {"fusedActivationFunction": last})
                 total = self._writer.add("ADD", [total, part], part.shape, f"{node.name}/sum{i}", options=options)
         if total is None:
             raise ValueError(f"{node.name} has no synapses")
         return total
 
-    def _synapses(self, synapses: Synapses, bias: NDArray[np.int64], name: str, activation: int) -> Tensor:
+    def _synapses(self, synapses: Synapses, bias: NDArray[np.int64], name: str, activation: Activation) -> Tensor:
         source = synapses.source
         factor = (self._network.levels if source == 0 else 1) * self._divisors[source] << synapses.shift
         constant = self._writer.constant(bias.astype(np.float32), f"{name}/bias")
@@ -149,7 +147,7 @@ class _Collapse:
         if synapses.kind == "dense":
             weight = self._weight(synapses.weight.T, factor, name)
             inputs = [self._flat(source), weight, constant]
-            options = ("FullyConnectedOptions", {"fusedActivationFunction": activation})
+            options: Options = ("FullyConnectedOptions", {"fusedActivationFunction": activation})
             return self._writer.add("FULLY_CONNECTED", inputs, (1, channels), name, options=options)
         image, padding = self._padded(synapses)
         size = synapses.weight.shape[:2]
@@ -179,15 +177,15 @@ class _Collapse:
         version = _DEQUANTIZE_VERSION[self._storage]
         return self._writer.add("DEQUANTIZE", [stored], stored.shape, f"{name}/weight", version=version)
 
-    def _padded(self, synapses: Synapses) -> tuple[Tensor, int]:
+    def _padded(self, synapses: Synapses) -> tuple[Tensor, Padding]:
         """The source as an image, zeros around it where the kinds of padding that runtimes know do not fit."""
         shape = self._network.shape_of(synapses.source)
         image = self._image(synapses.source)
         if not any(synapses.padding):
-            return image, schema.Padding.VALID
+            return image, Padding.VALID
         if synapses.padding == _same_padding(shape, synapses):
-            return image, schema.Padding.SAME
-        return self._pad(image, synapses.padding), schema.Padding.VALID
+            return image, Padding.SAME
+        return self._pad(image, synapses.padding), Padding.VALID
 
     def _pad(self, image: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
         top, bottom, left, right = padding
@@ -199,7 +197,7 @@ class _Collapse:
     def _pool(self, node: Pool) -> None:
         image, size = self._image(node.source), math.prod(node.size)
         shape = (1, *node.shape)
-        window = {"strideH": node.stride[0], "strideW": node.stride[1], "padding": schema.Padding.VALID}
+        window = {"strideH": node.stride[0], "strideW": node.stride[1], "padding": Padding.VALID}
         divisor = self._divisors[node.source]
         if size & (size - 1) == 0:
             options = ("Pool2DOptions", window | {"filterHeight": node.size[0], "filterWidth": node.size[1]})
