@@ -35,7 +35,7 @@ NOTES = (
     "times faster: medians; collapsed and graded counts are one pass over counts, the others 4 steps of spikes",
     "worst logit: largest difference from our numpy reference of the same coding, in units of the accumulator",
     "norse resets to zero, so that it computes something else; snnTorch resets a step late, which may differ",
-    "streams: mean CPU microseconds of a frame through the engines that devices use, codes given; medians of 4 plays",
+    "streams: mean CPU microseconds of a frame through the engines that devices use, codes given; medians of 6 plays",
     "gating: agent.worker over 40 static scenes of 10 s with sensor noise; preprocessing and drift detectors included",
 )
 
