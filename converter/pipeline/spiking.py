@@ -24,15 +24,17 @@ from converter.report.findings import CurveFound
 from converter.spiking.artifact import check_equal, spiking_artifacts
 from converter.spiking.calibration import calibrate
 from converter.spiking.collapsed import collapsed_graph
+from converter.spiking.early_exit import early_exits, margin_within
 from converter.spiking.extract import extract
 from converter.spiking.float_network import FloatNetwork
 from converter.spiking.input_codes import input_spec
 from converter.spiking.integers import to_network
-from converter.spiking.study import SpikingStudy, study
+from converter.spiking.study import SpikingStudy, codes, study
 from converter.training.spiking import fine_tune, surrogate
 from edge_models.spiking.network import Network, Neurons
 from edge_models.tensors import TensorSpec
 
+_EXIT_EXAMPLES = 2000
 _COMPARED = 200  # test inputs that all forms answer
 
 
@@ -95,9 +97,10 @@ def spiking(
     section = order.recipe.spiking
     if section is None:
         return Spiking()
-    learnt = _learnt(section, order.recipe.training.seed, keras, lesson(section), progress)
+    given = lesson(section)
+    learnt = _learnt(section, order.recipe.training.seed, keras, given, progress)
     network, graph, warnings = _integers(section, learnt, progress)
-    runnables = spiking_artifacts(network, graph)
+    runnables = spiking_artifacts(network, graph, exit_margin(section, network, given))
     check_equal(runnables, part.inputs[:_COMPARED])
     candidates = []
     for number, runnable in enumerate(runnables):
@@ -174,6 +177,14 @@ def _integers(
         return network, collapsed_graph(network), ()
     except ConversionError as exc:
         return network, None, (f"devices run the C kernel or numpy, with the same answers: {exc}",)
+
+
+def exit_margin(section: SpikingRecipe, network: Network, lesson: Lesson) -> int | None:
+    """When a frame counts as decided, chosen on training examples; None where the section asks for all steps."""
+    if section.early_exit is None:
+        return None
+    x = codes(network, lesson.inputs[:_EXIT_EXAMPLES])
+    return margin_within(early_exits(network, x, lesson.y[:_EXIT_EXAMPLES]), section.early_exit)
 
 
 def _candidate(runnable: Runnable, figures: Figures, section: SpikingRecipe, allowed: tuple[str, ...]) -> Candidate:

@@ -49,6 +49,13 @@ class SpikingRecipe:
         "Maximum pooling has no form in counts: refuse it, or put strided convolutions in its place and fine-tune.",
         default="refuse",
     )
+    early_exit: float | None = described(
+        "if: share of the accuracy on training examples that may be lost by ending a frame as soon as it is decided; "
+        "all steps are run when left out.",
+        default=None,
+        ge=0,
+        le=1,
+    )
     collapsed: bool = described(
         "Also write the integer graph as .tflite, the fastest for still pictures; there is none of coding if.",
         default=True,
@@ -66,6 +73,8 @@ class SpikingRecipe:
             raise ValueError(f"steps with coding if alone, coding {self.coding} takes its steps from levels")
         if self.coding != "if" and self.surrogate is not None:
             raise ValueError(f"surrogate with coding if alone, coding {self.coding} needs section training")
+        if self.early_exit is not None and (self.coding != "if" or not self.examples):
+            raise ValueError("early_exit with coding if and section training or surrogate alone, which have examples")
         if self.max_pooling == "strided" and self.training is None:
             raise ValueError("section training beside max_pooling: strided, whose convolutions have to be learnt")
 

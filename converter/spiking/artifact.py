@@ -27,12 +27,13 @@ SPIKING_FILE, COLLAPSED_FILE = "model.spiking.npz", "model.collapsed.tflite"
 _DRAFT = "draft"
 
 
-def spiking_artifacts(network: Network, graph: bytes | None) -> tuple[Runnable, ...]:
+def spiking_artifacts(network: Network, graph: bytes | None, exit_margin: int | None = None) -> tuple[Runnable, ...]:
     """What a bundle gets of a network.
 
     Args:
         network: In integers.
         graph: The collapsed form, .tflite; None where there is none.
+        exit_margin: See ``Artifact.exit_margin``; only of a network with coding ``if``.
 
     Raises:
         NetworkError: The network cannot be executed exactly.
@@ -40,7 +41,8 @@ def spiking_artifacts(network: Network, graph: bytes | None) -> tuple[Runnable, 
     """
     needs = Requires(runtimes=("numpy",))
     collapsed = None if graph is None else COLLAPSED
-    made = [_runnable(SPIKING, _artifact(SPIKING, network, needs, collapsed), to_npz(network))]
+    artifact = replace(_artifact(SPIKING, network, needs, collapsed), exit_margin=exit_margin)
+    made = [_runnable(SPIKING, artifact, to_npz(network))]
     if graph is not None:
         found = read_graph(graph)
         needs = Requires(runtimes=runtimes_for(found), ops=found.ops)

@@ -239,6 +239,8 @@ def test_a_section_of_data_that_contradicts_itself_is_refused(
         ({"coding": "radix", "levels": 12}, "expected levels 7 or 15 with coding radix"),
         ({"steps": 4}, "expected steps with coding if alone"),
         ({"surrogate": {}}, "expected surrogate with coding if alone"),
+        ({"early_exit": 0.01, "training": {}}, "expected early_exit with coding if"),
+        ({"early_exit": 0.01, "coding": "if"}, "section training or surrogate"),
         ({"max_pooling": "strided"}, "expected section training beside max_pooling"),
     ],
 )

@@ -15,15 +15,22 @@ from converter.keras_process.bench import Answer
 from converter.measure import HeldOut
 from converter.pipeline.converting import Candidate, Converted
 from converter.pipeline.order import BuildOrder
-from converter.pipeline.spiking import Lesson, Spiking, spiking
+from converter.pipeline.spiking import Lesson, Spiking, exit_margin, spiking
 from converter.progress import SilentProgress
 from converter.quantize.inspection import inspect
 from converter.recipe import SpikingRecipe, load_recipe
+from converter.recipe.spiking import SpikingTrainingRecipe
 from converter.report.findings import QuantisationFound
 from converter.spiking import forward
+from converter.spiking.artifact import spiking_artifacts
+from converter.spiking.calibration import calibrate
 from converter.spiking.float_archive import to_npz
 from converter.spiking.float_network import FloatNetwork, FloatNeurons, FloatReadout, FloatSynapses
+from converter.spiking.input_codes import input_spec
+from converter.spiking.integers import to_network
+from edge_models.engines.spiking import SpikingEngine
 from edge_models.preprocess import Preprocessor
+from edge_models.quantize import quantize
 from tests.factories.bundles import ASSETS, INPUT
 from tests.factories.frames import digit_frames
 from tests.unit.converter.fake_keras import FakeKeras
@@ -143,3 +150,20 @@ def test_radix_is_the_same_function_as_counts(tmp_path: Path) -> None:
 
     assert planes.runnable.artifact.coding == "radix"
     assert planes.figures.overall == counts.figures.overall
+
+
+def test_an_early_exit_is_chosen_on_training_examples_and_becomes_the_artifacts(tmp_path: Path) -> None:
+    section = SpikingRecipe(coding="if", levels=8, surrogate=SpikingTrainingRecipe(), early_exit=0.05)
+    ready = calibrate(nearest_means(), INPUTS, coding="if", levels=8, rng=np.random.default_rng(0))
+    network = to_network(ready, coding="if", steps=8, input=input_spec(INPUTS), levels=8)
+    given = Lesson(inputs=INPUTS, y=PART.y, calibration=INPUTS[:64])
+
+    margin = exit_margin(section, network, given)
+    (whole,), (some,) = spiking_artifacts(network, None), spiking_artifacts(network, None, margin)
+
+    assert some.artifact.exit_margin == margin
+    codes = quantize(INPUTS, replace(network.input, shape=INPUTS.shape))
+    right = [np.mean([one.engine.run(x)["logits"].argmax() for x in codes] == PART.y) for one in (whole, some)]
+    assert right[1] >= right[0] - 0.05
+    assert isinstance(some.engine, SpikingEngine)
+    assert some.engine.mean_steps < 8
