@@ -15,7 +15,8 @@ from converter.spiking.float_archive import from_npz, to_npz
 from converter.spiking.float_network import FloatNetwork
 from converter.training.watched import Curve
 
-_TOLD_EVERY = 50  # updates
+TOLD_EVERY = 50
+"""Updates between two words of progress, and between two values of a curve."""
 
 
 def fine_tune(
@@ -125,8 +126,8 @@ class _Tuning:
 
     def _losses(self, stage: str, steps: int) -> list[float]:
         losses: list[float] = []
-        for start in range(0, steps, _TOLD_EVERY):
-            count = min(_TOLD_EVERY, steps - start)
+        for start in range(0, steps, TOLD_EVERY):
+            count = min(TOLD_EVERY, steps - start)
             losses.append(self._keras.do("fine-tuning for spikes", TuneSteps(count=count)).loss or 0.0)
             self._progress.step(stage, start + count, steps, f"loss {losses[-1]:.3g}")
         return losses

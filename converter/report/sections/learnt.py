@@ -12,9 +12,18 @@ from converter.report.charts.canvas import legend
 from converter.report.charts.estimates import Row, forest
 from converter.report.charts.lines import Frame, Series, lines
 from converter.report.markup import Element, details, node, section, table
+from converter.training.spiking import TOLD_EVERY
 
 Document = Mapping[str, Any]
 _KINDS = ("float", "artifact", "second")
+_TITLES = {
+    "train": "Training",
+    "pretrain": "Pre-training without labels",
+    "qat": "Training with quantisation",
+    "spiking": "Fine-tuning for the levels of spike counts",
+    "surrogate": "Fine-tuning through the spikes",
+}
+_IN_UPDATES = ("spiking", "surrogate")  # their values are means of so many updates, not of an epoch
 _TRIALS = 12
 _Z_95 = 1.96
 _T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
@@ -27,16 +36,17 @@ def curves(document: Document) -> list[Element]:
 
 def _curve(curve: Document, document: Document) -> Element:
     stage = curve["stage"]
+    unit = f"{TOLD_EVERY} updates" if stage in _IN_UPDATES else "epoch"
     marked = None if curve["best"] is None else curve["best"] + 1
     series = [Series(points=_numbered(curve["loss"]), kind="float")]
     marks = [("float", "training loss")]
     if curve["validation_loss"]:
         series.append(Series(points=_numbered(curve["validation_loss"])))
         marks.append(("artifact", "validation loss"))
-    losses = lines(series, _epochs("Loss of each epoch", wording.number, len(curve["loss"]), marked))
+    losses = lines(series, _course(unit, "Loss", wording.number, len(curve["loss"]), marked))
     charts = [node("div", legend(*marks), losses)]
     if curve["accuracy"]:
-        frame = _epochs("Accuracy of each epoch", lambda value: f"{100 * value:.3g} %", len(curve["accuracy"]), marked)
+        frame = _course(unit, "Accuracy", lambda value: f"{100 * value:.3g} %", len(curve["accuracy"]), marked)
         reached = lines([Series(points=_numbered(curve["accuracy"]))], frame)
         charts.append(node("div", legend(("artifact", "validation accuracy")), reached))
     network, parameters = document["learning"]["network"], document["learning"]["parameters"]
@@ -44,15 +54,16 @@ def _curve(curve: Document, document: Document) -> Element:
     if network and stage != "pretrain":
         said = f"{network}{'' if parameters is None else f', {wording.count(parameters)} parameters'}. "
     kept = "" if marked is None else f" The weights of epoch {marked} were kept."
-    title = {"train": "Training", "pretrain": "Pre-training without labels", "qat": "Training with quantisation"}
-    note = f"{said}{wording.several(len(curve['loss']), 'epoch')}.{kept}"
-    return section(title.get(stage, f"Training: {stage}"), node("div", *charts, class_="pair"), note=note)
+    points = len(curve["loss"])
+    count = f"{points} times {unit}" if stage in _IN_UPDATES else wording.several(points, unit)
+    note = f"{said}{count}.{kept}"
+    return section(_TITLES.get(stage, f"Training: {stage}"), node("div", *charts, class_="pair"), note=note)
 
 
-def _epochs(label: str, shown: Any, count: int, marked: int | None) -> Frame:  # noqa: ANN401 - a format
+def _course(unit: str, what: str, shown: Any, count: int, marked: int | None) -> Frame:  # noqa: ANN401 - a format
     return Frame(
-        label=label,
-        x="epoch",
+        label=f"{what} of each {unit}",
+        x=unit,
         x_shown=_whole,
         y_shown=shown,
         x_range=(1.0, float(max(count, 2))),

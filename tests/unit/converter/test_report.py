@@ -203,6 +203,15 @@ def test_few_and_equal_values_can_be_drawn(change: dict[str, Any]) -> None:
     checked(replace(samples.classification(), learning=LearningFound(**change)))
 
 
+def test_curves_of_a_fine_tuning_for_spikes_count_updates() -> None:
+    learning = LearningFound(curves=(CurveFound(stage="surrogate", loss=(0.5, 0.25)),))
+
+    shown = checked(replace(samples.classification(), learning=learning)).shown
+
+    assert "Fine-tuning through the spikes" in shown
+    assert "2 times 50 updates" in shown
+
+
 def test_a_perfect_model_can_be_drawn() -> None:
     findings = samples.wrapped()
     first = findings.artifacts["tflite-int8"]
