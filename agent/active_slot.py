@@ -19,6 +19,7 @@ from agent.core.records import ActiveRecord
 from agent.errors import ChildError, IpcError
 from agent.figures import Figures
 from agent.process import WorkerProcess
+from edge_models.manifest import BundleId
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ DEATHS_AT_A_FRAME = 3  # of workers in a row, before the frame is passed over
 _NOT_THE_MODEL = ("source", "config")
 
 Shadow = Callable[[ipc.ShadowFrame, bytes], None]
+Learnt = Callable[[str, str], bytes | None]
 Spawn = Callable[[ipc.Configure], WorkerProcess]
 
 
@@ -41,10 +43,18 @@ class ActiveSlot:
         boot: Number of this start.
         spawn: Starts a worker process.
         shadow: Takes copies of frames for a candidate.
+        learnt: Gives what was learnt on an artifact of a bundle, as it was last stored.
     """
 
     def __init__(
-        self, config: AgentConfig, *, bundle_dir: Callable[[str], Path], boot: int, spawn: Spawn, shadow: Shadow
+        self,
+        config: AgentConfig,
+        *,
+        bundle_dir: Callable[[str], Path],
+        boot: int,
+        spawn: Spawn,
+        shadow: Shadow,
+        learnt: Learnt | None = None,
     ) -> None:
         self.process: WorkerProcess | None = None
         self.figures = Figures()
@@ -53,6 +63,7 @@ class ActiveSlot:
         self._boot = boot
         self._spawn = spawn
         self._shadow = shadow
+        self._learnt = learnt
         self._backoff = Backoff()
         self._wanted: ActiveRecord | None = None
         self._position = 0
@@ -138,6 +149,10 @@ class ActiveSlot:
             self.process = self._spawn(self._configure(active))
         except ChildError as exc:
             return self._fell(active.bundle, str(exc), now_s)
+        if self._config.adaptation is not None and self._learnt is not None:
+            learnt = self._learnt(active.bundle, active.artifact)
+            if learnt is not None:
+                self.process.send(ipc.RestoreAdaptation(), learnt)
         log.info("worker started bundle=%s pid=%d position=%d", active.bundle[:12], self.process.pid, self._position)
         return [ev.WorkerStarted()]
 
@@ -151,6 +166,7 @@ class ActiveSlot:
             hold_codes=self._config.hold_codes,
             gating=self._config.gating,
             drift=self._config.drift,
+            adaptation=self._config.adaptation,
             samples=self._config.samples,
             predictions_hz=self._config.report.predictions_hz,
             position=self._position,
@@ -202,6 +218,8 @@ class ActiveSlot:
                 log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
                 if message.note:
                     log.warning("worker slower than it could be: %s", message.note)
+                if message.unadaptable:
+                    log.warning("worker learns nothing: %s", message.unadaptable)
             case ipc.Heartbeat(position=position):
                 figures.beat(message, self._word_s)
                 self._reach(position)
@@ -239,6 +257,8 @@ def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
             event = ev.WorkerPrediction(prediction=message)
         case ipc.SampleOut():
             event = ev.WorkerSample(sample=message, body=body)
+        case ipc.Adapted():
+            event = ev.WorkerAdapted(bundle=BundleId(bundle), adapted=message, body=body)
         case ipc.SourceEnded(position=position):
             event = ev.SourceEnded(position=position)
         case _:

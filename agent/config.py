@@ -153,6 +153,18 @@ class DriftConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptationConfig:
+    """Learning from labelled feedback on the device."""
+
+    learner: dict[str, object] = described(
+        "What learns: a name such as delta_rule, and its parameters.", default_factory=lambda: {"name": "delta_rule"}
+    )
+    held_out_every: int = described("One of so many labels judges and never trains.", default=3, ge=2, le=20)
+    buffer: int = described("Labels that judge, at most: held out, and the last ones.", default=90, ge=12, le=10_000)
+    judge_every: int = described("Learnt labels from one judgement to the next.", default=16, ge=1, le=10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportConfig:
     """What the device tells."""
 
@@ -199,6 +211,7 @@ class AgentConfig:
     )
     gating: GatingConfig | None = described("Holding frames in which nothing moves; none runs all.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
+    adaptation: AdaptationConfig | None = described("Learning on the device; none means never.", default=None)
     report: ReportConfig = described("What is told.", default_factory=ReportConfig)
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
     groups: tuple[str, ...] = described("Groups whose desired model counts.", default=(), max_length=16)

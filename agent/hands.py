@@ -137,6 +137,7 @@ class Hands:
             runtime=figures.runtime,
             executor=figures.executor,
             executor_note=figures.note,
+            adapted_rev=figures.adapted_rev,
             n=figures.frames,
             held=figures.held,
             rate_hz=round(figures.rate_hz(now.monotonic_s), 3),
@@ -164,7 +165,7 @@ class Hands:
 
     def _do(self, action: do.Action, now: Now) -> list[ev.Event]:
         match action:
-            case do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.KeepBundles():
+            case do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.StoreAdapted() | do.KeepBundles():
                 self._store(action)
                 return []
             case do.Publish() | do.PublishState() | do.TellWorker():
@@ -173,7 +174,7 @@ class Hands:
             case _:
                 return self._work(action, now.monotonic_s)
 
-    def _store(self, action: do.StoreUpdate | do.PointTo | do.StoreRequest | do.KeepBundles) -> None:
+    def _store(self, action: do.Store) -> None:
         match action:
             case do.StoreUpdate(record=record):
                 log.info("update state=%s attempt=%d", record.phase.value, record.attempt)
@@ -183,6 +184,8 @@ class Hands:
                 self.state_dir.write_active(active)
             case do.StoreRequest(record=request):
                 self.state_dir.write_request(request)
+            case do.StoreAdapted(bundle=bundle, artifact=artifact, body=body):
+                self.state_dir.write_adapted(bundle, artifact, body)
             case do.KeepBundles(keep=keep):
                 self.state_dir.keep_bundles(keep)
 

@@ -1,35 +1,27 @@
-"""Messages between supervisor and worker, and their frames on the socketpair.
+"""Messages between supervisor and worker.
 
-A frame is two big-endian 32-bit lengths, a JSON header (one of the dataclasses below, told apart by ``type``) and a
-raw body, which carries arrays without a detour through text. Both lengths are bounded before anything is kept; a
-frame that breaks a rule ends the worker, never the supervisor.
+Each is one of the dataclasses below, told apart by ``type``; arrays travel beside it as bytes (``agent.ipc_frames``).
 
     supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, EvidenceOn, ResetDrift, Snapshot,
-                          Feedback, Stop at any time
-    active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, PredictionOut, SampleOut,
-                          ShadowFrame, SourceEnded; or Failed and the end
+                          Feedback, RestoreAdaptation, UndoAdaptation, Stop at any time
+    active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, PredictionOut, Adapted,
+                          SampleOut, ShadowFrame, SourceEnded; or Failed and the end
     candidate  -> supervisor: Ready, SelfTest, Heartbeat, then one ShadowVerdict for every FrameIn; or Failed
 """
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
-from agent.config import DriftConfig, GatingConfig, SamplesConfig, SourceConfig
-from agent.errors import IpcError
-from edge_models.errors import FieldError
-from edge_models.fields import decode_json, described, encode
+from agent.config import AdaptationConfig, DriftConfig, GatingConfig, SamplesConfig, SourceConfig
+from edge_models.fields import described
 from edge_models.tensors import Dtype
 from edge_models.wire.telemetry import SampleReason
 
-MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
 MAX_NOTE_CHARS = 300
 HEARTBEAT_S = 1.0  # a worker beats at least this often, with or without frames
-_LENGTHS = struct.Struct(">II")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +37,7 @@ class Configure:
     hold_codes: int = described("Send-on-delta of a spiking network's input.", default=0, ge=0)
     gating: GatingConfig | None = described("Which frames are held; null for none.", default=None)
     drift: DriftConfig = described("Watching for drift.", default_factory=DriftConfig)
+    adaptation: AdaptationConfig | None = described("Learning from feedback; null for none.", default=None)
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
     position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
@@ -116,6 +109,20 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreAdaptation:
+    """Go on with what an earlier worker had learnt; the body is that of its last Adapted."""
+
+    type: Literal["restore_adaptation"] = described("Kind of message.", default="restore_adaptation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoAdaptation:
+    """Go back to the weights before, or else to none."""
+
+    type: Literal["undo_adaptation"] = described("Kind of message.", default="undo_adaptation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Finish the frame in hand and exit with 0."""
 
@@ -131,6 +138,7 @@ class Ready:
     artifact: str = described("Artifact that runs.")
     executor: str = described("How the runtime runs it.", default="")
     note: str = described("Why it is slower than it could be here.", default="", max_length=MAX_NOTE_CHARS)
+    unadaptable: str = described("Why nothing can be learnt here.", default="", max_length=MAX_NOTE_CHARS)
     rss_kb: int = described("Resident memory of the worker.", ge=0)
 
 
@@ -194,6 +202,19 @@ class PredictionOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """Other weights correct predictions from now on; the body is what a later worker needs to go on with them."""
+
+    type: Literal["adapted"] = described("Kind of message.", default="adapted")
+    artifact: str = described("The artifact that they correct.")
+    rev: int = described("Their revision; 0 for none.", ge=0)
+    why: Literal["learnt", "rolled_back", "undone"] = described("What led to it.")
+    labels: int = described("Labels taken so far by this worker.", ge=0)
+    accuracy: float | None = described("Of these weights, on what decided.", default=None)
+    unadapted: float | None = described("Of the artifact alone, on the same.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOut:
     """A frame worth labelling; the body is the array as the source delivered it."""
 
@@ -240,6 +261,7 @@ class Heartbeat:
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
     held: int = described("Of seq, frames that gating held.", default=0, ge=0)
     executor: str = described("How the runtime runs the model at the moment.", default="")
+    adapted_rev: int | None = described("Weights in use; 0 for none, null where nothing learns.", default=None, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,67 +281,12 @@ class Failed:
     message: str = described("One sentence.", max_length=2000)
 
 
-ToWorker = Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | Snapshot | Feedback | Stop
+ToWorker = (
+    Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | Snapshot | Feedback | RestoreAdaptation
+    | UndoAdaptation | Stop
+)  # fmt: skip
 FromWorker = (
-    Ready | SelfTest | Alarm | Window | PredictionOut | SampleOut | ShadowFrame | ShadowVerdict | Heartbeat
+    Ready | SelfTest | Alarm | Window | PredictionOut | Adapted | SampleOut | ShadowFrame | ShadowVerdict | Heartbeat
     | SourceEnded | Failed
 )  # fmt: skip
 Message = ToWorker | FromWorker
-
-
-def encode_frame(message: Message, body: bytes = b"") -> bytes:
-    """The bytes of one frame.
-
-    Raises:
-        IpcError: Header or body is over its bound.
-    """
-    header = json.dumps(encode(message), separators=(",", ":")).encode()
-    _check_lengths(len(header), len(body))
-    return b"".join((_LENGTHS.pack(len(header), len(body)), header, body))
-
-
-class FrameReader:
-    """Collects bytes of a stream into messages; holds at most one unfinished frame."""
-
-    def __init__(self) -> None:
-        self._pending = bytearray()
-
-    def feed(self, data: bytes) -> list[tuple[Message, bytes]]:
-        """All frames that are complete with these bytes.
-
-        Raises:
-            IpcError: A length is over its bound, or a header is no message. The stream cannot be used any more.
-        """
-        self._pending += data
-        frames: list[tuple[Message, bytes]] = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        return frames
-
-    def _next(self) -> tuple[Message, bytes] | None:
-        if len(self._pending) < _LENGTHS.size:
-            return None
-        header_bytes, body_bytes = _LENGTHS.unpack_from(self._pending)
-        _check_lengths(header_bytes, body_bytes)
-        end = _LENGTHS.size + header_bytes + body_bytes
-        if len(self._pending) < end:
-            return None
-        header = bytes(self._pending[_LENGTHS.size : _LENGTHS.size + header_bytes])
-        body = bytes(self._pending[_LENGTHS.size + header_bytes : end])
-        del self._pending[:end]
-        return _decode_header(header), body
-
-
-def _decode_header(header: bytes) -> Message:
-    try:
-        return cast("Message", decode_json(cast("Any", Message), header, max_bytes=MAX_HEADER_BYTES))
-    except FieldError as exc:
-        raise IpcError(f"header of a frame: {exc}") from exc
-
-
-def _check_lengths(header_bytes: int, body_bytes: int) -> None:
-    if not 0 < header_bytes <= MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
-        raise IpcError(
-            f"frame with a header of {header_bytes} and a body of {body_bytes} bytes, "
-            f"expected at most {MAX_HEADER_BYTES} and {MAX_BODY_BYTES}"
-        )

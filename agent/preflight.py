@@ -45,6 +45,7 @@ def _problems(config: AgentConfig) -> Iterator[str]:
         yield from _source_problems(Path(config.source.path))
     yield from _state_dir_problems(Path(config.state_dir))
     yield from _detector_problems(config)
+    yield from _learner_problems(config)
 
 
 def _state_dir_problems(path: Path) -> Iterator[str]:
@@ -73,6 +74,17 @@ def _source_problems(path: Path) -> Iterator[str]:
         yield f"source.path: {path} does not exist, expected recorded frames or rows"
     elif path.is_dir() and find_spec("PIL") is None:
         yield f"source.path: {path} is a folder of images, which needs Pillow; install it with pip install pillow"
+
+
+def _learner_problems(config: AgentConfig) -> Iterator[str]:
+    from agent.worker.adaptation.registry import learner
+
+    if config.adaptation is None:
+        return
+    try:
+        learner(config.adaptation.learner)
+    except AgentError as exc:
+        yield str(exc)
 
 
 def _detector_problems(config: AgentConfig) -> Iterator[str]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from agent import ipc
 from agent.errors import ChildError, IpcError
+from agent.ipc_frames import FrameReader, encode_frame
 
 MAX_UNSENT_BYTES = 8 << 20  # for a worker; more than that means that it does not keep up
 MAX_LINE_BYTES = 512 * 1024  # a channel document of 256 KB is the longest line of a job
@@ -38,7 +39,7 @@ class WorkerProcess:
     def __init__(self, configure: ipc.Configure, *, module: str = "agent.worker") -> None:
         self.bundle = configure.bundle
         self.dropped = 0
-        self._reader = ipc.FrameReader()
+        self._reader = FrameReader()
         self._unsent = bytearray()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -72,7 +73,7 @@ class WorkerProcess:
 
     def send(self, message: ipc.ToWorker, body: bytes = b"") -> None:
         """Send now what the socket takes, the rest later; frames for a worker that does not keep up are dropped."""
-        frame = ipc.encode_frame(message, body)
+        frame = encode_frame(message, body)
         if len(self._unsent) + len(frame) > MAX_UNSENT_BYTES:
             self.dropped += 1
             return

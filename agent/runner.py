@@ -81,7 +81,14 @@ def _assembled(
     core = _core(config, recovery, voice, outbox, state_dir.read_request(), runtimes, rng, now)
     spawn = partial(WorkerProcess, module=worker_module)
     candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
-    active = ActiveSlot(config, bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn, shadow=candidate.compare)
+    active = ActiveSlot(
+        config,
+        bundle_dir=state_dir.bundle_dir,
+        boot=voice.boot,
+        spawn=spawn,
+        shadow=candidate.compare,
+        learnt=state_dir.read_adapted,
+    )
     floor_s = state_dir.read_time_floor_s()
     hands = Hands(
         config=config,

@@ -3,6 +3,7 @@
     active.json  update.json  request.json  time_floor.json  boot  outbox.sqlite  tuf/
     bundles/ID/       a whole bundle: manifest.json and the files of one artifact
     bundles/ID.part/  one that is being fetched or copied
+    adapted/ID        what was learnt here on an artifact of that bundle: a line of JSON, then the worker's bytes
 
 A record that cannot be read is put aside (``.bad``) and counts as missing: a damaged file must not keep the device
 from starting.
@@ -30,6 +31,7 @@ from agent.core.records import (
     UpdateRecord,
 )
 from agent.errors import StorageError
+from agent.ipc import MAX_BODY_BYTES
 from agent.storage import Storage
 from edge_models.bundle import Bundle, open_manifest
 from edge_models.engines.registry import device_files
@@ -40,6 +42,8 @@ from edge_models.manifest import MANIFEST_NAME, SHA256
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
+ADAPTED_DIR = "adapted"
+_MAX_ADAPTED_BYTES = MAX_BODY_BYTES + 1024
 BOOT_FILE = "boot"
 TIME_FLOOR_FILE = "time_floor.json"
 OUTBOX_FILE = "outbox.sqlite"
@@ -51,6 +55,14 @@ class TimeFloor:
     """time_floor.json: the latest time of which this device was sure."""
 
     utc_s: float = described("POSIX seconds.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptedRecord:
+    """The first line of a file in adapted/."""
+
+    v: int = described("Version of the document.", default=1, ge=1, le=1)
+    artifact: str = described("The artifact that was learnt on.", max_length=40)
 
 
 class StateDir:
@@ -135,6 +147,28 @@ class StateDir:
         for name in self._bundle_names():
             if name.removesuffix(PART_SUFFIX) not in kept:
                 self.storage.remove(Path(BUNDLES_DIR) / name)
+        for name in self._names(ADAPTED_DIR):
+            if name not in kept:
+                self.storage.remove(Path(ADAPTED_DIR) / name)
+
+    def write_adapted(self, bundle: str, artifact: str, body: bytes) -> None:
+        """Make durable what was learnt on an artifact of a bundle, as its worker packed it."""
+        self.storage.make_dir(ADAPTED_DIR)
+        self.storage.write_atomic(f"{ADAPTED_DIR}/{bundle}", canonical_json(AdaptedRecord(artifact=artifact)) + body)
+
+    def read_adapted(self, bundle: str, artifact: str) -> bytes | None:
+        """What was learnt on that artifact, or None; the worker looks whether the bytes are whole."""
+        name = f"{ADAPTED_DIR}/{bundle}"
+        try:
+            data = self.storage.read(name, max_bytes=_MAX_ADAPTED_BYTES)
+            if data is None:
+                return None
+            head, _, body = data.partition(b"\n")
+            record = decode_json(AdaptedRecord, head, max_bytes=MAX_RECORD_BYTES)
+        except (FieldError, StorageError) as exc:
+            self.put_aside(name, exc)
+            return None
+        return body if record.artifact == artifact else None
 
     def install(self, bundle: Bundle, artifact: str, runtimes: Iterable[str] = ()) -> None:
         """Copy manifest and the files that one artifact needs with these runtimes, of a checked bundle elsewhere."""
@@ -166,7 +200,10 @@ class StateDir:
             return None
 
     def _bundle_names(self) -> list[str]:
-        directory = self.root / BUNDLES_DIR
+        return self._names(BUNDLES_DIR)
+
+    def _names(self, folder: str) -> list[str]:
+        directory = self.root / folder
         try:
             return sorted(entry.name for entry in directory.iterdir())
         except (FileNotFoundError, NotADirectoryError):

@@ -31,6 +31,15 @@ class StoreRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAdapted:
+    """Keep what was learnt on an artifact of a bundle, for the next worker."""
+
+    bundle: BundleId
+    artifact: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartCheck:
     """Fetch the signed channel document in a child; ChannelSeen or CheckFailed follows."""
 
@@ -102,4 +111,5 @@ class TellWorker:
 
 
 Work = StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow | StopTrial | RunActive
-Action = StoreUpdate | PointTo | StoreRequest | KeepBundles | Publish | PublishState | TellWorker | Work
+Store = StoreUpdate | PointTo | StoreRequest | StoreAdapted | KeepBundles
+Action = Store | Publish | PublishState | TellWorker | Work

@@ -150,6 +150,9 @@ class Core:
                 | ev.MessageRefused() | ev.SubscriptionRefused()
             ):  # fmt: skip
                 return self._on_link_word(event, now)
+            case ev.WorkerAdapted(bundle=bundle, adapted=adapted, body=body):
+                kept = do.StoreAdapted(bundle=bundle, artifact=adapted.artifact, body=body)
+                return [kept, self.voice.adapted(now, adapted), do.PublishState()]
             case ev.WorkerDied(reason=reason):
                 died = self.voice.event(now, EventType.WORKER_RESTARTED, reason, severity=Severity.WARNING)
                 return [died, *self.update(event, now)]

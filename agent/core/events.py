@@ -194,6 +194,15 @@ class WorkerSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAdapted:
+    """Other weights correct the active worker's predictions; ``body`` is what a later worker needs of them."""
+
+    bundle: BundleId
+    adapted: ipc.Adapted
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted:
     """A fresh active worker has been configured; it knows nothing of what its forerunner was told."""
 
@@ -266,5 +275,13 @@ LinkEvent = (
 )
 SourceEvent = SourceEnded | FrameSkipped
 Event = (
-    UpdateEvent | EpisodeEvent | SourceEvent | LinkEvent | WorkerStarted | WorkerPrediction | ChannelSeen | CheckFailed
+    UpdateEvent
+    | EpisodeEvent
+    | SourceEvent
+    | LinkEvent
+    | WorkerStarted
+    | WorkerAdapted
+    | WorkerPrediction
+    | ChannelSeen
+    | CheckFailed
 )

@@ -89,16 +89,28 @@ class Operator:
             case CommandVerb.REBASELINE:
                 return self.episode.rebaseline(now, active)
             case CommandVerb.DISMISS:
-                if self.episode.request is None:
-                    return Refusal(code="no_request", message="no model request is open")
-                return self.episode.dismiss(now, active)
+                return self._dismiss(now)
             case CommandVerb.HOLD:
-                held = command.args.get("on", True)
-                if not isinstance(held, bool):
-                    return Refusal(code="bad_args", message=f"found on: {held!r}, expected true or false")
-                if not held:
-                    self.schedule.soon(now.monotonic_s)
-                return self.machine.remember(replace(self.machine.record, held=held))
+                return self._hold(command.args.get("on", True), now)
+            case CommandVerb.UNDO:
+                return self._undo()
+
+    def _dismiss(self, now: Now) -> list[do.Action] | Refusal:
+        if self.episode.request is None:
+            return Refusal(code="no_request", message="no model request is open")
+        return self.episode.dismiss(now, self.machine.active)
+
+    def _hold(self, held: object, now: Now) -> list[do.Action] | Refusal:
+        if not isinstance(held, bool):
+            return Refusal(code="bad_args", message=f"found on: {held!r}, expected true or false")
+        if not held:
+            self.schedule.soon(now.monotonic_s)
+        return self.machine.remember(replace(self.machine.record, held=held))
+
+    def _undo(self) -> list[do.Action] | Refusal:
+        if self.config.adaptation is None:
+            return Refusal(code="no_adaptation", message="agent.yaml has no adaptation section, so nothing is learnt")
+        return [do.TellWorker(message=ipc.UndoAdaptation())]
 
     def _look(self, now: Now, *, forced: bool) -> list[do.Action] | Refusal:
         if self.config.update is None:

@@ -13,7 +13,16 @@ from agent.core.update_table import RESTING, State
 from edge_models.errors import FieldError
 from edge_models.manifest import BundleId, short
 from edge_models.wire.codec import encode_message
-from edge_models.wire.telemetry import MAX_SIGNALS, MAX_SKETCH_CHARS, Event, Prediction, SampleMessage, Severity, Stats
+from edge_models.wire.telemetry import (
+    MAX_SIGNALS,
+    MAX_SKETCH_CHARS,
+    Event,
+    EventType,
+    Prediction,
+    SampleMessage,
+    Severity,
+    Stats,
+)
 from edge_models.wire.update import ModelState, UpdateEntity, UpdateError
 from edge_models.wire.values import Scalar, Timestamp, timestamp
 
@@ -99,6 +108,21 @@ class Voice:
             sketch=window.sketch if 0 < len(window.sketch) <= MAX_SKETCH_CHARS else None,
         )
         return Publish(kind="stats", message=_fitting(row))
+
+    def adapted(self, now: Now, adapted: ipc.Adapted) -> Publish:
+        """Other weights correct predictions from now on."""
+        message = f"{adapted.why.replace('_', ' ')} after {adapted.labels} labels: revision {adapted.rev}"
+        if adapted.accuracy is not None and adapted.unadapted is not None:
+            message += f", {adapted.accuracy:.1%} right where the artifact alone has {adapted.unadapted:.1%}"
+        data = {
+            "rev": adapted.rev,
+            "why": adapted.why,
+            "labels": adapted.labels,
+            "accuracy": adapted.accuracy,
+            "unadapted": adapted.unadapted,
+        }
+        severity = Severity.WARNING if adapted.why == "rolled_back" else Severity.INFO
+        return self.event(now, EventType.ADAPTATION_CHANGED, message, severity=severity, data=data)
 
     def prediction(self, now: Now, active: ActiveRecord, out: ipc.PredictionOut) -> Publish:
         """One prediction."""

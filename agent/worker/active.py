@@ -5,41 +5,36 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from random import Random
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from agent.ipc import (
-    MAX_BODY_BYTES,
-    Alarm,
     Configure,
     EvidenceOn,
     Feedback,
     FrameIn,
     Heartbeat,
     Message,
-    PredictionOut,
     ResetDrift,
-    SampleOut,
+    RestoreAdaptation,
     SamplesOn,
-    ShadowFrame,
     ShadowOn,
     Snapshot,
     SourceEnded,
+    UndoAdaptation,
 )
 from agent.memory import release_unused
-from agent.worker.drift import port
-from agent.worker.errors import SourceError
+from agent.worker.adaptation.guard import Guard
+from agent.worker.adaptation.opening import open_guard
+from agent.worker.errors import SourceError, UnadaptableError
 from agent.worker.link import SupervisorLink
+from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.samples import Sample, SampleChooser
 from agent.worker.sources import open_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
-from agent.worker.stream import FrameOutcome, open_model, open_stream, ready
-from edge_models.tensors import DTYPE_BYTES, Dtype
+from agent.worker.stream import FrameOutcome, OpenedModel, open_model, open_stream, ready
+from edge_models.errors import ArchiveError
 from edge_models.wire.telemetry import SampleReason
 
 log = logging.getLogger(__name__)
@@ -75,13 +70,14 @@ class Active:
             hold_codes=configure.hold_codes,
         )
         manifest = self._model.bundle.manifest
+        guard, unadaptable = _guard(configure, self._model)
         self._stream = open_stream(
-            self._model, configure.drift, clock_ns, first_seq=configure.position, gating=configure.gating
+            self._model, configure.drift, clock_ns, first_seq=configure.position, gating=configure.gating, guard=guard
         )
         self._source: Source | None = None
         if configure.source is not None:
             self._source = open_source(configure.source, manifest.input, manifest.labels, position=configure.position)
-        self._spec = manifest.input.source
+        self._outgoing = Outgoing(link, artifact=configure.artifact, source=manifest.input.source)
         self._idle_position = configure.position
         rate_hz = None if self._source is None else self._source.rate_hz
         self._pacer = None if rate_hz is None else Pacer(rate_hz=rate_hz, start_s=now_s)
@@ -93,7 +89,7 @@ class Active:
         self._frames_waiting = False
         self._refused = 0
         release_unused()
-        link.send(ready(self._model))
+        link.send(ready(self._model, unadaptable))
 
     @property
     def due_s(self) -> float | None:
@@ -112,6 +108,7 @@ class Active:
             refused=self._refused,
             held=self._stream.held,
             executor=self._model.engine.executor,
+            adapted_rev=None if self._stream.guard is None else self._stream.guard.rev,
         )
 
     def handle(self, message: Message, body: bytes) -> None:
@@ -131,6 +128,8 @@ class Active:
                 self._snapshot = True
             case Feedback():
                 self._feedback(message)
+            case RestoreAdaptation() | UndoAdaptation():
+                self._adapt(message, body)
             case _:
                 log.warning("worker ignored message type=%s", message.type)
 
@@ -181,7 +180,21 @@ class Active:
     def _feedback(self, message: Feedback) -> None:
         boot, _, seq = message.id.partition("-")
         if boot == str(self._boot) and seq.isdecimal():
-            self._tell_alarms(self._stream.feedback(int(seq), message.label, self._position))
+            outcome = self._stream.feedback(int(seq), message.label, self._position)
+            self._outgoing.alarms(outcome.alarms)
+            self._outgoing.change(outcome.change, self._stream.guard)
+
+    def _adapt(self, message: RestoreAdaptation | UndoAdaptation, body: bytes) -> None:
+        guard = self._stream.guard
+        if guard is None:
+            return
+        if isinstance(message, UndoAdaptation):
+            self._outgoing.change(guard.undo(), guard)
+            return
+        try:
+            guard.restore(body)
+        except ArchiveError as exc:  # of another version, or damaged: the artifact runs un-adapted
+            log.warning("worker starts un-adapted: %s", exc)
 
     def _tell_end(self) -> None:
         if self._source is not None and self._source.ended and not self._end_told:
@@ -189,76 +202,30 @@ class Active:
             self._link.send(SourceEnded(position=self._source.position))
 
     def _tell(self, outcome: FrameOutcome, now_s: float) -> None:
-        self._tell_alarms(outcome.alarms)
+        self._outgoing.alarms(outcome.alarms)
         if outcome.window is not None:
             self._link.send(outcome.window)
         result = outcome.result
         if self._snapshot:
             self._snapshot = False
-            self._send_sample(Sample(outcome=outcome, why=SampleReason.OPERATOR))
+            self._outgoing.sample(Sample(outcome=outcome, why=SampleReason.OPERATOR), self._samples.signal)
         if result.refused is not None:
             self._refuse(result.refused)
             return
         if self._predictions.allows(now_s):
-            self._send_prediction(outcome)
+            self._outgoing.prediction(outcome)
         if self._shadow is not None and not result.held and self._shadow.allows(now_s):
-            self._send_shadow(outcome)
+            self._outgoing.shadow(outcome)
         sample = self._samples.offer(outcome, now_s)
         if sample is not None:
-            self._send_sample(sample)
-
-    def _tell_alarms(self, alarms: tuple[port.Alarm, ...]) -> None:
-        for alarm in alarms:
-            self._link.send(
-                Alarm(position=alarm.position, signal=alarm.signal, detector=alarm.detector, value=alarm.value)
-            )
-
-    def _send_prediction(self, outcome: FrameOutcome) -> None:
-        result = outcome.result
-        message = PredictionOut(
-            position=outcome.frame.position,
-            seq=outcome.seq,
-            label=result.predicted,
-            confidence=result.confidence,
-            latency_us=result.times.latency_us,
-        )
-        self._link.send(message, droppable=True)
-
-    def _send_shadow(self, outcome: FrameOutcome) -> None:
-        x = self._portable(outcome.frame.x)
-        if x is None:
-            return
-        message = ShadowFrame(
-            position=outcome.frame.position,
-            label=outcome.result.predicted,
-            dtype=_dtype(x),
-            shape=x.shape,
-        )
-        self._link.send(message, x.tobytes(), droppable=True)
-
-    def _send_sample(self, sample: Sample) -> None:
-        outcome = sample.outcome
-        x = self._portable(outcome.frame.x)
-        if x is None:
-            return
-        message = SampleOut(
-            position=outcome.frame.position,
-            seq=outcome.seq,
-            why=sample.why,
-            dtype=_dtype(x),
-            shape=x.shape,
-            predicted=outcome.result.predicted,
-            confidence=outcome.result.confidence,
-            signal=self._samples.signal,
-        )
-        self._link.send(message, x.tobytes())
-
-    def _portable(self, x: NDArray[Any]) -> NDArray[Any] | None:
-        """The frame in a dtype that messages can name; None when it is too large to leave."""
-        portable = x if x.dtype.name in DTYPE_BYTES else x.astype(self._spec.dtype)
-        portable = portable.astype(portable.dtype.newbyteorder("="), copy=False)
-        return np.ascontiguousarray(portable) if portable.nbytes <= MAX_BODY_BYTES else None
+            self._outgoing.sample(sample, self._samples.signal)
 
 
-def _dtype(x: NDArray[Any]) -> Dtype:
-    return cast("Dtype", x.dtype.name)
+def _guard(configure: Configure, model: OpenedModel) -> tuple[Guard | None, str]:
+    """What learns on this model, or why nothing does although it was to."""
+    if configure.adaptation is None:
+        return None, ""
+    try:
+        return open_guard(configure.adaptation, model.bundle.artifact(configure.artifact)), ""
+    except UnadaptableError as exc:
+        return None, str(exc)

@@ -4,6 +4,8 @@
     `-- WorkerError
         |-- SourceError          frames cannot be read: a path, a file format or a message of the wrong kind
         |-- DetectorError        the configuration names a detector or a parameter that does not exist
+        |-- LearnerError         the same of a learner
+        |-- UnadaptableError     the artifact gives nothing to learn from
         `-- PackageLayoutError   River's files lie elsewhere than expected; the public import is used instead
 
 Errors of bundles and engines are those of ``edge_models.errors``.
@@ -24,6 +26,14 @@ class SourceError(WorkerError):
 
 class DetectorError(WorkerError):
     """A detector of that name, or with these parameters, does not exist; fix the configuration's drift section."""
+
+
+class LearnerError(WorkerError):
+    """A learner of that name, or with these parameters, does not exist; fix the configuration's adaptation section."""
+
+
+class UnadaptableError(WorkerError):
+    """Nothing can be learnt on this artifact, which runs all the same; choose another artifact or no adaptation."""
 
 
 class PackageLayoutError(WorkerError):

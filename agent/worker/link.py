@@ -9,7 +9,8 @@ from __future__ import annotations
 import socket
 
 from agent.errors import IpcError
-from agent.ipc import FrameReader, Message, encode_frame
+from agent.ipc import Message
+from agent.ipc_frames import FrameReader, encode_frame
 
 RECEIVE_BYTES = 1 << 16
 DROP_ABOVE_BYTES = 1 << 20

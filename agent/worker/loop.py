@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from agent.errors import AgentError, ConfigError, IpcError
 from agent.ipc import HEARTBEAT_S, Configure, Failed, Heartbeat, Message, Stop
 from agent.ports import Clock
-from agent.worker.errors import DetectorError, SourceError
+from agent.worker.errors import DetectorError, LearnerError, SourceError
 from agent.worker.link import SupervisorLink
 from edge_models.errors import BundleError, EdgeModelsError
 
@@ -142,7 +142,7 @@ def failure_code(exc: Exception) -> Code:
     match exc:
         case SourceError():
             return "source"
-        case DetectorError() | ConfigError():
+        case DetectorError() | LearnerError() | ConfigError():
             return "config"
         case BundleError():
             return "bundle"

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.config import GatingConfig
+from agent.worker.adaptation.port import Example
 from agent.worker.gating import Gate
 from edge_models.bundle import Bundle
 from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
 from edge_models.manifest import Artifact, InputSpec
 from edge_models.preprocess import Preprocessor
-from edge_models.signals import input_signal_names, input_signals, output_signal_names, read_answer
+from edge_models.signals import input_signal_names, input_signals, output_signal_names, probabilities, read_answer
+
+_TINY = 1e-12
 
 MonotonicNs = Callable[[], int]
 """A clock for stage times, such as ``time.perf_counter_ns``."""
@@ -51,6 +54,7 @@ class PipelineResult:
         confidence: Its probability; for anomalies a share that is 0.5 at the threshold.
         margin: Its distance from the second most probable class.
         signals: The drift signals in the order of ``Pipeline.signal_names``, (k,); None for a refused frame.
+        example: What a learner may learn from; None for a refused frame, and where nothing learns.
         times: How long each stage took.
         refused: Why the frame was refused, one sentence; None when it was not.
         held: Whether nothing was run and this repeats the answer before, with its signals and without times.
@@ -60,6 +64,7 @@ class PipelineResult:
     confidence: float | None = None
     margin: float | None = None
     signals: NDArray[np.float64] | None = None
+    example: Example | None = None
     times: StageTimes = StageTimes()
     refused: str | None = None
     held: bool = False
@@ -74,6 +79,7 @@ class Pipeline:
         engine: Owned by the caller, who closes it.
         clock_ns: For stage times only; no decision depends on it.
         gating: Which frames are held; none without it.
+        examples: Whether results carry examples; the artifact must have classes and an embedding.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Pipeline:
         engine: Engine,
         clock_ns: MonotonicNs,
         gating: GatingConfig | None = None,
+        examples: bool = False,
     ) -> None:
         self._preprocessor = Preprocessor(spec)
         self._kind = spec.kind
@@ -91,6 +98,7 @@ class Pipeline:
         self._engine = engine
         self._clock_ns = clock_ns
         self._gate = None if gating is None else Gate(gating, rows=self._preprocessor.rows)
+        self._embedding = artifact.output("embedding") if examples else None
         self._last = PipelineResult(held=True)
         inputs = input_signal_names(spec.kind, self._preprocessor.output_shape)
         self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact)
@@ -150,15 +158,35 @@ class Pipeline:
             "confidence": answer.confidence,
             "margin": answer.margin,
             "signals": np.concatenate((input_signals(self._kind, x), answer.signals)),
+            "example": self._example(outputs),
         }
+
+    def _example(self, outputs: Mapping[str, NDArray[np.float32]]) -> Example | None:
+        chances = None if self._embedding is None else probabilities(self._artifact, outputs)
+        if self._embedding is None or chances is None:
+            return None
+        features = outputs[self._embedding.name].reshape(-1)
+        return Example(features=features, logits=np.log(np.maximum(chances, _TINY)))
 
 
 def open_pipeline(
-    bundle: Bundle, artifact_name: str, engine: Engine, clock_ns: MonotonicNs, *, gating: GatingConfig | None = None
+    bundle: Bundle,
+    artifact_name: str,
+    engine: Engine,
+    clock_ns: MonotonicNs,
+    *,
+    gating: GatingConfig | None = None,
+    examples: bool = False,
 ) -> Pipeline:
     """The pipeline of a bundle's artifact on an engine that has it loaded."""
-    artifact = bundle.artifact(artifact_name)
-    return Pipeline(spec=bundle.manifest.input, artifact=artifact, engine=engine, clock_ns=clock_ns, gating=gating)
+    return Pipeline(
+        spec=bundle.manifest.input,
+        artifact=bundle.artifact(artifact_name),
+        engine=engine,
+        clock_ns=clock_ns,
+        gating=gating,
+        examples=examples,
+    )
 
 
 def _times(start: int, preprocessed: int, inferred: int, end: int | None = None) -> StageTimes:

@@ -13,6 +13,8 @@ from pathlib import Path
 from agent.config import DriftConfig, GatingConfig
 from agent.ipc import MAX_NOTE_CHARS, Ready, Window
 from agent.memory import resident_kb
+from agent.worker.adaptation.guard import UNADAPTED, Change, Guard
+from agent.worker.adaptation.port import Example
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm, DriftDetector
 from agent.worker.drift.registry import Watched, build_detectors
@@ -24,9 +26,31 @@ from edge_models.engines import open_engine
 from edge_models.engines.port import Engine
 from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
-from edge_models.signals import class_count
+from edge_models.signals import class_count, softmax
 
 REMEMBERED_PREDICTIONS = 4096  # how far back feedback may reach
+REMEMBERED_BYTES = 4 << 20  # of examples, where something learns from them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is said about a frame: by the artifact, or by the artifact and what was learnt here."""
+
+    predicted: int | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackOutcome:
+    """What a true label led to.
+
+    Attributes:
+        alarms: Of detectors that watch errors, always those of the un-adapted artifact.
+        change: Other weights that correct predictions from now on.
+    """
+
+    alarms: tuple[Alarm, ...] = ()
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +60,8 @@ class FrameOutcome:
     Attributes:
         frame: The frame.
         seq: Number of the prediction, the second half of its id.
-        result: What the pipeline made of it.
+        result: What the pipeline made of it; nothing that was learnt here is in it.
+        told: What is said about it.
         alarms: Signals that a detector found changed at this frame.
         window: Figures of the window that this frame filled.
         drift_us: Time for signals, detectors and window.
@@ -45,6 +70,7 @@ class FrameOutcome:
     frame: Frame
     seq: int
     result: PipelineResult
+    told: Told
     alarms: tuple[Alarm, ...]
     window: Window | None
     drift_us: float
@@ -59,9 +85,11 @@ class Stream:
         window: What counts frames.
         clock_ns: For the time that watching takes.
         first_seq: Number of the first prediction.
+        guard: What learns from feedback; None where nothing does.
 
     Attributes:
         window: What counts frames.
+        guard: What learns.
         frames: Frames answered, refused ones included.
         held: Of them, frames that gating held.
     """
@@ -74,11 +102,13 @@ class Stream:
         window: WindowCounter,
         clock_ns: MonotonicNs,
         first_seq: int = 0,
+        guard: Guard | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._detectors = detectors
         self._clock_ns = clock_ns
-        self._predictions: OrderedDict[int, int] = OrderedDict()
+        self._predictions: OrderedDict[int, tuple[int, Example | None]] = OrderedDict()
+        self.guard = guard
         self.window = window
         self.frames = self.held = 0
         self._seq = first_seq
@@ -103,6 +133,7 @@ class Stream:
             frame=frame,
             seq=self._seq,
             result=result,
+            told=self._told(result),
             alarms=alarms,
             window=window,
             drift_us=result.times.signals_us + (self._clock_ns() - start) / 1000,
@@ -110,16 +141,20 @@ class Stream:
         self._remember(result)
         return outcome
 
-    def feedback(self, seq: int, label: int, position: int) -> tuple[Alarm, ...]:
-        """Take the true class of an earlier prediction; alarms of detectors that watch errors.
+    def feedback(self, seq: int, label: int, position: int) -> FeedbackOutcome:
+        """Take the true class of an earlier prediction.
 
         Feedback for a frame that is no longer remembered, or that gets it twice, is ignored.
         """
-        predicted = self._predictions.pop(seq, None)
-        if predicted is None:
-            return ()
+        remembered = self._predictions.pop(seq, None)
+        if remembered is None:
+            return FeedbackOutcome()
+        predicted, example = remembered
         error = {ERROR_SIGNAL: float(predicted != label)}
-        return tuple(alarm for detector in self._detectors for alarm in detector.update(error, None, position))
+        alarms = tuple(alarm for detector in self._detectors for alarm in detector.update(error, None, position))
+        if self.guard is None or example is None or label >= example.logits.size:
+            return FeedbackOutcome(alarms=alarms)
+        return FeedbackOutcome(alarms=alarms, change=self.guard.learn(example, label))
 
     def reset_drift(self) -> None:
         """A new normal starts now: forget the detectors' memory and the window in progress."""
@@ -135,10 +170,19 @@ class Stream:
             alarm for detector in self._detectors for alarm in detector.update(values, result.predicted, frame.position)
         )
 
+    def _told(self, result: PipelineResult) -> Told:
+        if self.guard is None or self.guard.rev == UNADAPTED or result.example is None:
+            return Told(predicted=result.predicted, confidence=result.confidence)
+        chances = softmax(self.guard.predict(result.example))
+        best = int(chances.argmax())
+        return Told(predicted=best, confidence=float(chances[best]))
+
     def _remember(self, result: PipelineResult) -> None:
         if result.predicted is not None:
-            self._predictions[self._seq] = result.predicted
-            if len(self._predictions) > REMEMBERED_PREDICTIONS:
+            example = result.example
+            self._predictions[self._seq] = (result.predicted, example)
+            room = REMEMBERED_PREDICTIONS if example is None else REMEMBERED_BYTES // example.size_bytes
+            if len(self._predictions) > min(REMEMBERED_PREDICTIONS, room):
                 self._predictions.popitem(last=False)
         self._seq += 1
         self.frames += 1
@@ -178,14 +222,20 @@ def open_model(
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
 
 
-def ready(model: OpenedModel) -> Ready:
-    """The message that a worker has its model."""
+def ready(model: OpenedModel, unadaptable: str = "") -> Ready:
+    """The message that a worker has its model.
+
+    Args:
+        model: The model.
+        unadaptable: Why nothing can be learnt here, where something was to be.
+    """
     engine = model.engine
     return Ready(
         runtime=engine.runtime,
         artifact=model.artifact_name,
         executor=engine.executor,
         note=engine.note[:MAX_NOTE_CHARS],
+        unadaptable=unadaptable[:MAX_NOTE_CHARS],
         rss_kb=resident_kb(),
     )
 
@@ -197,6 +247,7 @@ def open_stream(
     *,
     first_seq: int = 0,
     gating: GatingConfig | None = None,
+    guard: Guard | None = None,
 ) -> Stream:
     """A fresh stream on a loaded model.
 
@@ -207,19 +258,29 @@ def open_stream(
         first_seq: Number of the first prediction. A worker starts it at the position in its source, so that the
             ids of predictions stay apart when a worker replaces another one.
         gating: Which frames are held; none runs all.
+        guard: What learns from feedback, see ``open_guard``; none for nothing.
 
     Raises:
         BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
         DetectorError: The configuration names a detector or parameter that does not exist.
     """
-    pipeline = open_pipeline(model.bundle, model.artifact_name, model.engine, clock_ns, gating=gating)
+    pipeline = open_pipeline(
+        model.bundle, model.artifact_name, model.engine, clock_ns, gating=gating, examples=guard is not None
+    )
     profile = model.profile
     if profile is not None:
         _check_profile(profile, model, pipeline)
     edges = {} if profile is None else dict(zip(profile.signals, profile.edges.tolist(), strict=True))
     detectors = build_detectors(drift.detectors, Watched(signals=pipeline.signal_names, edges=edges))
     window = WindowCounter(size=drift.window, profile=profile)
-    return Stream(pipeline=pipeline, detectors=detectors, window=window, clock_ns=clock_ns, first_seq=first_seq)
+    return Stream(
+        pipeline=pipeline,
+        detectors=detectors,
+        window=window,
+        clock_ns=clock_ns,
+        first_seq=first_seq,
+        guard=guard,
+    )
 
 
 def _check_profile(profile: Profile, model: OpenedModel, pipeline: Pipeline) -> None:

@@ -91,6 +91,7 @@ _VERB_DOCS = {
     CommandVerb.REBASELINE: "Take the present input as the reference.",
     CommandVerb.DISMISS: "Close the open model request.",
     CommandVerb.HOLD: "Start no updates (args: on).",
+    CommandVerb.UNDO: "Go back to what was learnt on the device before, or to nothing learnt.",
 }
 
 CHANNELS: tuple[MessageChannel, ...] = (

@@ -84,6 +84,7 @@ class EventType(StrEnum):
     SUBSCRIPTION_REFUSED = "subscription_refused"
     SOURCE_ENDED = "source_ended"
     FRAME_SKIPPED = "frame_skipped"
+    ADAPTATION_CHANGED = "adaptation_changed"
 
 
 class SampleReason(StrEnum):
@@ -138,6 +139,10 @@ class State:
     )
     executor_note: str | None = text_field(
         "Why it is slower than it could be here; null where nothing is missing.", default=None, max_length=300
+    )
+    adapted_rev: int | None = count_field(
+        "Revision of what was learnt here and corrects predictions; 0 for none, null where nothing learns.",
+        default=None,
     )
     n: int = count_field("Frames answered since the agent started.")
     held: int = count_field("Of them, frames that gating held: answered as the one before, not inferred.", default=0)

@@ -38,6 +38,7 @@ class CommandVerb(StrEnum):
     REBASELINE = "rebaseline"
     DISMISS = "dismiss"
     HOLD = "hold"
+    UNDO = "undo"
 
 
 KINDS = (

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import IpcError
-from agent.ipc import FrameIn, FrameReader, Heartbeat, encode_frame
+from agent.ipc import FrameIn, Heartbeat
+from agent.ipc_frames import FrameReader, encode_frame
 from edge_models.errors import FieldError
 from edge_models.wire import CHANNELS, MessageChannel, Topics, decode_message, decode_payload, encode_message
 from tests.fuzz.damage import check_one_line, damaged, fuzzed

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
 
-from agent.ipc import Configure, FrameReader, Message, encode_frame
+from agent.ipc import Configure, Message
+from agent.ipc_frames import FrameReader, encode_frame
 from edge_models.bundle import Bundle
 from tests.factories.bundles import INT8
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent import ipc
 from agent.config import CsvSource, MqttSource, ReplaySource
 from agent.errors import IpcError
+from agent.ipc_frames import MAX_HEADER_BYTES, FrameReader, encode_frame
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**40)
@@ -36,8 +37,8 @@ MESSAGES = st.one_of(
 
 @given(st.lists(st.tuples(MESSAGES, st.binary(max_size=100)), max_size=4), st.integers(1, 64))
 def test_frames_survive_any_cutting_of_the_stream(frames: list[tuple[ipc.Message, bytes]], piece: int) -> None:
-    stream = b"".join(ipc.encode_frame(message, body) for message, body in frames)
-    reader = ipc.FrameReader()
+    stream = b"".join(encode_frame(message, body) for message, body in frames)
+    reader = FrameReader()
 
     found = [frame for at in range(0, len(stream), piece) for frame in reader.feed(stream[at : at + piece])]
 
@@ -46,25 +47,25 @@ def test_frames_survive_any_cutting_of_the_stream(frames: list[tuple[ipc.Message
 
 @pytest.mark.parametrize(
     ("header_bytes", "body_bytes"),
-    [(0, 0), (ipc.MAX_HEADER_BYTES + 1, 0), (10, ipc.MAX_BODY_BYTES + 1), (2**32 - 1, 2**32 - 1)],
+    [(0, 0), (MAX_HEADER_BYTES + 1, 0), (10, ipc.MAX_BODY_BYTES + 1), (2**32 - 1, 2**32 - 1)],
 )
 def test_length_over_its_bound_is_refused_before_anything_is_kept(header_bytes: int, body_bytes: int) -> None:
     with pytest.raises(IpcError, match="expected at most"):
-        ipc.FrameReader().feed(struct.pack(">II", header_bytes, body_bytes))
+        FrameReader().feed(struct.pack(">II", header_bytes, body_bytes))
 
 
 @pytest.mark.parametrize("header", [b"{}", b"[]", b"\xff", b'{"type":"reboot"}', b'{"type":"alarm"}', b"[" * 1000])
 def test_header_that_is_no_message_is_refused(header: bytes) -> None:
     with pytest.raises(IpcError, match="header of a frame"):
-        ipc.FrameReader().feed(struct.pack(">II", len(header), 0) + header)
+        FrameReader().feed(struct.pack(">II", len(header), 0) + header)
 
 
 def test_unknown_fields_are_ignored_so_that_versions_may_differ() -> None:
     header = json.dumps({"type": "stop", "since": "later"}).encode()
 
-    assert ipc.FrameReader().feed(struct.pack(">II", len(header), 0) + header) == [(ipc.Stop(), b"")]
+    assert FrameReader().feed(struct.pack(">II", len(header), 0) + header) == [(ipc.Stop(), b"")]
 
 
 def test_body_that_is_too_large_is_not_sent() -> None:
     with pytest.raises(IpcError):
-        ipc.encode_frame(ipc.Stop(), bytes(ipc.MAX_BODY_BYTES + 1))
+        encode_frame(ipc.Stop(), bytes(ipc.MAX_BODY_BYTES + 1))

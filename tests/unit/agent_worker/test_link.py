@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.errors import IpcError
-from agent.ipc import FrameReader, Heartbeat, Message, PredictionOut, SampleOut, Stop, encode_frame
+from agent.ipc import Heartbeat, Message, PredictionOut, SampleOut, Stop
+from agent.ipc_frames import FrameReader, encode_frame
 from agent.worker.link import DROP_ABOVE_BYTES, SupervisorLink
 from edge_models.wire.telemetry import SampleReason
 

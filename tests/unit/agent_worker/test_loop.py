@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import ConfigError
-from agent.ipc import Configure, Failed, FrameReader, Heartbeat, Message, ResetDrift, Stop, encode_frame
+from agent.ipc import Configure, Failed, Heartbeat, Message, ResetDrift, Stop
+from agent.ipc_frames import FrameReader, encode_frame
 from agent.worker.errors import DetectorError, SourceError
 from agent.worker.link import SupervisorLink
 from agent.worker.loop import Loop, Role, failure_code

@@ -9,7 +9,7 @@ import numpy as np
 from agent.worker.pipeline import PipelineResult
 from agent.worker.samples import RING_BYTES, Sample, SampleChooser
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FrameOutcome
+from agent.worker.stream import FrameOutcome, Told
 from edge_models.wire.telemetry import SampleReason
 
 
@@ -18,6 +18,7 @@ def outcome(position: int, margin: float | None = 0.9, *, refused: str | None = 
         frame=Frame(x=np.zeros(size, np.uint8), position=position),
         seq=position,
         result=PipelineResult(predicted=1, confidence=0.9, margin=margin, refused=refused),
+        told=Told(predicted=1, confidence=0.9),
         alarms=(),
         window=None,
         drift_us=0.0,

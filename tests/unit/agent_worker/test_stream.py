@@ -12,7 +12,7 @@ import pytest
 from agent.config import DriftConfig
 from agent.worker.errors import DetectorError
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FrameOutcome, OpenedModel, Stream, open_model, open_stream
+from agent.worker.stream import FeedbackOutcome, FrameOutcome, OpenedModel, Stream, open_model, open_stream
 from edge_models.errors import ArchiveError, IntegrityError, UnsupportedArtifactError
 from tests.factories.bundles import INT8, make_bundle
 from tests.factories.frames import digit_frames, winter_light
@@ -77,13 +77,13 @@ def test_feedback_reaches_detectors_of_errors_once(model: OpenedModel) -> None:
 
     def tell(outcome: FrameOutcome, *, right: bool) -> int:
         label = outcome.result.predicted or 0
-        return len(stream.feedback(outcome.seq, label if right else (label + 1) % 10, 800))
+        return len(stream.feedback(outcome.seq, label if right else (label + 1) % 10, 800).alarms)
 
     early = sum(tell(outcome, right=True) for outcome in outcomes[:500])
     late = sum(tell(outcome, right=False) for outcome in outcomes[500:])
 
     assert (early, late > 0) == (0, True)
-    assert stream.feedback(outcomes[-1].seq, 0, 800) == ()
+    assert stream.feedback(outcomes[-1].seq, 0, 800) == FeedbackOutcome()
 
 
 def test_feedback_for_a_prediction_of_long_ago_is_ignored(model: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_feedback_for_a_prediction_of_long_ago_is_ignored(model: OpenedModel, mo
     for position in range(17):
         stream.step(Frame(x=frame, position=position), 0.0)
 
-    assert stream.feedback(0, 5, 9) == ()
+    assert stream.feedback(0, 5, 9) == FeedbackOutcome()
     assert len(stream._predictions) == 16
 
 
