@@ -21,7 +21,7 @@ from converter.pipeline.order import BuildOrder
 from converter.progress import Progress
 from converter.recipe import GatesRecipe, SpikingRecipe
 from converter.report.findings import CurveFound
-from converter.spiking.artifact import check_equal, spiking_artifacts
+from converter.spiking.artifact import SPIKING, check_equal, spiking_artifacts
 from converter.spiking.calibration import calibrate
 from converter.spiking.collapsed import collapsed_graph
 from converter.spiking.early_exit import early_exits, margin_within
@@ -117,7 +117,7 @@ def spiking(
         )
         progress.step("measure spikes", number + 1, len(runnables), in_words(figures, runnable.name))
         candidates.append(_candidate(runnable, figures, section, order.allowed))
-    _check_gates(candidates[0].verdicts)  # the others are the same function
+    _check_gates(candidates[0].verdicts)
     return Spiking(
         candidates=tuple(candidates),
         curves=learnt.curves,
@@ -190,6 +190,8 @@ def exit_margin(section: SpikingRecipe, network: Network, lesson: Lesson) -> int
 def _candidate(runnable: Runnable, figures: Figures, section: SpikingRecipe, allowed: tuple[str, ...]) -> Candidate:
     if section.training is not None:  # it is no longer a rounding of the float32 net, so its noise means nothing
         figures = dataclasses.replace(figures, sqnr_db=None)
+    if runnable.name != SPIKING:  # the same function: what is said of that holds here
+        return Candidate(mode=runnable.name, runnable=runnable, figures=figures, verdicts=(), cautions=())
     gates = GatesRecipe(drop=section.drop, drop_examples=0, group_drop=1.0)
     verdicts = judge(figures, gates, allowed, Hints(finer=_finer(section)))
     return Candidate(

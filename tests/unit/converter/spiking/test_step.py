@@ -114,6 +114,7 @@ def test_both_forms_are_measured_alike_and_held_against_the_sections_gate(tmp_pa
     assert first.figures.confusion == second.figures.confusion
     assert first.figures.float_bytes == len(FLOAT)
     assert [(one.gate, one.limit, one.ok) for one in first.verdicts] == [("drop", 1.0, True)]
+    assert second.verdicts == ()  # it is the same function, and one waiver would become two
 
 
 def test_the_study_stands_beside_int8_but_not_in_a_retraining(tmp_path: Path) -> None:
