@@ -34,6 +34,7 @@ NOTES = (
     "speed: one picture at a time, one thread, CPU time, all contestants in turns in one process; the net of 4 levels",
     "times faster: medians; collapsed and graded counts are one pass over counts, the others 4 steps of spikes",
     "worst logit: largest difference from our numpy reference of the same coding, in units of the accumulator",
+    "torch.compile writes C++ and needs a compiler on the machine: shown, and not counted as plain torch",
     "norse resets to zero, so that it computes something else; snnTorch resets a step late, which may differ",
     "streams: mean CPU microseconds of a frame through the engines that devices use, codes given; medians of 6 plays",
     "gating: agent.worker over 40 static scenes of 10 s with sensor noise; preprocessing and drift detectors included",

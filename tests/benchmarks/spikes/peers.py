@@ -30,6 +30,7 @@ from edge_models.spiking.network import Network, Neurons, Pool, Readout
 Run = Callable[[NDArray[np.int32]], NDArray[np.float64]]
 """From centred codes (height, width, channels) to logits (classes,), in units of the readout's accumulator."""
 Tensor = Any
+PeerKind = Literal["torch", "compiled", "library"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,19 +52,20 @@ class Peer:
 
     Attributes:
         name: For the table.
-        kind: ``torch`` is plain torch, ``library`` a library for spiking networks.
+        kind: ``torch`` is plain torch, ``compiled`` C++ that torch makes of it on machines with a compiler, ``library``
+            a library for spiking networks.
         run: One frame.
     """
 
     name: str
-    kind: Literal["torch", "library"]
+    kind: PeerKind
     run: Run
 
 
 def peers_of(network: Network) -> Iterator[Peer]:
     """Every contestant that runs ``network``, a chain whose coding is ``if``."""
     layers, steps = _layers(network), network.steps
-    forms: tuple[tuple[str, Literal["torch", "library"], Callable[[Tensor], Tensor]], ...] = (
+    forms: tuple[tuple[str, PeerKind, Callable[[Tensor], Tensor]], ...] = (
         ("torch, step by step", "torch", _loop(layers, steps)),
         ("torch, time as batch", "torch", _time_as_batch(layers, steps)),
         ("snnTorch Leaky(beta=1)", "library", _snntorch(layers, steps)),
@@ -74,6 +76,25 @@ def peers_of(network: Network) -> Iterator[Peer]:
     )
     for name, kind, form in forms:
         yield Peer(name=name, kind=kind, run=_on_codes(form))
+    form = _time_as_batch(layers, steps)
+    example = torch.zeros(1, network.input_shape[2], *network.input_shape[:2])
+    with torch.no_grad():
+        traced = torch.jit.trace(form, example, check_trace=False)
+        yield Peer(name="torch, time as batch, traced", kind="torch", run=_on_codes(traced))
+        compiled = _compiled(form, example)
+        if compiled is not None:
+            yield Peer(name="torch.compile, time as batch", kind="compiled", run=_on_codes(compiled))
+
+
+def _compiled(form: Callable[[Tensor], Tensor], example: Tensor) -> Callable[[Tensor], Tensor] | None:
+    """What torch makes C++ of; None without a C++ compiler."""
+    compiled: Callable[[Tensor], Tensor] = torch.compile(form)
+    try:
+        with torch.inference_mode():
+            compiled(example)
+    except torch._dynamo.exc.BackendCompilerFailed:
+        return None
+    return compiled
 
 
 def _on_codes(form: Callable[[Tensor], Tensor]) -> Run:

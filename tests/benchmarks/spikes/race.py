@@ -31,7 +31,7 @@ from edge_models.spiking.reference import Reference
 ROUNDS = 40
 TURN = 5
 """Frames in a turn; the first one warms the caches up and is not counted."""
-Kind = Literal["torch", "library", "numpy", "c", "collapsed", "ann"]
+Kind = Literal["torch", "compiled", "library", "numpy", "c", "collapsed", "ann"]
 Run = Callable[[NDArray[np.int32]], object]
 
 
