@@ -52,6 +52,19 @@ def test_so_many_weights_differ_in_exactly_one_bit(seed: int, share: float) -> N
     assert set(np.unique(flipped).tolist()) <= {0, *(1 << bit for bit in range(8))}
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_more_faults_contain_the_fewer_ones(fault: Fault) -> None:
+    whole, few, many = layers(5), layers(5), layers(5)
+
+    strike(few, fault, 0.1, np.random.default_rng(2))
+    strike(many, fault, 0.3, np.random.default_rng(2))
+
+    for one, some, more in zip(whole, few, many, strict=True):
+        struck = some.weight != one.weight
+        assert (more.weight[struck] == some.weight[struck]).all()
+        assert (more.weight != one.weight).sum() >= struck.sum()
+
+
 def test_dead_neurons_lose_weights_and_bias_and_the_readout_loses_none() -> None:
     struck = layers(3)
 
