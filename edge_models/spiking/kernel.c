@@ -30,6 +30,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #define WITH_X86 1
+#elif defined(__arm__) && defined(__linux__) && !defined(__ARM_NEON) && !defined(__clang__)
+#include <sys/auxv.h>
+#define WITH_ARM 1 /* distributions for 32-bit Pis compile for processors without NEON, most Pis have it */
 #endif
 
 #define EXPORT __attribute__((visibility("default")))
@@ -165,6 +168,16 @@ static area reach(area from, window w, shape target)
 #undef TARGET
 #endif
 
+#ifdef WITH_ARM
+#define VARIANT neon
+#define VECTOR_BYTES 16
+#define TARGET __attribute__((target("arch=armv7-a+simd")))
+#include "kernel.c"
+#undef VARIANT
+#undef VECTOR_BYTES
+#undef TARGET
+#endif
+
 /* ----------------------------------------------------------------------------------------------- choose a width */
 
 #ifdef WITH_X86
@@ -182,6 +195,10 @@ static const functions *choose(int32_t portable_only)
 {
 #ifdef WITH_X86
     if (!portable_only && has_avx2()) return &functions_avx2;
+#endif
+#ifdef WITH_ARM
+    enum { HAS_NEON = 1 << 12 }; /* HWCAP_NEON of Linux' asm/hwcap.h */
+    if (!portable_only && (getauxval(AT_HWCAP) & HAS_NEON)) return &functions_neon;
 #endif
     (void)portable_only;
     return &functions_portable;

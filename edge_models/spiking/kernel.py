@@ -61,7 +61,7 @@ class Kernel:
 
     @property
     def variant(self) -> str:
-        """Which vectors are used, such as ``avx2``."""
+        """Which vectors are used: ``avx2``, ``neon``, or ``portable`` for those that every such processor has."""
         return self._variant
 
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:

@@ -27,7 +27,7 @@ class ErraticClock:
         self._now_ns = 0
 
     def __call__(self) -> int:
-        self._now_ns += self._rng.choice((1, 1000))
+        self._now_ns += int(10 ** self._rng.uniform(0, 4))
         return self._now_ns
 
 
