@@ -115,7 +115,7 @@ def tune_steps(bench: Bench, message: TuneSteps) -> Answer:
     losses = [float(course.update(*course.next_batch())) for _ in range(message.count)]
     loss = float(np.mean(losses))
     if not math.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss}; lower spiking.training.learning_rate")
+        raise FloatingPointError(f"the loss is {loss}; lower learning_rate in spiking.training or spiking.surrogate")
     return Answer(loss=loss)
 
 
