@@ -6,7 +6,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_models.spiking.executor import Executor
@@ -16,7 +16,7 @@ from edge_models.spiking.reference import Reference
 from edge_models.tensors import Dtype
 from tests.assets import spiking
 
-SAME_LIBRARY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=60)
 
 seeds = st.integers(0, 1000)
 kinds = st.sampled_from(spiking.KINDS)
@@ -31,7 +31,7 @@ def test_it_is_an_executor(library: ctypes.CDLL) -> None:
     executor.close()
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(
     seed=seeds,
     kind=kinds,

@@ -6,7 +6,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -15,7 +15,7 @@ from edge_models.spiking.network import Coding, Network
 from edge_models.spiking.reference import Reference
 from tests.assets import spiking
 
-SAME_LIBRARY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=60)
 
 seeds = st.integers(0, 1000)
 kinds = st.sampled_from(spiking.KINDS)
@@ -44,7 +44,7 @@ def stream(network: Network, seed: int, count: int) -> NDArray[np.int32]:
     return frames
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(seed=seeds, kind=kinds, coding=codings, is_portable=st.booleans())
 def test_every_frame_is_exactly_a_full_run(
     library: ctypes.CDLL, seed: int, kind: spiking.Kind, coding: tuple[Coding, int], is_portable: bool
@@ -59,7 +59,7 @@ def test_every_frame_is_exactly_a_full_run(
         np.testing.assert_array_equal(answer.counts, expected.counts)
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(seed=seeds, kind=kinds, coding=codings, threshold=st.integers(2, 40))
 def test_send_on_delta_is_a_full_run_of_the_held_input(
     library: ctypes.CDLL, seed: int, kind: spiking.Kind, coding: tuple[Coding, int], threshold: int

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_models.errors import NetworkError
@@ -19,10 +19,10 @@ from tests.assets import spiking
 from tests.unit.edge_models.spiking_kernel.comparison import CODINGS, assert_same
 from tests.unit.edge_models.spiking_kernel.graphs import random_graph
 
-GRAPHS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=150)
 
 
-@GRAPHS
+@EXAMPLES
 @given(
     seed=st.integers(0, 10_000),
     coding=st.sampled_from(CODINGS),

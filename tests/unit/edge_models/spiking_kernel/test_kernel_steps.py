@@ -7,20 +7,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.reference import Reference
 from tests.assets import spiking
 
-SAME_LIBRARY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=40)
 
 seeds = st.integers(0, 1000)
 kinds = st.sampled_from(spiking.KINDS)
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(seed=seeds, kind=kinds, steps=st.integers(1, 9), is_portable=st.booleans())
 def test_integrate_and_fire_is_the_references(
     library: ctypes.CDLL, seed: int, kind: spiking.Kind, steps: int, is_portable: bool
@@ -36,7 +36,7 @@ def test_integrate_and_fire_is_the_references(
             np.testing.assert_array_equal(answer.counts, expected.counts)
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(seed=seeds, kind=kinds, steps=st.integers(1, 8))
 def test_bit_planes_give_what_whole_counts_give(
     library: ctypes.CDLL, seed: int, kind: spiking.Kind, steps: int
@@ -58,7 +58,7 @@ def test_steps_of_an_atf_network_are_those_of_coding_if(library: ctypes.CDLL) ->
     np.testing.assert_array_equal(Kernel(network, library).run_stepwise(frame).logits, plain.run(frame).logits)
 
 
-@SAME_LIBRARY
+@EXAMPLES
 @given(seed=seeds, kind=kinds, margin=st.integers(0, 600))
 def test_an_early_exit_stops_where_the_reference_stops(
     library: ctypes.CDLL, seed: int, kind: spiking.Kind, margin: int
