@@ -17,6 +17,7 @@ from tests.emulated.userland import PIS, Pi, Userland, UserlandError, make_userl
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow, pytest.mark.timeout(900)]
 FIXED_CASE = Path(__file__).with_name("fixed_case.py")
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 CACHE = ROOT / ".driftline" / "emulated"
 
 
@@ -39,11 +40,23 @@ def pi(request: pytest.FixtureRequest) -> Userland:
         pytest.skip(str(exc))
 
 
-def installed(pi: Userland, wheels: Path, target: Path) -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def runtime(pi: Userland, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the TFLite runtime that has wheels for both processors."""
+    folder = tmp_path_factory.mktemp("runtime")
+    try:
+        pi.python(*PIP, "--no-deps", "--only-binary", ":all:", "--target", folder, "tflite-runtime==2.14.0")
+    except subprocess.CalledProcessError as exc:
+        pytest.skip(f"no tflite-runtime for {pi.pi.name} from the package index: pip ended with {exc.returncode}")
+    return folder
+
+
+def installed(pi: Userland, wheels: Path, target: Path, *others: Path) -> dict[str, Any]:
     """What the fixed case gives with the package as the userland's own pip installs it."""
-    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--find-links", wheels)
-    pi.python(*pip, "--target", target, "driftline")
-    output = pi.python(FIXED_CASE, python_path=[target, ROOT])  # as a file: -m would prefer the working directory
+    pi.python(*PIP, "--no-index", "--find-links", wheels, "--target", target, "driftline")
+    output = pi.python(
+        FIXED_CASE, python_path=[target, *others, ROOT]
+    )  # as a file: -m would prefer the working directory
     found: dict[str, Any] = json.loads(output)
     assert Path(found["package"]).is_relative_to(target)
     return found
@@ -76,3 +89,10 @@ def test_the_wheel_without_a_kernel_gives_the_digests_and_says_what_is_missing(
     assert found["numpy"] == DIGESTS
     assert found["kernel"] == {}
     assert "the C kernel is not installed" in found["missing"]
+
+
+def test_the_collapsed_graph_gives_the_digests(pi: Userland, wheels: Path, runtime: Path, tmp_path: Path) -> None:
+    found = installed(pi, wheels, tmp_path / "site", runtime)
+
+    expected = {f"{coding}-{form}": DIGESTS[coding] for coding in ("atf", "radix") for form in ("xnnpack", "builtin")}
+    assert found["collapsed"] == expected

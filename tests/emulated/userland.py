@@ -52,9 +52,10 @@ class Userland:
         Raises:
             subprocess.CalledProcessError: It failed; its output is in the message of pytest.
         """
+        settings = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "HOME", "SSL_"))}
         environment = {
+            **settings,
             "QEMU_CPU": self.pi.cpu,
-            "HOME": os.environ.get("HOME", "/"),
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": os.pathsep.join(map(str, python_path)),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -87,7 +88,7 @@ def make_userland(pi: Pi, folder: Path) -> Userland:
         if shutil.which(tool) is None:
             raise UserlandError(f"{tool} is not here: emulated Pis are made of Debian's packages, on a Debian")
     emulators = _tree(folder / "qemu", None, ("qemu-user-static",), is_closed=False)
-    root = _tree(folder / pi.name, pi.name, ("python3-pip", "python3-numpy"), is_closed=True)
+    root = _tree(folder / pi.name, pi.name, ("python3-pip", "python3-numpy", "libstdc++6"), is_closed=True)
     for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):  # what update-alternatives would link
         for path in root.glob(f"usr/lib/*/{library}"):
             link = path.parent.parent / path.name
@@ -99,7 +100,8 @@ def make_userland(pi: Pi, folder: Path) -> Userland:
 def _tree(folder: Path, architecture: str | None, packages: Sequence[str], *, is_closed: bool) -> Path:
     """Packages unpacked below ``folder``: with all that they depend on, or alone."""
     root = folder / "root"
-    if (folder / _DONE).exists():
+    done, wanted = folder / _DONE, " ".join(packages)
+    if done.exists() and done.read_text() == wanted:
         return root
     shutil.rmtree(folder, ignore_errors=True)
     archives = folder / "archives"
@@ -110,7 +112,7 @@ def _tree(folder: Path, architecture: str | None, packages: Sequence[str], *, is
         _call(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *packages], cwd=archives)
     _unpack(sorted(archives.glob("*.deb")), root)
     shutil.rmtree(archives)
-    (folder / _DONE).touch()
+    done.write_text(wanted)
     return root
 
 
