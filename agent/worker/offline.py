@@ -12,10 +12,11 @@ from random import Random
 
 import numpy as np
 
-from agent.config import DriftConfig, GatingConfig
+from agent.config import AdaptationConfig, DriftConfig, GatingConfig
 from agent.core.request_policy import OpenRequest, PolicyOutput, PolicySettings, RequestPolicy, WindowFacts
 from agent.errors import ConfigError
 from agent.ipc import Window
+from agent.worker.adaptation.opening import open_guard
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.replay_report import ReplayReport, Request
 from agent.worker.sources.port import Frame
@@ -37,6 +38,8 @@ def replay(
     seed: int = 0,
     drift: DriftConfig | None = None,
     gating: GatingConfig | None = None,
+    adaptation: AdaptationConfig | None = None,
+    hold_codes: int = 0,
     cpu_ns: MonotonicNs | None = None,
 ) -> ReplayReport:
     """Run every recorded frame through an artifact and everything that watches it.
@@ -50,11 +53,16 @@ def replay(
         seed: Ids of requests follow from it.
         drift: What watches; the defaults of agent.yaml if left out.
         gating: Which frames are held; the frames then run a second time without it, for comparison.
+        adaptation: What learns; every label of the recording is fed back right after its frame was answered, so that
+            accuracy is of answers given before their label was known.
+        hold_codes: Send-on-delta of a spiking network's input, see ``open_engine``.
         cpu_ns: Processor time of this process, for ``cpu_s_per_hour``; ``clock_ns`` where it is not given.
 
     Raises:
         SourceError: The recording is missing or malformed.
         ConfigError: A rate that is no rate.
+        LearnerError: No learner of that name.
+        UnadaptableError: Nothing can be learnt on the artifact.
         BundleError: The bundle is not what its manifest says.
         EngineError: No runtime here runs the artifact.
     """
@@ -64,13 +72,14 @@ def replay(
     manifest = open_manifest(bundle).manifest
     recording = load_recording(frames, manifest.input)
     name = choose_artifact(manifest, available_runtimes(), preferred=artifact)
-    model = open_model(bundle, name, stream=True)
+    model = open_model(bundle, name, stream=True, hold_codes=hold_codes)
 
     def played(gate: GatingConfig | None) -> ReplayReport:
         report = ReplayReport(artifact=name, runtime=model.engine.runtime)
-        stream = open_stream(model, drift, clock_ns, gating=gate)
+        guard = None if adaptation is None else open_guard(adaptation, model.bundle.artifact(name))
+        stream = open_stream(model, drift, clock_ns, gating=gate, guard=guard)
         _Run(recording, stream, drift, report, rate_hz=rate_hz, seed=seed, cpu_ns=cpu_ns or clock_ns).run()
-        report.executor = model.engine.executor
+        report.executor, report.note = model.engine.executor, model.engine.note
         return report
 
     try:
@@ -104,17 +113,21 @@ class _Run:
 
     def run(self) -> None:
         """Run every frame and fill the report."""
-        spent_ns = 0
+        spent_ns, alone = 0, list[int | None]()
         for index in range(len(self._recording)):
             frame = Frame(x=self._recording.frame(index), position=index, label=self._recording.label(index))
             now_s = float(self._times_s[index])
             start_ns = self._cpu_ns()
             outcome = self._stream.step(frame, now_s)
             spent_ns += self._cpu_ns() - start_ns
-            self._report.predictions.append(None if outcome is None else outcome.result.predicted)
+            self._report.predictions.append(None if outcome is None else outcome.told.predicted)
+            alone.append(None if outcome is None else outcome.result.predicted)
             if outcome is not None:
                 self._note(outcome, now_s)
+                self._teach(outcome)
         self._report.labelled, self._report.accuracy = _accuracy(self._report.predictions, self._recording)
+        if self._stream.guard is not None:
+            self._report.unadapted_accuracy = _accuracy(alone, self._recording)[1]
         self._report.held = self._stream.held
         self._report.cpu_s_per_hour = 3600 * spent_ns / 1e9 / _duration_s(self._times_s)
 
@@ -131,6 +144,14 @@ class _Run:
             self._decided(self._policy.on_alarm(position=alarm.position, signal=alarm.signal, detector=alarm.detector))
         if outcome.window is not None:
             self._decided(self._policy.on_window(_facts(outcome.window), now_s))
+
+    def _teach(self, outcome: FrameOutcome) -> None:
+        label = outcome.frame.label
+        if self._stream.guard is None or label is None:
+            return
+        change = self._stream.feedback(outcome.seq, label, outcome.frame.position).change
+        if change is not None:
+            self._report.changes.append(change)
 
     def _decided(self, outputs: list[PolicyOutput]) -> None:
         self._report.requests += [

@@ -9,12 +9,15 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TypeVar
 
-from agent.config import GatingConfig
+from agent.config import AdaptationConfig, GatingConfig
 from agent.errors import ConfigError
 from agent.yaml_document import parse_yaml
 from edge_models.errors import FieldError
 from edge_models.fields import decode
+
+C = TypeVar("C")
 
 EPILOG = """\
 FRAMES.npz holds x (n, ...), frames as a source delivers them, before preprocessing; and, if known, y (n,) true classes,
@@ -38,6 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="{..}",
         help="hold frames as agent.yaml's gating section says, such as '{threshold: 12}', and compare with gating off",
     )
+    parser.add_argument(
+        "--adaptation",
+        metavar="{..}",
+        help="learn as agent.yaml's adaptation section says, such as '{}', from each label once its frame is answered",
+    )
+    parser.add_argument(
+        "--hold-codes",
+        type=_codes,
+        default=0,
+        metavar="N",
+        help="spiking artifacts: an input that differs by fewer codes keeps its value (default: 0, exact)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the ids of requests (default: 0)")
 
 
@@ -57,14 +72,26 @@ def run(arguments: argparse.Namespace) -> str:
         artifact=arguments.artifact,
         rate_hz=arguments.rate_hz,
         seed=arguments.seed,
-        gating=None if arguments.gating is None else _gating(arguments.gating),
+        gating=_section("--gating", GatingConfig, arguments.gating, "{threshold: 12, share: 0.01, max_held: 20}"),
+        adaptation=_section("--adaptation", AdaptationConfig, arguments.adaptation, "{learner: {name: delta_rule}}"),
+        hold_codes=arguments.hold_codes,
         cpu_ns=time.process_time_ns,
     )
     return json.dumps(report.to_json(), allow_nan=False) if arguments.json else report.summary()
 
 
-def _gating(text: str) -> GatingConfig:
+def _codes(text: str) -> int:
+    codes = int(text)
+    if not 0 <= codes <= 255:
+        raise argparse.ArgumentTypeError(f"found {codes}, expected 0 to 255")
+    return codes
+
+
+def _section(option: str, kind: type[C], text: str | None, example: str) -> C | None:
+    """A section of agent.yaml that stands on the command line."""
+    if text is None:
+        return None
     try:
-        return decode(GatingConfig, parse_yaml(text.encode()), unknown="refuse")
+        return decode(kind, parse_yaml(text.encode()), unknown="refuse")
     except (ConfigError, FieldError) as exc:
-        raise ConfigError(f"--gating: {exc}; expected such as '{{threshold: 12, share: 0.01, max_held: 20}}'") from exc
+        raise ConfigError(f"{option}: {exc}; expected such as '{example}'") from exc

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agent.worker.adaptation.guard import Change
 from agent.worker.drift.port import Alarm
 from edge_models.fields import JsonValue
 
@@ -29,6 +30,7 @@ class ReplayReport:
         artifact: What ran.
         runtime: With what.
         executor: How, in the end.
+        note: Why that is slower than it could be here; empty where nothing is missing.
         predictions: Predicted class of each frame; None for a refused one and while a window of rows fills.
         refused: Reason and number of the frames that the model could not take.
         alarms: What the detectors said.
@@ -38,12 +40,15 @@ class ReplayReport:
         held: Frames that gating held.
         cpu_s_per_hour: Processor time of an hour of these frames at their rate: preprocessing, model, detectors and
             windows, or holding; what a device spends on waiting and talking is not in it.
+        unadapted_accuracy: As ``accuracy``, of the artifact alone; None where nothing learns.
+        changes: What came into use of what was learnt, and what was taken back.
         ungated: The same frames with gating off; None where gating was not asked for.
     """
 
     artifact: str
     runtime: str
     executor: str = ""
+    note: str = ""
     predictions: list[int | None] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     alarms: list[Alarm] = field(default_factory=list)
@@ -52,6 +57,8 @@ class ReplayReport:
     labelled: int = 0
     held: int = 0
     cpu_s_per_hour: float = 0.0
+    unadapted_accuracy: float | None = None
+    changes: list[Change] = field(default_factory=list)
     ungated: ReplayReport | None = None
     preprocess_us: list[float] = field(default_factory=list)
     infer_us: list[float] = field(default_factory=list)
@@ -59,11 +66,18 @@ class ReplayReport:
 
     def to_json(self) -> dict[str, JsonValue]:
         """The document that ``--json`` prints."""
-        gating: dict[str, JsonValue] = {}
+        asked: dict[str, JsonValue] = {}
         if self.ungated is not None:
-            gating = {"gating": {"on": self.cost(), "off": self.ungated.cost()}}
+            asked["gating"] = {"on": self.cost(), "off": self.ungated.cost()}
+        if self.unadapted_accuracy is not None:
+            asked["adaptation"] = {
+                "accuracy": self.accuracy,
+                "unadapted_accuracy": self.unadapted_accuracy,
+                "adapted_rev": self.changes[-1].rev if self.changes else 0,
+                "changes": [{"labels": c.labels, "why": c.why, "rev": c.rev} for c in self.changes],
+            }
         return {
-            **gating,
+            **asked,
             "n": len(self.predictions),
             "predictions": list(self.predictions),
             "alarms": [{"frame": a.position, "signal": a.signal, "detector": a.detector} for a in self.alarms],
@@ -96,6 +110,12 @@ class ReplayReport:
         yield f"{len(self.predictions)} frames through {self.artifact} on {self.runtime}, {self.executor}"
         if self.accuracy is not None:
             yield f"accuracy     {self.accuracy:.4f} over {self.labelled} labelled frames"
+        if self.note:
+            yield f"slower than it could be: {self.note}"
+        if self.unadapted_accuracy is not None:
+            yield f"un-adapted   {self.unadapted_accuracy:.4f} without what was learnt"
+            for change in self.changes:
+                yield f"             {change.why.replace('_', ' ')} after {change.labels} labels: revision {change.rev}"
         for reason, count in self.refused.items():
             yield f"refused      {count}: {reason}"
         yield f"alarms       {len(self.alarms)}" + (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +19,9 @@ from agent.worker.errors import UnadaptableError
 from agent.worker.sources.port import Frame
 from agent.worker.stream import FrameOutcome, OpenedModel, Stream, open_model, open_stream
 from tests.factories.bundles import INT8
-from tests.factories.frames import digit_frames
+from tests.factories.frames import digit_frames, write_recording
 from tests.factories.spiking_digits import SPIKING, make_spiking_digits
+from tests.unit.agent_worker.test_offline import command
 
 SWAPPED = np.array([0, 7, 2, 3, 4, 5, 6, 1, 8, 9])
 """What this site calls a one, everybody else calls a seven."""
@@ -141,6 +144,19 @@ def test_remembered_examples_are_bounded_by_their_size(spiking: OpenedModel, mon
 def test_an_artifact_without_an_embedding_cannot_learn_and_says_so(model: OpenedModel) -> None:
     with pytest.raises(UnadaptableError, match="no output of role embedding"):
         open_guard(AdaptationConfig(), model.bundle.artifact(INT8))
+
+
+def test_replay_tells_what_learning_would_have_been_worth(spiking: OpenedModel, tmp_path: Path) -> None:
+    x, y = digit_frames(600, seed=50)
+    words = (str(spiking.bundle.directory), str(write_recording(tmp_path / "frames.npz", x, SWAPPED[y])))
+
+    learnt = json.loads(command(*words, "--adaptation", "{}", "--json"))["adaptation"]
+    summary = command(*words, "--adaptation", "{judge_every: 8}")
+
+    assert learnt["accuracy"] > learnt["unadapted_accuracy"]
+    assert learnt["adapted_rev"] == learnt["changes"][-1]["rev"] > 0
+    assert "without what was learnt" in summary
+    assert "learnt after" in summary
 
 
 def test_nothing_is_kept_for_learning_where_nothing_learns(spiking: OpenedModel) -> None:
