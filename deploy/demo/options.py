@@ -62,8 +62,8 @@ class DemoOptions:
 
     @property
     def stream_frames(self) -> int:
-        """Length of each stream: more than a run needs on a slow machine."""
-        return int(self.rate_hz * 280)
+        """Length of each stream: more than a run needs on a slow machine; fine-tuning for spikes takes its time."""
+        return int(self.rate_hz * (360 if self.artifact == "spiking" else 280))
 
     def plans(self) -> list[DevicePlan]:
         """Who drifts how: a third stays healthy, the rest takes turns; drift begins at another frame on each."""
