@@ -12,7 +12,7 @@ from converter.progress import Progress, SilentProgress
 from converter.spiking.ann_weights import int8_layers
 from converter.spiking.early_exit import EarlyExit, early_exits
 from converter.spiking.energy import COSTS, EnergyEstimate, energy_estimate
-from converter.spiking.faults import AnnUnderTest, Robustness, try_faults
+from converter.spiking.faults import FAULTS, SHARES, AnnUnderTest, Robustness, try_faults
 from converter.spiking.operations import Operations, count_operations
 from edge_models.errors import EngineError, RuntimeMissingError
 from edge_models.quantize import quantize
@@ -30,11 +30,20 @@ class StudyLimits:
 
     Attributes:
         examples: Of the test part that damaged networks and margins are asked.
+        least: As few of them are taken for a network so large that ``macs`` would be exceeded.
         seeds: Random choices of each kind and share of faults.
+        macs: Multiply-accumulates for all of that together; a kernel does some thousand million in a second.
     """
 
     examples: int = 400
+    least: int = 100
     seeds: int = 5
+    macs: float = 3e11
+
+    def affordable(self, network: Network, dense_macs: int) -> int:
+        """Examples for a network with so many multiply-accumulates in one pass."""
+        passes = (1 if network.coding == "atf" else network.steps) * (len(FAULTS) * len(SHARES) * self.seeds + 1)
+        return min(self.examples, max(self.least, int(self.macs / (passes * dense_macs))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +95,10 @@ def study(
     """
     bounds, told = limits or StudyLimits(), progress or SilentProgress()
     chosen = np.random.default_rng(seed).permutation(len(y))[: bounds.examples]
+    operations = count_operations(network, codes(network, inputs[chosen[:_COUNTED]]))
+    chosen = chosen[: bounds.affordable(network, operations.dense_macs)]
     some, truth = inputs[chosen], y[chosen]
     x = codes(network, some)
-    operations = count_operations(network, x[:_COUNTED])
     robustness = try_faults(
         network,
         lambda damaged: accuracy(damaged, x, truth),

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from converter.spiking.early_exit import EarlyExit, early_exits, margin_within
-from converter.spiking.study import StudyLimits, study
-from edge_models.quantize import dequantize
 from edge_models.spiking.reference import Reference
 from tests.assets.spiking import frames, network
 
@@ -53,20 +51,3 @@ def test_the_margin_loses_no_more_than_is_allowed() -> None:
     assert margin_within(found, 0.001) == 50
     assert margin_within(found, 0.0) == 90
     assert margin_within((), 0.001) is None
-
-
-def test_a_study_tells_everything_of_a_network_of_plain_spikes() -> None:
-    net = network(7, coding="if", steps=4, kind="conv")
-    assert net.input.quant is not None
-    x = frames(net, 8, 20)
-    inputs = dequantize((x + net.input.quant.zero_point).astype(np.uint8), net.input)
-    y = np.array([Reference(net).run(frame).logits.argmax() for frame in x])
-
-    found = study(net, inputs, y, int8=None, seed=1, limits=StudyLimits(examples=16, seeds=2))
-
-    assert found.robustness.spiking == 1
-    assert found.robustness.examples == 16
-    assert found.robustness.int8 is None
-    assert len(found.robustness.faults) == 9
-    assert found.early_exits[0].accuracy == 1
-    assert [one.costs.process for one in found.energy] == ["45 nm", "7 nm"]
