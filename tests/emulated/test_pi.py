@@ -51,14 +51,24 @@ def runtime(pi: Userland, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def installed(pi: Userland, wheels: Path, target: Path, *others: Path) -> dict[str, Any]:
-    """What the fixed case gives with the package as the userland's own pip installs it."""
+@pytest.fixture(scope="session")
+def site(pi: Userland, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as the userland's own pip installs it, from all wheels."""
+    return install(pi, wheels, tmp_path_factory.mktemp("site"))
+
+
+def install(pi: Userland, wheels: Path, target: Path) -> Path:
     pi.python(*PIP, "--no-index", "--find-links", wheels, "--target", target, "driftline")
+    return target
+
+
+def answers(pi: Userland, site: Path, *others: Path) -> dict[str, Any]:
+    """What the executors of an installed package say to the fixed case."""
     output = pi.python(
-        FIXED_CASE, python_path=[target, *others, ROOT]
+        FIXED_CASE, python_path=[site, *others, ROOT]
     )  # as a file: -m would prefer the working directory
     found: dict[str, Any] = json.loads(output)
-    assert Path(found["package"]).is_relative_to(target)
+    assert Path(found["package"]).is_relative_to(site)
     return found
 
 
@@ -66,8 +76,8 @@ def test_the_pi_is_one(pi: Userland) -> None:
     assert pi.python("-c", "import platform; print(platform.machine())").strip() == pi.pi.machine
 
 
-def test_numpy_and_the_installed_kernel_give_the_digests(pi: Userland, wheels: Path, tmp_path: Path) -> None:
-    found = installed(pi, wheels, tmp_path / "site")
+def test_numpy_and_the_installed_kernel_give_the_digests(pi: Userland, site: Path) -> None:
+    found = answers(pi, site)
 
     assert found["machine"] == pi.pi.machine
     assert found["missing"] is None
@@ -84,15 +94,15 @@ def test_the_wheel_without_a_kernel_gives_the_digests_and_says_what_is_missing(
     (wheel,) = wheels.glob("*-py3-none-any.whl")
     (plain / wheel.name).write_bytes(wheel.read_bytes())
 
-    found = installed(pi, plain, tmp_path / "site")
+    found = answers(pi, install(pi, plain, tmp_path / "site"))
 
     assert found["numpy"] == DIGESTS
     assert found["kernel"] == {}
     assert "the C kernel is not installed" in found["missing"]
 
 
-def test_the_collapsed_graph_gives_the_digests(pi: Userland, wheels: Path, runtime: Path, tmp_path: Path) -> None:
-    found = installed(pi, wheels, tmp_path / "site", runtime)
+def test_the_collapsed_graph_gives_the_digests(pi: Userland, site: Path, runtime: Path) -> None:
+    found = answers(pi, site, runtime)
 
     expected = {f"{coding}-{form}": DIGESTS[coding] for coding in ("atf", "radix") for form in ("xnnpack", "builtin")}
     assert found["collapsed"] == expected
