@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.measure.proportion import paired_drop
+from converter.spiking.early_exit import early_exits, margin_within
 from converter.spiking.float_network import FloatNetwork
 from converter.spiking.forward import logits
+from edge_models.spiking.compile import load
+from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Network
 from edge_models.spiking.reference import Reference
 from tests.benchmarks.harness import Row, Target, Value
@@ -19,6 +22,8 @@ from tests.benchmarks.spikes.nets import CALIBRATION, IF_STEPS, Made, Nets
 ALLOWED_POINTS = {4: 1.5, 8: 0.7, 15: 0.3}
 """What fine-tuned ATF may lose against the float net, by levels."""
 RADIX_PLANES = 4
+EARLY_LOSS = 0.002
+"""Share of the accuracy that stopping early may cost where its margin is chosen."""
 CALIBRATED_LEVELS = 8
 _BATCH = 256
 
@@ -95,7 +100,25 @@ class Accuracies:
         yield row, []
         made = self._nets.learnt_through_spikes()
         name = f"if T={IF_STEPS}, then through its spikes"
-        yield self._line(name, made, self._nets.integers(made.network, "if", IF_STEPS), allowed=4.0)
+        network = self._nets.integers(made.network, "if", IF_STEPS)
+        yield self._line(name, made, network, allowed=4.0)
+        yield self._early(name, network), []
+
+    def _early(self, name: str, network: Network) -> Row:
+        """Stopping when the answer is decided; the margin is chosen on the profile part, which is no test."""
+        found = early_exits(network, *self._nets.profile)
+        margin = margin_within(found, EARLY_LOSS)
+        if margin is None:
+            return Row(name=f"{name}, early exit", values={"mean steps": float(network.steps)})
+        executor = Reference(network) if load() is None else Kernel(network)
+        answers = [executor.run_early(x, margin) for x in self._codes]
+        hits = np.array([answer.logits.argmax() for answer in answers]) == self._y
+        values: dict[str, Value] = {
+            "accuracy %": round(100 * float(hits.mean()), 2),
+            "mean steps": round(float(np.mean([answer.steps for answer in answers])), 2),
+            "n": len(self._y),
+        }
+        return Row(name=f"{name}, early exit", values=values)
 
     def _line(self, name: str, made: Made, network: Network, allowed: float | None) -> tuple[Row, list[Target]]:
         found = _Right(hits=batched_logits(Reference(network), self._codes).argmax(axis=1) == self._y)

@@ -83,6 +83,12 @@ class Nets:
         return self.codes(inputs), inputs, self.prepared.data.y[part]
 
     @cached_property
+    def profile(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Centred codes (n, height, width, channels) and classes of the profile part: nothing was learnt from it."""
+        part = self.prepared.parts.profile
+        return self.codes(self.prepared.inputs(part)), self.prepared.data.y[part]
+
+    @cached_property
     def input(self) -> TensorSpec:
         """Codes of the networks' input."""
         return input_spec(self._calibration())
