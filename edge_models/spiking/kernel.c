@@ -38,13 +38,13 @@
 #define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
-enum { ABI = 1, MAGIC = 0x44535031 };
+enum { ABI = 2, MAGIC = 0x44535031 };
 enum { ALIGNMENT = 64, CHANNEL_BLOCK = 16 };
 enum { SLACK = 256 }; /* bytes after every array: the last vector of channels may read beyond its end */
 enum { NEURONS = 0, POOL = 1, READOUT = 2 };
 enum { DENSE = 0, CONV = 1, DEPTHWISE = 2 };
 enum { ATF = 0, RADIX = 1, INTEGRATE_AND_FIRE = 2 };
-enum { ERROR_INPUT = -1 };
+enum { ERROR_INPUT = -1, UNCHANGED = 0, CHANGED = 1 };
 enum { QUOTIENT_BITS = 22, FEW_LEVELS = 4 };
 
 typedef struct { int32_t offset, value; } event;              /* index in its node's values; count, code or change */
@@ -87,7 +87,6 @@ typedef struct { /* one node's part of a state */
 
 typedef struct {
     flow *flows;
-    int32_t *logits, *counts; /* last answer of delta execution; sums of spikes */
     int32_t is_primed;
 } state;
 
@@ -103,6 +102,7 @@ typedef struct { /* the functions of one width of vectors */
     area (*fire)(const node *, area, int32_t, const int32_t *, int32_t *, int32_t *);
     void (*spike)(const node *, area, const int32_t *, int32_t *, int32_t *);
     void (*collect)(const node *, flow *);
+    int32_t (*compare)(const int32_t *, const int32_t *, size_t, int32_t, int32_t, int32_t);
 } functions;
 
 typedef struct kernel {
@@ -373,8 +373,6 @@ static void read_program(kernel *k, reader *r)
 static void make_state(kernel *k, state *s)
 {
     s->flows = take(k, (size_t)k->n_nodes * sizeof(flow));
-    s->logits = take(k, (size_t)k->n_classes * sizeof(int32_t));
-    s->counts = take(k, (size_t)k->n_features * sizeof(int32_t));
     for (int32_t i = 0; i < k->n_nodes && !k->is_out_of_memory; i++) {
         const node *n = &k->nodes[i];
         flow *g = &s->flows[i];
@@ -596,8 +594,6 @@ static void run_changes(kernel *k, state *s, area active, int32_t is_first)
         if (n->kind == NEURONS) where = k->use->fire(n, where, k->levels, g->sum, g->value, g->change);
         if (n->kind != READOUT) send(k, s, i, g->change, where);
     }
-    read_out(k, s, k->levels, s->logits);
-    memcpy(s->counts, s->flows[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
 }
 
 static void forget(kernel *k, state *s)
@@ -663,21 +659,26 @@ EXPORT int32_t spiking_step(kernel *k, const int32_t *x, int64_t margin, int32_t
     return k->steps;
 }
 
-/* The next frame of a stream. Membranes of integrate-and-fire start anew in each frame, so there only a frame without
- * any change is saved. */
+/* The next frame of a stream; returns UNCHANGED and writes nothing when the last answer holds. Membranes of
+ * integrate-and-fire start anew in each frame, so there only such frames are saved. */
 EXPORT int32_t spiking_delta(kernel *k, const int32_t *x, int32_t threshold, int32_t *logits, int32_t *counts)
 {
-    if (!is_input_good(k, x)) return ERROR_INPUT;
     state *s = &k->delta;
+    flow *input = &s->flows[0];
+    const node *n = &k->nodes[0];
     int32_t is_first = !s->is_primed;
-    area active = take_changes(&k->nodes[0], &s->flows[0], x, is_first ? 0 : threshold);
-    if (is_first || !is_empty(active)) {
-        if (k->coding == INTEGRATE_AND_FIRE) run_steps(k, s, s->flows[0].value, -1, s->logits, s->counts);
-        else run_changes(k, s, active, is_first);
+    int32_t step = is_first ? 1 : most(threshold, 1);
+    int32_t found = k->use->compare(x, input->value, values_of(n->shape), step, k->low, k->high);
+    if (found == ERROR_INPUT || (found == UNCHANGED && !is_first)) return found;
+    area active = take_changes(n, input, x, step);
+    if (k->coding == INTEGRATE_AND_FIRE) {
+        s->is_primed = 1;
+        return run_steps(k, s, input->value, -1, logits, counts);
     }
+    run_changes(k, s, active, is_first);
     s->is_primed = 1;
-    memcpy(logits, s->logits, (size_t)k->n_classes * sizeof(int32_t));
-    memcpy(counts, s->counts, (size_t)k->n_features * sizeof(int32_t));
+    read_out(k, s, k->levels, logits);
+    memcpy(counts, s->flows[k->features_node].value, (size_t)k->n_features * sizeof(int32_t));
     return k->steps;
 }
 
@@ -950,8 +951,32 @@ static TARGET void WIDTH(collect)(const node *n, flow *g)
     g->n_events = count;
 }
 
+/* Whether values of x differ from `held` by `threshold` (at least 1): UNCHANGED, CHANGED; or leave low..high. */
+static TARGET int32_t WIDTH(compare)(
+    const int32_t *x, const int32_t *held, size_t n, int32_t threshold, int32_t low, int32_t high)
+{
+    const wide lowest = (wide){0} + (uint32_t)low, highest = (wide){0} + (uint32_t)high;
+    const wide step = (wide){0} + (uint32_t)threshold;
+    wide leaves = {0}, differs = {0};
+    for (size_t i = 0; i < n; i += WIDES) {
+        wide now = {0}, change = {0};
+        if (i + WIDES <= n) {
+            now = WIDTH(load)(x + i);
+            change = now - WIDTH(load)(held + i);
+        } else {
+            memcpy(&now, x + i, (n - i) * sizeof *x);
+            memcpy(&change, held + i, (n - i) * sizeof *x);
+            change = now - change;
+        }
+        leaves |= (wide)((signed_wide)now < (signed_wide)lowest) | (wide)((signed_wide)now > (signed_wide)highest);
+        differs |= (wide)((signed_wide)change >= (signed_wide)step) | (wide)((signed_wide)-change >= (signed_wide)step);
+    }
+    return WIDTH(is_any)(leaves) ? ERROR_INPUT : WIDTH(is_any)(differs) ? CHANGED : UNCHANGED;
+}
+
 static const functions WIDTH(functions) = {
     TEXT(VARIANT), HALVES, WIDTH(gather), WIDTH(filter), WIDTH(pool), WIDTH(fire), WIDTH(spike), WIDTH(collect),
+    WIDTH(compare),
 };
 
 #undef half

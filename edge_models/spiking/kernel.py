@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BAD_INPUT = -1
+_UNCHANGED = 0
+_INT32 = np.dtype(np.int32)
 
 
 class Kernel:
@@ -53,6 +55,8 @@ class Kernel:
         self._counts = np.zeros(network.features, np.int32)
         self._x_at, *answer = (ctypes.c_void_p(array.ctypes.data) for array in (self._x, self._logits, self._counts))
         self._answer_at = tuple(answer)
+        self._latest: SpikingAnswer | None = None
+        self._is_open = True
 
     @property
     def name(self) -> str:
@@ -112,27 +116,32 @@ class Kernel:
                 0 and 1 are exact.
 
         Returns:
-            The answer of ``run`` for the inputs as they were taken.
+            The answer of ``run`` for the inputs as they were taken; its arrays are read-only, because a frame without
+            changes returns them again.
         """
         if not 0 <= threshold <= INT32_MAX:
             raise ValueError(f"threshold is {threshold}, expected 0 to {INT32_MAX}")
         self._take(x)
         steps = self._library.spiking_delta(self._handle, self._x_at, threshold, *self._answer_at)
-        return self._answer(steps)
+        if steps != _UNCHANGED or self._latest is None:
+            self._latest = self._answer(steps)
+            self._latest.logits.flags.writeable = self._latest.counts.flags.writeable = False
+        return self._latest
 
     def reset(self) -> None:
         """Forget the stream: the next frame of ``run_delta`` is its first one."""
-        if self._free.alive:
+        if self._is_open:
             self._library.spiking_reset(self._handle)
 
     def close(self) -> None:
         """Free the memory of the kernel; a second call does nothing."""
+        self._is_open = False
         self._free()
 
     def _take(self, x: NDArray[np.int32]) -> None:
-        if not self._free.alive:
+        if not self._is_open:
             raise RuntimeError("the kernel is closed")
-        if x.shape != self._x.shape or x.dtype != np.int32:
+        if x.shape != self._network.input_shape or (x.dtype is not _INT32 and x.dtype != _INT32):
             raise ValueError(f"frame is {x.dtype}{list(x.shape)}, expected int32{list(self._x.shape)}")
         self._x[...] = x
 

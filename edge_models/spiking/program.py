@@ -15,7 +15,7 @@ from edge_models.spiking.ranges import INT16_MAX, check, value_ranges
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ABI = 1
+ABI = 2
 _MAGIC = 0x44535031
 _CODINGS = {"atf": 0, "radix": 1, "if": 2}
 _SYNAPSES = {"dense": 0, "conv": 1, "depthwise": 2}

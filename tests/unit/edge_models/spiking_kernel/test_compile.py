@@ -12,6 +12,7 @@ import pytest
 from edge_models.errors import RuntimeMissingError
 from edge_models.spiking import compile as kernels
 from edge_models.spiking.kernel import Kernel
+from edge_models.spiking.program import ABI
 from tests.assets import spiking
 
 needs_compiler = pytest.mark.skipif(
@@ -45,8 +46,8 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("int spiking_abi(void) { return 99; }", "has version 99, expected 1: install the package again"),
-        ("int spiking_abi(void) { return 1; }", "cannot be loaded: .*spiking_open"),
+        ("int spiking_abi(void) { return 99; }", "has version 99, expected 2: install the package again"),
+        ("int spiking_abi(void) { return 2; }", "cannot be loaded: .*spiking_open"),
         ("int another(void) { return 1; }", "cannot be loaded: .*spiking_abi"),
     ],
 )
@@ -63,7 +64,7 @@ def test_a_library_of_another_version_is_refused(tmp_path: Path, source: str, re
 def test_the_kernel_compiles_without_a_warning(tmp_path: Path) -> None:
     path = kernels.compile_kernel(tmp_path / "kernel.so", flags=["-O0", "-Wall", "-Wextra", "-Werror"])
 
-    assert kernels.open_library(path).spiking_abi() == 1
+    assert kernels.open_library(path).spiking_abi() == ABI
 
 
 def test_a_missing_kernel_is_told_in_one_line_and_is_the_reason_of_the_executors_error(tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def test_a_missing_kernel_is_told_in_one_line_and_is_the_reason_of_the_executors
 from edge_models.errors import RuntimeMissingError
 from edge_models.spiking.compile import load, why_missing
 from edge_models.spiking.kernel import Kernel
+from edge_models.spiking.program import ABI
 print(load(), why_missing())
 try:
     Kernel(None)

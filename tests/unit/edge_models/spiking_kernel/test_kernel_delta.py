@@ -120,6 +120,31 @@ def test_stills_in_between_do_not_disturb_a_stream(library: ctypes.CDLL) -> None
         )
 
 
+def test_an_answer_that_is_returned_again_cannot_be_written_to(library: ctypes.CDLL) -> None:
+    network = spiking.network(0)
+    kernel = Kernel(network, library)
+    frame = spiking.frames(network, 0, 1)[0]
+
+    kernel.run_delta(frame)
+
+    with pytest.raises(ValueError, match="read-only"):
+        kernel.run_delta(frame).logits[0] = 1
+
+
+def test_a_value_that_is_no_code_leaves_the_stream_as_it_was(library: ctypes.CDLL) -> None:
+    network = spiking.network(0)
+    kernel = Kernel(network, library)
+    frame = spiking.frames(network, 0, 1)[0]
+    expected = kernel.run_delta(frame).logits
+    bad = np.zeros_like(frame)
+    bad[-1, -1, -1] = 256
+
+    with pytest.raises(ValueError, match="outside the codes"):
+        kernel.run_delta(bad)
+
+    np.testing.assert_array_equal(kernel.run_delta(frame).logits, expected)
+
+
 def test_a_threshold_that_cannot_be_is_refused(library: ctypes.CDLL) -> None:
     network = spiking.network(0)
 
