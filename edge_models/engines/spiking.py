@@ -74,6 +74,10 @@ class SpikingEngine:
         self.input, self.outputs = artifact.input, artifact.outputs
         self._executor: Executor | None = executor
         self._shape, self._findings = shape, findings
+        self._frame = (
+            artifact.input.shape,
+            np.dtype(artifact.input.dtype),
+        )  # names of dtypes compare slowly
         self._zero_point = np.int32(0 if artifact.input.quant is None else artifact.input.quant.zero_point)
         self._stream = stream
         self._before: tuple[bytes, SpikingAnswer] | None = None
@@ -102,7 +106,7 @@ class SpikingEngine:
     def run(self, codes: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Run one frame; see the port."""
         executor = self._open()
-        if codes.shape != self.input.shape or codes.dtype != self.input.dtype:
+        if (codes.shape, codes.dtype) != self._frame:
             raise InputError(
                 f"model input is {codes.dtype}{list(codes.shape)}, expected {self.input.dtype}{list(self.input.shape)}"
             )

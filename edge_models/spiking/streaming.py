@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
     from edge_models.spiking.executor import DeltaExecutor, Executor, SpikingAnswer
 
-TRIAL_FRAMES = 5  # of each executor for stills; the median of five outlives two interruptions
+TURN_FRAMES = 8  # of each executor for stills before one is chosen
+WARM_UP_FRAMES = 3  # of a turn: the first ones of a runtime take twice as long
 BLOCK_FRAMES = 8  # of a stream between two looks at the clock's record
 FIRST_PAUSE_FRAMES = 32  # without delta, after it has lost
 LONGEST_PAUSE_FRAMES = 1024  # a trial is one block of delta: at 4 x the time 3 % of a pause
 WINNING = 0.8  # of the time of the executor for stills: what delta must reach to come back; staying is at 1.0
+MEETING_FRAMES = 3 * BLOCK_FRAMES  # with a new executor for stills: two turns for its own choice, then a timed block
 DELTA_SUFFIX = "-delta"
 FAR_AHEAD = 0.25  # of the time of a first frame, which is all in C: a graph that beats that costs 17 MB to find out
 
 
 class Fastest:
-    """Runs stills: tries every executor on the first frames, then keeps the fastest and closes the others.
+    """Runs stills: each executor has its turn of some frames, then the fastest stays and the others are closed.
+
+    In turns and not on the same frame, because they would take the caches from each other.
 
     Args:
         executors: At least one, open; they become this object's.
@@ -42,45 +46,45 @@ class Fastest:
     def __init__(self, executors: Sequence[Executor], clock_ns: Callable[[], int]) -> None:
         if not executors:
             raise ValueError("no executor to choose from")
-        self._candidates = list(executors)
-        self._times_ns: list[list[int]] = [[] for _ in executors]
+        self._waiting = list(executors[1:])
+        self._chosen = executors[0]
+        self._is_decided = len(executors) == 1
+        self._results: list[tuple[float, Executor]] = []
+        self._turn_ns: list[int] = []
         self._clock_ns = clock_ns
 
     @property
-    def chosen(self) -> Executor:
-        """The executor in use; the first one as long as they are being tried."""
-        return self._candidates[0]
-
-    @property
     def name(self) -> str:
-        """Name of the executor in use."""
-        return self.chosen.name
+        """Name of the executor of the next frame."""
+        return self._chosen.name
 
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run one frame; see the port."""
-        return self.chosen.run(x) if len(self._candidates) == 1 else self._try(x)
+        if self._is_decided:
+            return self._chosen.run(x)
+        began_ns = self._clock_ns()
+        answer = self._chosen.run(x)
+        self._turn_ns.append(self._clock_ns() - began_ns)
+        if len(self._turn_ns) == TURN_FRAMES:
+            self._end_turn()
+        return answer
 
     def close(self) -> None:
         """Close all that are still open."""
-        for executor in self._candidates:
+        for executor in (self._chosen, *self._waiting, *(executor for _, executor in self._results)):
             executor.close()
 
-    def _try(self, x: NDArray[np.int32]) -> SpikingAnswer:
-        answers = []
-        for executor, times in zip(self._candidates, self._times_ns, strict=True):
-            began_ns = self._clock_ns()
-            answers.append(executor.run(x))
-            times.append(self._clock_ns() - began_ns)
-        if len(self._times_ns[0]) >= TRIAL_FRAMES:
-            self._decide()
-        return answers[0]
-
-    def _decide(self) -> None:
-        medians = [_median(times) for times in self._times_ns]
-        winner = self._candidates.pop(medians.index(min(medians)))
-        for executor in self._candidates:
-            executor.close()
-        self._candidates = [winner]
+    def _end_turn(self) -> None:
+        self._results.append((_mean(self._turn_ns[WARM_UP_FRAMES:]), self._chosen))
+        self._turn_ns = []
+        if self._waiting:
+            self._chosen = self._waiting.pop(0)
+            return
+        self._chosen = min(self._results, key=lambda result: result[0])[1]
+        for _, executor in self._results:
+            if executor is not self._chosen:
+                executor.close()
+        self._results, self._is_decided = [], True
 
 
 class Held:
@@ -96,6 +100,8 @@ class Held:
     def __init__(self, executor: Executor, hold: int) -> None:
         self._executor, self._hold = executor, hold
         self._before: tuple[NDArray[np.int32], SpikingAnswer] | None = None
+        self._change: NDArray[np.int32] = np.empty(0, np.int32)
+        self._is_new: NDArray[np.bool_] = np.empty(0, np.bool_)
 
     @property
     def name(self) -> str:
@@ -105,12 +111,13 @@ class Held:
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run the next frame; see the port. The answer may be the last one itself: not to be changed."""
         if self._before is None:
+            self._change, self._is_new = np.empty_like(x), np.empty(x.shape, np.bool_)
             self._before = x.copy(), self._executor.run(x)
             return self._before[1]
         held, answer = self._before
-        is_new = np.abs(x - held) >= self._hold
-        if is_new.any():
-            np.copyto(held, x, where=is_new)
+        np.absolute(np.subtract(x, held, out=self._change), out=self._change)
+        if np.count_nonzero(np.greater_equal(self._change, self._hold, out=self._is_new)):  # any() is slow
+            np.copyto(held, x, where=self._is_new)
             answer = self._executor.run(held)
             self._before = held, answer
         return answer
@@ -134,33 +141,28 @@ class Streaming:
         self._still: Executor | None = None
         self._block_ns: list[int] = []  # what the latest frames of the executor in use took
         self._first_ns: int | None = None
-        self._still_ns = 0
+        self._still_ns = 0.0
         self._pause = FIRST_PAUSE_FRAMES
         self._pause_left = 0  # frames until delta is tried again; 0 while it runs
         self._on_trial = False
 
     @property
-    def chosen(self) -> Executor:
-        """The executor of the next frame."""
-        return self._delta if self._still is None or not self._pause_left else self._still
-
-    @property
     def name(self) -> str:
-        """Name of that executor, ``c-delta`` for delta execution."""
-        return self._delta.name + DELTA_SUFFIX if self.chosen is self._delta else self.chosen.name
+        """Name of the executor in use, ``c-delta`` for delta execution; the few frames of a trial do not count."""
+        if self._still is not None and (self._pause_left or self._on_trial):
+            return self._still.name
+        return self._delta.name + DELTA_SUFFIX
 
     def run(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run the next frame; see the port."""
         if self._first_ns is None:
             return self._begin(x)
         if self._pause_left and self._still is not None:
-            answer, took_ns = self._timed(self._still.run, x)
-            self._block_ns.append(took_ns)
-            self._count_down()
-        else:
-            answer, took_ns = self._timed(self._delta.run_delta, x)
-            self._block_ns.append(took_ns)
-            self._judge(x)
+            return self._run_still(self._still, x)
+        answer, took_ns = self._timed(self._delta.run_delta, x)
+        self._block_ns.append(took_ns)
+        if len(self._block_ns) == BLOCK_FRAMES:
+            self._judge()
         return answer
 
     def close(self) -> None:
@@ -179,35 +181,31 @@ class Streaming:
         self._delta.reset()
         return self._delta.run_delta(x)
 
-    def _judge(self, x: NDArray[np.int32]) -> None:
-        """Whether delta goes on after this frame of it."""
-        if len(self._block_ns) < BLOCK_FRAMES:
-            return
-        delta_ns = _median(self._block_ns[1:] if self._on_trial else self._block_ns)  # a trial begins with old state
+    def _run_still(self, still: Executor, x: NDArray[np.int32]) -> SpikingAnswer:
+        """A frame without delta; those of the last block are timed."""
+        self._pause_left -= 1
+        if self._pause_left >= BLOCK_FRAMES:
+            return still.run(x)
+        answer, took_ns = self._timed(still.run, x)
+        self._block_ns.append(took_ns)
+        if self._pause_left == 0:
+            self._still_ns, self._block_ns, self._on_trial = _mean(self._block_ns), [], True
+        return answer
+
+    def _judge(self) -> None:
+        """Whether delta goes on after a block of it."""
+        delta_ns = _mean(self._block_ns[1:] if self._on_trial else self._block_ns)  # a trial begins with old state
         self._block_ns = []
-        if self._still is None and delta_ns < FAR_AHEAD * (self._first_ns or 0):
-            return
-        self._meet_still(x)
-        if delta_ns <= self._still_ns * (WINNING if self._on_trial else 1.0):
+        if self._still is None:
+            if delta_ns >= FAR_AHEAD * (self._first_ns or 0):
+                self._still = self._open_still()
+                self._pause_left = MEETING_FRAMES
+        elif delta_ns <= self._still_ns * (WINNING if self._on_trial else 1.0):
             self._pause = FIRST_PAUSE_FRAMES
         else:
             self._pause_left = self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE_FRAMES)
         self._on_trial = False
-
-    def _meet_still(self, x: NDArray[np.int32]) -> None:
-        """Open and time the executor for stills, once."""
-        if self._still is None:
-            self._still = self._open_still()
-            times_ns = [self._timed(self._still.run, x)[1] for _ in range(2 * TRIAL_FRAMES)]
-            self._still_ns = _median(times_ns[TRIAL_FRAMES:])  # a ``Fastest`` has made its choice before that
-
-    def _count_down(self) -> None:
-        self._pause_left -= 1
-        if len(self._block_ns) == BLOCK_FRAMES:
-            self._still_ns, self._block_ns = _median(self._block_ns), []
-        if self._pause_left == 0:
-            self._block_ns, self._on_trial = [], True
 
     def _timed(
         self, run: Callable[[NDArray[np.int32]], SpikingAnswer], x: NDArray[np.int32]
@@ -217,5 +215,6 @@ class Streaming:
         return answer, self._clock_ns() - began_ns
 
 
-def _median(times_ns: Sequence[int]) -> int:
-    return sorted(times_ns)[len(times_ns) // 2]
+def _mean(times_ns: Sequence[int]) -> float:
+    """Of all but the longest, which may be an interruption."""
+    return (sum(times_ns) - max(times_ns)) / (len(times_ns) - 1)

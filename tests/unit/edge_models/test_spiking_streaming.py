@@ -13,7 +13,8 @@ from edge_models.spiking.streaming import (
     BLOCK_FRAMES,
     FIRST_PAUSE_FRAMES,
     LONGEST_PAUSE_FRAMES,
-    TRIAL_FRAMES,
+    MEETING_FRAMES,
+    TURN_FRAMES,
     Fastest,
     Held,
     Streaming,
@@ -82,6 +83,7 @@ class Scene:
 
 def test_a_stream_that_changes_little_stays_with_delta() -> None:
     scene = Scene(delta_ns=50)
+    scene.play(100)
 
     assert set(scene.play(500)) == {"c-delta"}
 
@@ -99,19 +101,29 @@ def test_the_executor_for_stills_is_not_even_opened_while_delta_is_far_ahead_of_
 def test_a_stream_in_which_all_moves_goes_to_the_executor_for_stills_within_a_block() -> None:
     scene = Scene(delta_ns=400)
 
-    names = scene.play(1 + BLOCK_FRAMES + FIRST_PAUSE_FRAMES)
+    names = scene.play(1 + 2 * BLOCK_FRAMES + MEETING_FRAMES + FIRST_PAUSE_FRAMES)
 
-    assert names == ["c-delta"] * (1 + BLOCK_FRAMES) + ["collapsed"] * FIRST_PAUSE_FRAMES
+    assert set(names[: 1 + BLOCK_FRAMES]) == {"c-delta"}
+    assert set(names[1 + BLOCK_FRAMES :]) == {"collapsed"}
+    assert scene.still.frames == MEETING_FRAMES + FIRST_PAUSE_FRAMES
+
+
+def test_a_scene_that_starts_to_move_loses_one_block_to_delta() -> None:
+    scene = Scene(delta_ns=50)
+    scene.play(100)
+    scene.delta_ns = 400
+
+    assert scene.play(3 * BLOCK_FRAMES)[2 * BLOCK_FRAMES :] == ["collapsed"] * BLOCK_FRAMES
 
 
 def test_delta_is_tried_again_and_comes_back_when_the_scene_has_calmed_down() -> None:
     scene = Scene(delta_ns=400)
-    scene.play(1 + BLOCK_FRAMES)
+    scene.play(100)
     scene.delta_ns = 10
 
-    names = scene.play(FIRST_PAUSE_FRAMES + 200)
+    names = scene.play(3 * FIRST_PAUSE_FRAMES + 200)
 
-    assert set(names[FIRST_PAUSE_FRAMES:]) == {"c-delta"}
+    assert set(names[-200:]) == {"c-delta"}
 
 
 def test_a_scene_without_a_chance_costs_ever_fewer_trials() -> None:
@@ -126,7 +138,9 @@ def test_a_scene_without_a_chance_costs_ever_fewer_trials() -> None:
 
 
 def test_delta_that_is_hardly_faster_stays_and_does_not_come_back() -> None:
-    scene = Scene(delta_ns=90)
+    scene = Scene(delta_ns=50)
+    scene.play(100)
+    scene.delta_ns = 90
     assert set(scene.play(100)) == {"c-delta"}
     scene.delta_ns = 400
     scene.play(2 * BLOCK_FRAMES)
@@ -137,6 +151,7 @@ def test_delta_that_is_hardly_faster_stays_and_does_not_come_back() -> None:
 
 def test_one_slow_frame_does_not_end_delta() -> None:
     scene = Scene(delta_ns=50)
+    scene.play(100)
     names = []
     for i in range(200):
         scene.delta_ns = 5000 if i % BLOCK_FRAMES == 3 else 50
@@ -155,18 +170,42 @@ def test_closing_a_stream_closes_both_executors() -> None:
     assert scene.still.is_closed
 
 
-def test_stills_are_run_by_the_fastest_after_a_few_frames_of_all() -> None:
+def test_stills_are_run_by_the_fastest_after_a_turn_of_each() -> None:
     clock = FakeClock()
     slow, fast = FakeExecutor("collapsed", clock, lambda: 30), FakeExecutor("c", clock, lambda: 10)
     executor = Fastest([slow, fast], clock)
     x = np.ones(4, np.int32)
 
-    names = [(executor.run(x).logits[0], executor.name)[1] for _ in range(TRIAL_FRAMES + 10)]
+    names = [(executor.run(x).logits[0], executor.name)[1] for _ in range(3 * TURN_FRAMES)]
 
     assert names[-1] == "c"
-    assert (slow.frames, fast.frames) == (TRIAL_FRAMES, TRIAL_FRAMES + 10)
+    assert (slow.frames, fast.frames) == (TURN_FRAMES, 2 * TURN_FRAMES)
     assert slow.is_closed
     assert not fast.is_closed
+
+
+def test_the_cold_start_of_an_executor_is_not_held_against_it() -> None:
+    clock = FakeClock()
+    warming = FakeExecutor("collapsed", clock, lambda: 10_000 if warming.frames <= 2 else 10)
+    steady = FakeExecutor("c", clock, lambda: 30)
+    executor = Fastest([warming, steady], clock)
+
+    for _ in range(3 * TURN_FRAMES):
+        executor.run(np.ones(4, np.int32))
+
+    assert executor.name == "collapsed"
+
+
+def test_closing_before_the_choice_closes_all() -> None:
+    clock = FakeClock()
+    executors = [FakeExecutor(name, clock, lambda: 10) for name in "abc"]
+    executor = Fastest(executors, clock)
+    for _ in range(TURN_FRAMES + 1):
+        executor.run(np.ones(4, np.int32))
+
+    executor.close()
+
+    assert all(one.is_closed for one in executors)
 
 
 def test_a_single_executor_is_not_put_to_the_test() -> None:
