@@ -22,6 +22,7 @@ class Figures:
         runtime: What loaded the model.
         executor: How it is run.
         note: Why that is slower than it could be; None where nothing is missing.
+        mean_steps: Time steps that a frame takes on average; None for an engine without them.
         adapted_rev: What was learnt here and is in use; None where nothing learns.
         window: The last full window.
     """
@@ -33,6 +34,7 @@ class Figures:
     runtime: str | None = None
     executor: str | None = None
     note: str | None = None
+    mean_steps: float | None = None
     adapted_rev: int | None = None
     window: ipc.Window | None = None
     _last: ipc.Heartbeat = field(default_factory=lambda: ipc.Heartbeat(position=0, seq=0))
@@ -53,7 +55,7 @@ class Figures:
         self.held += max(0, beat.held - last.held)
         self.refused += max(0, beat.refused - last.refused)
         self.executor = beat.executor or self.executor
-        self.adapted_rev = beat.adapted_rev
+        self.mean_steps, self.adapted_rev = beat.mean_steps, beat.adapted_rev
         self._marks.append((now_s, self.frames))
         while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
             self._marks.popleft()

@@ -137,6 +137,7 @@ class Hands:
             runtime=figures.runtime,
             executor=figures.executor,
             executor_note=figures.note,
+            mean_steps=None if figures.mean_steps is None else round(figures.mean_steps, 3),
             adapted_rev=figures.adapted_rev,
             n=figures.frames,
             held=figures.held,

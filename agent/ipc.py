@@ -261,6 +261,7 @@ class Heartbeat:
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
     held: int = described("Of seq, frames that gating held.", default=0, ge=0)
     executor: str = described("How the runtime runs the model at the moment.", default="")
+    mean_steps: float | None = described("Time steps that a frame takes, where there are any.", default=None)
     adapted_rev: int | None = described("Weights in use; 0 for none, null where nothing learns.", default=None, ge=0)
 
 

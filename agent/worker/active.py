@@ -24,6 +24,7 @@ from agent.ipc import (
 from agent.memory import release_unused
 from agent.worker.adaptation.guard import Guard
 from agent.worker.adaptation.opening import open_guard
+from agent.worker.engine_report import mean_steps, ready
 from agent.worker.errors import SourceError, UnadaptableError
 from agent.worker.link import SupervisorLink
 from agent.worker.outgoing import Outgoing
@@ -33,7 +34,7 @@ from agent.worker.samples import Sample, SampleChooser
 from agent.worker.sources import open_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
-from agent.worker.stream import FrameOutcome, OpenedModel, open_model, open_stream, ready
+from agent.worker.stream import FrameOutcome, OpenedModel, open_model, open_stream
 from edge_models.errors import ArchiveError
 from edge_models.wire.telemetry import SampleReason
 
@@ -108,6 +109,7 @@ class Active:
             refused=self._refused,
             held=self._stream.held,
             executor=self._model.engine.executor,
+            mean_steps=mean_steps(self._model.engine),
             adapted_rev=None if self._stream.guard is None else self._stream.guard.rev,
         )
 

@@ -17,10 +17,11 @@ from agent.errors import IpcError
 from agent.ipc import Configure, FrameIn, Heartbeat, Message, SelfTest, ShadowVerdict
 from agent.memory import release_unused
 from agent.worker.drift.loader import statistic
+from agent.worker.engine_report import ready
 from agent.worker.link import SupervisorLink
 from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
-from agent.worker.stream import open_model, ready
+from agent.worker.stream import open_model
 from edge_models.engines.port import Engine
 from edge_models.selftest import run_probe
 

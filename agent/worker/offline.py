@@ -17,6 +17,7 @@ from agent.core.request_policy import OpenRequest, PolicyOutput, PolicySettings,
 from agent.errors import ConfigError
 from agent.ipc import Window
 from agent.worker.adaptation.opening import open_guard
+from agent.worker.engine_report import mean_steps
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.replay_report import ReplayReport, Request
 from agent.worker.sources.port import Frame
@@ -80,6 +81,7 @@ def replay(
         stream = open_stream(model, drift, clock_ns, gating=gate, guard=guard)
         _Run(recording, stream, drift, report, rate_hz=rate_hz, seed=seed, cpu_ns=cpu_ns or clock_ns).run()
         report.executor, report.note = model.engine.executor, model.engine.note
+        report.mean_steps = mean_steps(model.engine)
         return report
 
     try:

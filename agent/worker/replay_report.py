@@ -31,6 +31,7 @@ class ReplayReport:
         runtime: With what.
         executor: How, in the end.
         note: Why that is slower than it could be here; empty where nothing is missing.
+        mean_steps: Time steps that a frame took on average; None for an engine without them.
         predictions: Predicted class of each frame; None for a refused one and while a window of rows fills.
         refused: Reason and number of the frames that the model could not take.
         alarms: What the detectors said.
@@ -49,6 +50,7 @@ class ReplayReport:
     runtime: str
     executor: str = ""
     note: str = ""
+    mean_steps: float | None = None
     predictions: list[int | None] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     alarms: list[Alarm] = field(default_factory=list)
@@ -67,6 +69,8 @@ class ReplayReport:
     def to_json(self) -> dict[str, JsonValue]:
         """The document that ``--json`` prints."""
         asked: dict[str, JsonValue] = {}
+        if self.mean_steps is not None:
+            asked["mean_steps"] = self.mean_steps
         if self.ungated is not None:
             asked["gating"] = {"on": self.cost(), "off": self.ungated.cost()}
         if self.unadapted_accuracy is not None:
@@ -110,6 +114,8 @@ class ReplayReport:
         yield f"{len(self.predictions)} frames through {self.artifact} on {self.runtime}, {self.executor}"
         if self.accuracy is not None:
             yield f"accuracy     {self.accuracy:.4f} over {self.labelled} labelled frames"
+        if self.mean_steps is not None:
+            yield f"time steps   {self.mean_steps:.2f} a frame on average"
         if self.note:
             yield f"slower than it could be: {self.note}"
         if self.unadapted_accuracy is not None:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import DriftConfig, GatingConfig
-from agent.ipc import MAX_NOTE_CHARS, Ready, Window
-from agent.memory import resident_kb
+from agent.ipc import Window
 from agent.worker.adaptation.guard import UNADAPTED, Change, Guard
 from agent.worker.adaptation.port import Example
 from agent.worker.drift.per_signal import ERROR_SIGNAL
@@ -220,24 +219,6 @@ def open_model(
     profile = None if artifact.profile is None else Profile.from_npz(bundle.read(artifact.profile))
     engine = open_engine(bundle, artifact_name, stream=stream, hold=hold_codes)
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
-
-
-def ready(model: OpenedModel, unadaptable: str = "") -> Ready:
-    """The message that a worker has its model.
-
-    Args:
-        model: The model.
-        unadaptable: Why nothing can be learnt here, where something was to be.
-    """
-    engine = model.engine
-    return Ready(
-        runtime=engine.runtime,
-        artifact=model.artifact_name,
-        executor=engine.executor,
-        note=engine.note[:MAX_NOTE_CHARS],
-        unadaptable=unadaptable[:MAX_NOTE_CHARS],
-        rss_kb=resident_kb(),
-    )
 
 
 def open_stream(

@@ -134,15 +134,13 @@ class State:
     bundle: BundleId | None = bundle_field("The running bundle; null when none runs.")
     artifact: str | None = text_field("The running artifact.", default=None, max_length=40)
     runtime: str | None = text_field("Library and version that loaded it.", default=None, max_length=80)
-    executor: str | None = text_field(
-        "How that runs it now, such as interpreter, collapsed, c, c-delta or numpy.", default=None, max_length=40
-    )
+    executor: str | None = text_field("How it runs now: interpreter, collapsed, c, c-delta, numpy.", default=None)
     executor_note: str | None = text_field(
-        "Why it is slower than it could be here; null where nothing is missing.", default=None, max_length=300
+        "Why it is not faster, if something is missing.", default=None, max_length=300
     )
+    mean_steps: float | None = measure_field("Time steps of a frame, of a spiking artifact.", default=None)
     adapted_rev: int | None = count_field(
-        "Revision of what was learnt here and corrects predictions; 0 for none, null where nothing learns.",
-        default=None,
+        "Corrections learnt here; 0 for none, null where nothing learns.", default=None
     )
     n: int = count_field("Frames answered since the agent started.")
     held: int = count_field("Of them, frames that gating held: answered as the one before, not inferred.", default=0)

@@ -21,7 +21,7 @@ from agent.ipc import (
 )
 from edge_models.bundle import Bundle
 from tests.factories.frames import digit_frames, write_recording
-from tests.factories.spiking_digits import SPIKING, make_spiking_digits
+from tests.factories.spiking_digits import SPIKING, STEPS, make_spiking_digits
 from tests.integration.agent_worker.harness import WorkerProcess, configure
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,7 @@ def test_it_tells_what_runs_the_network_and_what_would_be_faster(
     assert ready.executor in ("c-delta", "c", "numpy")
     assert bool(ready.note) == (ready.executor == "numpy")
     assert beat.executor in ("c-delta", "c", "numpy")
-    assert (beat.seq, beat.adapted_rev) == (FRAMES, None)
+    assert (beat.seq, beat.adapted_rev, beat.mean_steps) == (FRAMES, None, STEPS)
 
 
 def test_labels_change_predictions_and_the_next_worker_goes_on_with_them(
