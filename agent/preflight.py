@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from agent.credentials import password, tls_context
 from agent.errors import AgentError, ConfigError
 from agent.first_bundle import check_first_bundle
 from agent.inventory import take_inventory
+from edge_models.engines.registry import TFLITE_RUNTIMES
 
 MAX_ROOT_BYTES = 512 * 1024
 
@@ -25,10 +26,23 @@ def preflight(config: AgentConfig) -> list[str]:
     return list(_problems(config))
 
 
+def missing_runtime(config: AgentConfig, runtimes: Collection[str]) -> str | None:
+    """Why no artifact that this device may be sent would run on it; a bundle that is named judges for itself."""
+    if not runtimes:
+        return "no runtime is installed, expected ai-edge-litert or tflite-runtime; install one of them"
+    if config.bundle is None and config.artifact is None and not set(runtimes) & set(TFLITE_RUNTIMES):
+        return (
+            "only spiking artifacts run here: no TFLite runtime is installed; install ai-edge-litert or "
+            "tflite-runtime, or write artifact: spiking"
+        )
+    return None
+
+
 def _problems(config: AgentConfig) -> Iterator[str]:
     runtimes = take_inventory().runtimes
-    if not runtimes:
-        yield "no runtime is installed, expected ai-edge-litert or tflite-runtime; install one of them"
+    missing = missing_runtime(config, runtimes)
+    if missing is not None:
+        yield missing
     elif config.bundle is not None:
         try:
             check_first_bundle(config, Path(config.bundle), runtimes)

@@ -1,10 +1,11 @@
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
 from agent.config import AgentConfig
-from agent.preflight import preflight
+from agent.preflight import missing_runtime, preflight
 
 
 def config(state_dir: Path) -> AgentConfig:
@@ -33,3 +34,12 @@ def test_a_directory_of_others_is_a_problem(tmp_path: Path) -> None:
 
     assert len(about_state_dir(tmp_path / "state")) == 1
     tmp_path.chmod(0o700)
+
+
+def test_a_device_without_a_tflite_runtime_is_told_what_it_can_run(tmp_path: Path) -> None:
+    wanted = config(tmp_path)
+
+    assert "no runtime is installed" in (missing_runtime(wanted, {}) or "")
+    assert "only spiking artifacts run here" in (missing_runtime(wanted, {"numpy": "2.4.6"}) or "")
+    assert missing_runtime(dataclasses.replace(wanted, artifact="spiking"), {"numpy": "2.4.6"}) is None
+    assert missing_runtime(wanted, {"ai-edge-litert": "2.3.0", "numpy": "2.4.6"}) is None
