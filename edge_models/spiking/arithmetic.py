@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_models.spiking.network import Pool, Shape, Synapses
+from edge_models.spiking.ranges import weighted_range
 from edge_models.spiking.shapes import output_shape
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class LinearMap:
     def __init__(self, synapses: Synapses, source: Shape, low: int, high: int) -> None:
         """Prepare the weights of ``synapses`` for a source of shape ``source`` with values from ``low`` to ``high``."""
         weight = synapses.weight
-        per_channel = np.abs(weight.astype(np.int64)).reshape(-1, weight.shape[-1]).sum(axis=0)
-        largest = int(per_channel.max()) * max(-low, high)
+        negative, positive = weighted_range(synapses, 0, 1)
+        largest = int((positive - negative).max()) * max(-low, high)
         self._dtype = np.dtype(np.float32 if largest < _FLOAT32_EXACT else np.float64)
         self._synapses = synapses
         self._source = source
