@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_models.engines import available_runtimes, choose_artifact, open_engine
 from edge_models.engines.opversions import too_new
 from edge_models.engines.port import infer
+from edge_models.engines.registry import TFLITE_RUNTIMES
 from edge_models.engines.tflite import TfliteModel, find_runtime
 from edge_models.errors import UnsupportedArtifactError
 from edge_models.manifest import Requires
@@ -103,7 +104,7 @@ def test_an_operator_version_that_this_runtime_lacks_is_refused_before_it_is_loa
 
 def test_what_the_manifest_requires_is_held_against_the_runtime_too(tmp_path: Path) -> None:
     bundle = make_hum_bundle(tmp_path / "bundle")
-    requires = Requires(runtimes=tuple(available_runtimes()), ops={"FULLY_CONNECTED": 99, "CUSTOM:Nobody": 1})
+    requires = Requires(runtimes=TFLITE_RUNTIMES, ops={"FULLY_CONNECTED": 99, "CUSTOM:Nobody": 1})
     artifact = dataclasses.replace(bundle.artifact("tflite"), requires=requires)
     newer = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, artifacts={"tflite": artifact}))
 
