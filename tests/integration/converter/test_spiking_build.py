@@ -46,6 +46,8 @@ def test_every_executor_gives_the_golden_outputs_exactly(bundle: Bundle) -> None
     spikes = {key: result for key, result in found.items() if not key.startswith("tflite")}
     assert len(spikes) == 4
     assert {(result["ok"], result["worst_lsb"]) for result in spikes.values()} == {(True, 0)}
+    assert found["collapsed"]["executor"] == "collapsed"
+    assert found["spiking"]["executor"] in {"collapsed", "c", "numpy"}
     assert {"ok", "artifacts", "bundle"} <= set(answer("verify", bundle.directory, "--artifact", "spiking"))
 
 
