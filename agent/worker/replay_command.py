@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hold-codes",
-        type=_codes,
+        type=codes,
         default=0,
         metavar="N",
         help="spiking artifacts: an input that differs by fewer codes keeps its value (default: 0, exact)",
@@ -80,11 +80,12 @@ def run(arguments: argparse.Namespace) -> str:
     return json.dumps(report.to_json(), allow_nan=False) if arguments.json else report.summary()
 
 
-def _codes(text: str) -> int:
-    codes = int(text)
-    if not 0 <= codes <= 255:
-        raise argparse.ArgumentTypeError(f"found {codes}, expected 0 to 255")
-    return codes
+def codes(text: str) -> int:
+    """A number of input codes."""
+    found = int(text)
+    if not 0 <= found <= 255:
+        raise argparse.ArgumentTypeError(f"found {found}, expected 0 to 255")
+    return found
 
 
 def _section(option: str, kind: type[C], text: str | None, example: str) -> C | None:

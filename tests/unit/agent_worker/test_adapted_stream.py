@@ -159,6 +159,21 @@ def test_replay_tells_what_learning_would_have_been_worth(spiking: OpenedModel, 
     assert "learnt after" in summary
 
 
+def test_holding_differences_below_one_code_changes_nothing(spiking: OpenedModel, tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "frames.npz", digit_frames(80, seed=50)[0])
+    words = (str(spiking.bundle.directory), str(path), "--json", "--hold-codes")
+
+    exact, one = (json.loads(command(*words, codes))["predictions"] for codes in ("0", "1"))
+
+    assert exact == one  # a difference below one code is none
+
+
+@pytest.mark.parametrize("codes", ["-1", "256", "many"])
+def test_codes_that_no_input_has_are_refused(codes: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command("bundle", "frames.npz", f"--hold-codes={codes}")
+
+
 def test_nothing_is_kept_for_learning_where_nothing_learns(spiking: OpenedModel) -> None:
     (outcome,) = run(open_stream(spiking, DriftConfig(), time.perf_counter_ns), digit_frames(1)[0])
 
