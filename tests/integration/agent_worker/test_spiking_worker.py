@@ -11,15 +11,19 @@ from agent.config import AdaptationConfig, ReplaySource
 from agent.ipc import (
     Adapted,
     Feedback,
+    FrameIn,
     Heartbeat,
     PredictionOut,
     Ready,
     RestoreAdaptation,
+    SelfTest,
+    ShadowVerdict,
     SourceEnded,
     Stop,
     UndoAdaptation,
 )
 from edge_models.bundle import Bundle
+from edge_models.engines import open_engine
 from tests.factories.frames import digit_frames, write_recording
 from tests.factories.spiking_digits import SPIKING, STEPS, make_spiking_digits
 from tests.integration.agent_worker.harness import WorkerProcess, configure
@@ -70,6 +74,25 @@ def test_it_tells_what_runs_the_network_and_what_would_be_faster(
     assert bool(ready.note) == (ready.executor == "numpy")
     assert beat.executor in ("c-delta", "c", "numpy")
     assert (beat.seq, beat.adapted_rev, beat.mean_steps) == (FRAMES, None, STEPS)
+
+
+def test_a_spiking_candidate_passes_its_self_test_bit_for_bit_and_agrees(
+    worker: WorkerProcess, spiking: Bundle, recording: Path
+) -> None:
+    frames = np.load(recording)["x"][:5]
+    engine = open_engine(spiking, SPIKING)
+    labels = [int(engine.run(frame[..., None])["logits"].argmax()) for frame in frames]
+    engine.close()
+    worker.send(configure(spiking, artifact=SPIKING, role="candidate"))
+
+    test = worker.wait_for(SelfTest)
+    for frame, label in zip(frames, labels, strict=True):
+        message = FrameIn(origin="shadow", dtype="uint8", shape=frame.shape, label_of_active=label)
+        worker.send(message, frame.tobytes())
+    verdict = worker.wait_for(ShadowVerdict, lambda verdict: verdict.n == len(frames))
+
+    assert (test.ok, test.worst_lsb) == (True, 0)
+    assert (verdict.agree, verdict.nan) == (len(frames), 0)
 
 
 def test_labels_change_predictions_and_the_next_worker_goes_on_with_them(
