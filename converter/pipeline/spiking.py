@@ -15,7 +15,7 @@ from converter.cautions import cautions
 from converter.errors import ConversionError, GateError
 from converter.gates import Hints, Verdict, judge
 from converter.keras_process.process import KerasProcess
-from converter.measure import Figures, HeldOut, measure
+from converter.measure import HeldOut, measure
 from converter.pipeline.converting import Candidate, Converted, in_words
 from converter.pipeline.order import BuildOrder
 from converter.progress import Progress
@@ -102,24 +102,12 @@ def spiking(
     network, graph, warnings = _integers(section, learnt, progress)
     runnables = spiking_artifacts(network, graph, exit_margin(section, network, given))
     check_equal(runnables, part.inputs[:_COMPARED])
-    candidates = []
-    for number, runnable in enumerate(runnables):
-        figures = measure(
-            runnable.data,
-            converted.float32,
-            part,
-            task="classification",
-            keras_outputs=None,
-            rng=np.random.default_rng(order.recipe.training.seed),
-            clock=clock,
-            engine=runnable.engine,
-            progress=progress,
-        )
-        progress.step("measure spikes", number + 1, len(runnables), in_words(figures, runnable.name))
-        candidates.append(_candidate(runnable, figures, section, order.allowed))
+    candidates = tuple(
+        _measured(runnable, order, section, converted.float32, part, progress, clock) for runnable in runnables
+    )
     _check_gates(candidates[0].verdicts)
     return Spiking(
-        candidates=tuple(candidates),
+        candidates=candidates,
         curves=learnt.curves,
         study=None if order.is_again else _studied(network, converted, part, order.recipe.training.seed, progress),
         warnings=warnings,
@@ -187,13 +175,35 @@ def exit_margin(section: SpikingRecipe, network: Network, lesson: Lesson) -> int
     return margin_within(early_exits(network, x, lesson.y[:_EXIT_EXAMPLES]), section.early_exit)
 
 
-def _candidate(runnable: Runnable, figures: Figures, section: SpikingRecipe, allowed: tuple[str, ...]) -> Candidate:
+def _measured(
+    runnable: Runnable,
+    order: BuildOrder,
+    section: SpikingRecipe,
+    float32: bytes,
+    part: HeldOut,
+    progress: Progress,
+    clock: Callable[[], float] | None,
+) -> Candidate:
+    """One form with its figures, and with its verdict unless it is the same function as one that has it."""
+    progress.step(f"measure {runnable.name}", 0, 1)
+    figures = measure(
+        runnable.data,
+        float32,
+        part,
+        task="classification",
+        keras_outputs=None,
+        rng=np.random.default_rng(order.recipe.training.seed),
+        clock=clock,
+        engine=runnable.engine,
+        progress=progress,
+    )
+    progress.step(f"measure {runnable.name}", 1, 1, in_words(figures, runnable.name))
     if section.training is not None:  # it is no longer a rounding of the float32 net, so its noise means nothing
         figures = dataclasses.replace(figures, sqnr_db=None)
     if runnable.name != SPIKING:  # the same function: what is said of that holds here
         return Candidate(mode=runnable.name, runnable=runnable, figures=figures, verdicts=(), cautions=())
     gates = GatesRecipe(drop=section.drop, drop_examples=0, group_drop=1.0)
-    verdicts = judge(figures, gates, allowed, Hints(finer=_finer(section)))
+    verdicts = judge(figures, gates, order.allowed, Hints(finer=_finer(section)))
     return Candidate(
         mode=runnable.name,
         runnable=runnable,
