@@ -37,7 +37,7 @@ NOTES = (
     "torch.compile writes C++ and needs a compiler on the machine: shown, and not counted as plain torch",
     "norse resets to zero, so that it computes something else; snnTorch resets a step late, which may differ",
     "streams: mean CPU microseconds of a frame through the engines that devices use, codes given; medians of 6 plays",
-    "gating: agent.worker over 40 static scenes of 10 s with sensor noise; preprocessing and drift detectors included",
+    "gating: agent.worker over 400 static scenes of 10 s with sensor noise; preprocessing and drift detectors included",
     "gating: threshold 10, share 0.01, at most 40 frames held in a row",
     "early exit: the margin is chosen on the profile part, where it may cost 0.2 points, and measured on the test part",
 )

@@ -73,8 +73,8 @@ class Accuracies:
         reached = float(row.values["accuracy %"] or 0)
         values = {**row.values, "quantised float %": round(exact.percent, 2)}
         target = Target(
-            name=f"L={levels}: points that int8 differs from the float quantised net",
-            value=round(abs(exact.percent - reached), 3),
+            name=f"L={levels}: points that int8 loses against the float quantised net",
+            value=round(exact.percent - reached, 3),
             op="<=",
             target=0.1,
         )

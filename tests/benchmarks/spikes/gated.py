@@ -17,7 +17,7 @@ from tests.benchmarks.harness import Row, Target
 from tests.benchmarks.spikes.clips import HOLD, scenes
 from tests.benchmarks.spikes.nets import INT8, SPIKING
 
-SCENES = 40
+SCENES = 400
 FRAMES_EACH = 100
 RATE_HZ = 10.0
 GATING = GatingConfig(threshold=float(HOLD), share=0.01, max_held=40)
