@@ -75,6 +75,7 @@ class ActiveSlot:
         self._stop_by_s: float | None = None
         self._start_at_s: float | None = None
         self._failed: ipc.Failed | None = None
+        self._undo_of = ""  # bundle whose next worker has to take back what was learnt
 
     def run(self, active: ActiveRecord | None, now_s: float) -> list[ev.Event]:
         """Let this model run, in the place of what runs now; None lets none run."""
@@ -90,9 +91,12 @@ class ActiveSlot:
         return []
 
     def tell(self, message: ipc.ToWorker, body: bytes = b"") -> None:
-        """Send to the worker, if it runs and stays."""
+        """Send to the worker, if it runs and stays; an undo waits for the next worker of the same model."""
         if self.process is not None and self._stop_by_s is None:
             self.process.send(message, body)
+        elif isinstance(message, ipc.UndoAdaptation) and self._wanted is not None:
+            stays = self.process is None or self.process.bundle == self._wanted.bundle
+            self._undo_of = self._wanted.bundle if stays else ""
 
     def on_readable(self, now_s: float) -> list[ev.Event]:
         """Read what the worker says, or that it has died."""
@@ -149,12 +153,20 @@ class ActiveSlot:
             self.process = self._spawn(self._configure(active))
         except ChildError as exc:
             return self._fell(active.bundle, str(exc), now_s)
-        if self._config.adaptation is not None and self._learnt is not None:
-            learnt = self._learnt(active.bundle, active.artifact)
-            if learnt is not None:
-                self.process.send(ipc.RestoreAdaptation(), learnt)
+        self._bring_back(self.process, active)
         log.info("worker started bundle=%s pid=%d position=%d", active.bundle[:12], self.process.pid, self._position)
         return [ev.WorkerStarted()]
+
+    def _bring_back(self, process: WorkerProcess, active: ActiveRecord) -> None:
+        """Give a fresh worker what was learnt, and the undo that nobody was there to take."""
+        if self._config.adaptation is None or self._learnt is None:
+            return
+        learnt = self._learnt(active.bundle, active.artifact)
+        if learnt is not None:
+            process.send(ipc.RestoreAdaptation(), learnt)
+        if self._undo_of == active.bundle:
+            process.send(ipc.UndoAdaptation())
+        self._undo_of = ""
 
     def _configure(self, active: ActiveRecord) -> ipc.Configure:
         return ipc.Configure(
@@ -212,21 +224,19 @@ class ActiveSlot:
     def _note(self, message: ipc.Message, body: bytes) -> None:
         figures = self.figures
         match message:
-            case ipc.Ready(runtime=runtime, rss_kb=rss_kb):
+            case ipc.Ready():
                 self._ready = True
                 figures.loaded(message)
-                log.info("worker ready artifact=%s runtime=%s rss_kb=%d", message.artifact, runtime, rss_kb)
-                if message.note:
-                    log.warning("worker slower than it could be: %s", message.note)
-                if message.unadaptable:
-                    log.warning("worker learns nothing: %s", message.unadaptable)
+                _log_ready(message)
             case ipc.Heartbeat(position=position):
                 figures.beat(message, self._word_s)
                 self._reach(position)
             case ipc.Window(position=position):
                 figures.window = message
                 self._reach(position + 1)
-            case ipc.PredictionOut(position=int(position)):
+            case ipc.Adapted(rev=rev):  # state follows at once, before the next beat
+                figures.adapted_rev = rev
+            case ipc.PredictionOut(position=int(position)) | ipc.SampleOut(position=int(position)):
                 self._reach(position + 1)
             case ipc.SourceEnded(position=position):
                 self._ended = True
@@ -240,6 +250,14 @@ class ActiveSlot:
 
     def _reach(self, position: int) -> None:
         self._position = max(self._position, position)
+
+
+def _log_ready(ready: ipc.Ready) -> None:
+    log.info("worker ready artifact=%s runtime=%s rss_kb=%d", ready.artifact, ready.runtime, ready.rss_kb)
+    if ready.note:
+        log.warning("worker slower than it could be: %s", ready.note)
+    if ready.unadaptable:
+        log.warning("worker learns nothing: %s", ready.unadaptable)
 
 
 def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:

@@ -19,7 +19,7 @@ class Figures:
         held: Of them, frames that gating held.
         refused: Frames that could not be used.
         restarts: Workers that had to be replaced.
-        runtime: What loaded the model.
+        runtime: What runs the model.
         executor: How it is run.
         note: Why that is slower than it could be; None where nothing is missing.
         mean_steps: Time steps that a frame takes on average; None for an engine without them.
@@ -41,8 +41,9 @@ class Figures:
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def begin(self) -> None:
-        """A fresh worker counts from nothing."""
+        """A fresh worker counts from nothing, and nothing is known of its model yet."""
         self._last = ipc.Heartbeat(position=0, seq=0)
+        self.runtime = self.executor = self.note = self.mean_steps = self.adapted_rev = None
 
     def loaded(self, ready: ipc.Ready) -> None:
         """It has its model."""
@@ -54,7 +55,7 @@ class Figures:
         self.frames += max(0, beat.seq - last.seq)
         self.held += max(0, beat.held - last.held)
         self.refused += max(0, beat.refused - last.refused)
-        self.executor = beat.executor or self.executor
+        self.runtime, self.executor = beat.runtime or self.runtime, beat.executor or self.executor
         self.mean_steps, self.adapted_rev = beat.mean_steps, beat.adapted_rev
         self._marks.append((now_s, self.frames))
         while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:

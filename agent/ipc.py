@@ -260,6 +260,7 @@ class Heartbeat:
     seq: int = described("Frames answered by this worker.", ge=0)
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
     held: int = described("Of seq, frames that gating held.", default=0, ge=0)
+    runtime: str = described("Runtime and version behind the executor; empty for the one of Ready.", default="")
     executor: str = described("How the runtime runs the model at the moment.", default="")
     mean_steps: float | None = described("Time steps that a frame takes, where there are any.", default=None)
     adapted_rev: int | None = described("Weights in use; 0 for none, null where nothing learns.", default=None, ge=0)

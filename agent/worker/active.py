@@ -108,6 +108,7 @@ class Active:
             seq=self._stream.frames,
             refused=self._refused,
             held=self._stream.held,
+            runtime=self._model.engine.runtime,
             executor=self._model.engine.executor,
             mean_steps=mean_steps(self._model.engine),
             adapted_rev=None if self._stream.guard is None else self._stream.guard.rev,

@@ -72,6 +72,46 @@ def test_a_fresh_worker_is_given_what_the_last_one_had_learnt() -> None:
     assert nursery.workers[-1].sent == [ipc.RestoreAdaptation()]
 
 
+def test_the_state_that_follows_a_change_tells_the_new_revision() -> None:
+    nursery = Nursery()
+    slot = slot_of(ADAPTING, nursery, lambda name, artifact: None)
+    slot.run(running("a"), 0.0)
+    nursery.workers[-1].says = [(ipc.Heartbeat(position=1, seq=1, adapted_rev=2), b""), (LEARNT, b"weights")]
+
+    slot.on_readable(1.0)
+
+    assert slot.figures.adapted_rev == 3
+
+
+def test_an_undo_while_no_worker_runs_reaches_the_next_one_once() -> None:
+    nursery = Nursery()
+    slot = slot_of(ADAPTING, nursery, lambda name, artifact: b"weights")
+    slot.run(running("a"), 0.0)
+
+    for died_s in (1.0, 20.0):
+        nursery.workers[-1].is_open = False
+        slot.on_readable(died_s)
+        if died_s == 1.0:
+            slot.tell(ipc.UndoAdaptation())
+        slot.tick(died_s + 5.0)
+
+    restored = ipc.RestoreAdaptation()
+    assert [worker.sent for worker in nursery.workers] == [[restored], [restored, ipc.UndoAdaptation()], [restored]]
+
+
+def test_an_undo_for_a_model_that_is_being_replaced_does_not_reach_the_next_one() -> None:
+    nursery = Nursery()
+    slot = slot_of(ADAPTING, nursery, lambda name, artifact: None)
+    slot.run(running("a"), 0.0)
+    slot.run(running("b"), 1.0)
+
+    slot.tell(ipc.UndoAdaptation())
+    nursery.workers[-1].is_open = False
+    slot.on_readable(1.1)
+
+    assert (nursery.workers[-1].configure.bundle, nursery.workers[-1].sent) == (bundle("b"), [])
+
+
 def test_without_an_adaptation_section_nothing_is_brought_back() -> None:
     nursery = Nursery()
     slot_of(CONFIG, nursery, lambda name, artifact: f"{name}{artifact}".encode()).run(running("a"), 0.0)

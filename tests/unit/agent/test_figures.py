@@ -28,6 +28,26 @@ def test_the_executor_is_the_one_of_the_last_beat() -> None:
     assert (before, figures.executor, figures.runtime, figures.note) == ("c-delta", "c", "kernel 1", "no TFLite")
 
 
+def test_the_runtime_is_that_of_the_executor() -> None:
+    figures = Figures()
+    figures.loaded(Ready(runtime="kernel 1", artifact="spiking", executor="c-delta", rss_kb=1))
+
+    figures.beat(Heartbeat(position=1, seq=1, executor="collapsed", runtime="ai-edge-litert 2.3.0"), 1.0)
+
+    assert (figures.runtime, figures.executor) == ("ai-edge-litert 2.3.0", "collapsed")
+
+
+def test_what_the_last_worker_said_of_its_model_is_not_told_of_the_next_one() -> None:
+    figures = Figures()
+    figures.loaded(Ready(runtime="kernel 1", artifact="spiking", executor="c", note="no TFLite", rss_kb=1))
+    figures.beat(Heartbeat(position=1, seq=1, adapted_rev=2, mean_steps=3.5), 1.0)
+
+    figures.begin()
+
+    of_the_model = figures.runtime, figures.executor, figures.note, figures.adapted_rev, figures.mean_steps
+    assert (of_the_model, figures.frames) == ((None,) * 5, 1)
+
+
 def test_a_new_model_that_misses_nothing_takes_the_note_away() -> None:
     figures = Figures(note="no C kernel")
 

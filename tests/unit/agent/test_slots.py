@@ -15,6 +15,7 @@ from agent.config import ReplaySource
 from agent.core import events as ev
 from agent.errors import ChildError, IpcError
 from agent.process import WorkerProcess
+from edge_models.wire.telemetry import SampleReason
 from tests.unit.agent.world import CONFIG, bundle, running
 
 FRAME = ipc.ShadowFrame(position=1, label=3, dtype="uint8", shape=(1,))
@@ -124,6 +125,22 @@ def test_dead_worker_is_started_again_at_once_where_it_was(slot: Slot) -> None:
     assert len(slot.nursery.workers) == 2
     assert slot.worker.configure.position == 120
     assert slot.slot.figures.restarts == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ipc.PredictionOut(position=131, seq=131, latency_us=1.0),
+        ipc.SampleOut(position=131, seq=131, why=SampleReason.RANDOM, dtype="uint8", shape=(1,)),
+    ],
+)
+def test_an_id_that_was_told_is_not_given_again_to_a_frame_of_the_next_worker(slot: Slot, told: ipc.Message) -> None:
+    slot.say(ready(), ipc.Heartbeat(position=120, seq=120), told)
+
+    slot.die(6.0)
+    slot.slot.tick(6.0)
+
+    assert slot.worker.configure.position == 132
 
 
 def test_worker_that_keeps_dying_is_started_ever_later(slot: Slot) -> None:
