@@ -95,6 +95,11 @@ def _passed(graph: Graph, layer: Any, value: Value) -> Value:
 
 
 def _added(graph: Graph, layer: Any, values: list[Value]) -> Value:
+    if len(values) < len(("one", "other")):
+        raise RefusedModelError(
+            f"spiking: layer {layer.name} adds a constant, expected a sum of two layers; put it into the bias of the "
+            "layer before"
+        )
     sums = [graph.linear(layer.name, value) for value in values]
     if len({one.shape for one in sums}) != 1:
         raise RefusedModelError(
@@ -177,7 +182,7 @@ def _reshaped_to(layer: Any, value: Value, view: tuple[int, ...]) -> Value:
         )
     if isinstance(value, Signal) and any(value.padding):
         raise RefusedModelError(f"spiking: layer {layer.name} reshapes padded values, expected a convolution first")
-    return replace(value, view=view)
+    return value.seen_as(layer.name, view) if isinstance(value, Signal) else replace(value, view=view)
 
 
 def _pooled(graph: Graph, layer: Any, value: Value) -> Value:

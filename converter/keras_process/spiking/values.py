@@ -30,8 +30,8 @@ class Signal:
     Attributes:
         node: Its index; 0 is the input.
         view: Its shape for Keras.
-        scale: (channels,) float32, None for 1.
-        offset: (channels,) float32, None for 0.
+        scale: float32, one for each place of the view's last axis; None for 1.
+        offset: The same; None for 0.
         padding: Zeros around: top, bottom, left, right.
     """
 
@@ -46,6 +46,27 @@ class Signal:
         one = scale if self.scale is None else scale * self.scale
         zero = offset if self.offset is None else offset + scale * self.offset
         return replace(self, scale=one, offset=zero if np.any(zero) else None)
+
+    def seen_as(self, name: str, view: View) -> Signal:
+        """In another shape, for layer ``name``; scale and offset go along.
+
+        Raises:
+            RefusedModelError: They differ along an axis that is the last one no longer.
+        """
+
+        def along(values: Floats | None) -> Floats | None:
+            if values is None or len(values) == view[-1]:
+                return values
+            if view[-1] % len(values) == 0:  # the channels of every place, as Flatten puts them
+                return np.tile(values, view[-1] // len(values))
+            if np.ptp(values) == 0:
+                return np.full(view[-1], values[0], np.float32)
+            raise RefusedModelError(
+                f"spiking: layer {name} reshapes {self.view} to {view} behind a layer that scales each of its columns, "
+                "expected one scale for all of them, or the scaling behind the reshaping"
+            )
+
+        return replace(self, view=view, scale=along(self.scale), offset=along(self.offset))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

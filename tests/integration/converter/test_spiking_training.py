@@ -132,6 +132,17 @@ def test_groups_multipliers_padding_and_limits() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_scales_go_along_with_a_reshaping() -> None:
+    def pictures(layers: Any, x: Any) -> Any:
+        x = layers.Reshape((9, 8, 1))(layers.Rescaling(2.0, offset=-1.0)(x))
+        x = layers.BatchNormalization()(layers.Conv2D(4, 3, activation="relu")(x))
+        return layers.Dense(3)(layers.BatchNormalization()(layers.Flatten()(x)))
+
+    found, expected = both(functional((9, 8), pictures))
+
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_branches_and_models_in_models() -> None:
     import keras
 
@@ -165,6 +176,11 @@ def test_softmax_at_the_end_is_left_out() -> None:
         (lambda layers, x: layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(x)), "expected a ReLU between them"),
         (lambda layers, x: layers.AveragePooling2D(2, name="mean")(x), "mean is an average pooling of values"),
         (lambda layers, x: layers.Flatten()(x), "found no layer with ReLU"),
+        (lambda layers, x: layers.ReLU()(x) + 1.0, "adds a constant, expected a sum of two layers"),
+        (
+            lambda layers, x: layers.Reshape((8, 16, 1), name="turn")(layers.BatchNormalization()(x)),
+            "layer turn reshapes .* scales each of its columns",
+        ),
     ],
 )
 def test_what_has_no_form_in_spikes_is_refused_by_name(build: Callable[[Any, Any], Any], message: str) -> None:
