@@ -178,7 +178,7 @@ class Active:
     def _refuse(self, reason: str) -> None:
         self._refused += 1
         if self._refused == 1:  # once: a source that is wrong is wrong at every frame
-            log.warning("worker dropped a frame: %s", reason)
+            log.warning("worker refused: %s", reason)
 
     def _feedback(self, message: Feedback) -> None:
         boot, _, seq = message.id.partition("-")
@@ -186,6 +186,8 @@ class Active:
             outcome = self._stream.feedback(int(seq), message.label, self._position)
             self._outgoing.alarms(outcome.alarms)
             self._outgoing.change(outcome.change, self._stream.guard)
+            if outcome.refused is not None:
+                self._refuse(outcome.refused)
 
     def _adapt(self, message: RestoreAdaptation | UndoAdaptation, body: bytes) -> None:
         guard = self._stream.guard

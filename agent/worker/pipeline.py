@@ -22,7 +22,14 @@ from edge_models.engines.port import Engine, infer
 from edge_models.errors import InputError
 from edge_models.manifest import Artifact, InputSpec
 from edge_models.preprocess import Preprocessor
-from edge_models.signals import input_signal_names, input_signals, output_signal_names, probabilities, read_answer
+from edge_models.signals import (
+    class_count,
+    input_signal_names,
+    input_signals,
+    output_signal_names,
+    probabilities,
+    read_answer,
+)
 
 _TINY = 1e-12
 
@@ -80,6 +87,10 @@ class Pipeline:
         clock_ns: For stage times only; no decision depends on it.
         gating: Which frames are held; none without it.
         examples: Whether results carry examples; the artifact must have classes and an embedding.
+
+    Attributes:
+        classes: Labels that the artifact tells apart; 0 where it tells none.
+        signal_names: Of the drift signals, in their order.
     """
 
     def __init__(
@@ -100,6 +111,7 @@ class Pipeline:
         self._gate = None if gating is None else Gate(gating, rows=self._preprocessor.rows)
         self._embedding = artifact.output("embedding") if examples else None
         self._last = PipelineResult(held=True)
+        self.classes = class_count(artifact)
         inputs = input_signal_names(spec.kind, self._preprocessor.output_shape)
         self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact)
 

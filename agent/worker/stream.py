@@ -46,10 +46,21 @@ class FeedbackOutcome:
     Attributes:
         alarms: Of detectors that watch errors, always those of the un-adapted artifact.
         change: Other weights that correct predictions from now on.
+        refused: Why it is no label, one sentence; None when it is.
     """
 
     alarms: tuple[Alarm, ...] = ()
     change: Change | None = None
+    refused: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Remembered:
+    """The answer to a frame that was run; held frames that repeat it share it, so it is learnt from once."""
+
+    predicted: int
+    example: Example | None
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +117,8 @@ class Stream:
         self._pipeline = pipeline
         self._detectors = detectors
         self._clock_ns = clock_ns
-        self._predictions: OrderedDict[int, tuple[int, Example | None]] = OrderedDict()
+        self._predictions: OrderedDict[int, _Remembered] = OrderedDict()
+        self._newest: _Remembered | None = None
         self.guard = guard
         self.window = window
         self.frames = self.held = 0
@@ -143,17 +155,20 @@ class Stream:
     def feedback(self, seq: int, label: int, position: int) -> FeedbackOutcome:
         """Take the true class of an earlier prediction.
 
-        Feedback for a frame that is no longer remembered, or that gets it twice, is ignored.
+        Feedback for a frame that is no longer remembered, or that gets it twice, is ignored; a frame and those held
+        against it count as one.
         """
-        remembered = self._predictions.pop(seq, None)
-        if remembered is None:
+        remembered = self._predictions.get(seq)
+        if remembered is None or remembered.is_answered:
             return FeedbackOutcome()
-        predicted, example = remembered
-        error = {ERROR_SIGNAL: float(predicted != label)}
+        if not 0 <= label < self._pipeline.classes:
+            return FeedbackOutcome(refused=f"feedback: found label {label}, expected 0 to {self._pipeline.classes - 1}")
+        remembered.is_answered = True
+        error = {ERROR_SIGNAL: float(remembered.predicted != label)}
         alarms = tuple(alarm for detector in self._detectors for alarm in detector.update(error, None, position))
-        if self.guard is None or example is None or label >= example.logits.size:
+        if self.guard is None or remembered.example is None:
             return FeedbackOutcome(alarms=alarms)
-        return FeedbackOutcome(alarms=alarms, change=self.guard.learn(example, label))
+        return FeedbackOutcome(alarms=alarms, change=self.guard.learn(remembered.example, label))
 
     def reset_drift(self) -> None:
         """A new normal starts now: forget the detectors' memory and the window in progress."""
@@ -179,7 +194,9 @@ class Stream:
     def _remember(self, result: PipelineResult) -> None:
         if result.predicted is not None:
             example = result.example
-            self._predictions[self._seq] = (result.predicted, example)
+            if self._newest is None or not result.held:
+                self._newest = _Remembered(predicted=result.predicted, example=example)
+            self._predictions[self._seq] = self._newest
             room = REMEMBERED_PREDICTIONS if example is None else REMEMBERED_BYTES // example.size_bytes
             if len(self._predictions) > min(REMEMBERED_PREDICTIONS, room):
                 self._predictions.popitem(last=False)

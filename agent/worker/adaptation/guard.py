@@ -64,6 +64,7 @@ class Guard:
 
     Attributes:
         rev: Revision of the weights in use; 0 while predictions are the artifact's own.
+        labels: Labels taken so far.
     """
 
     def __init__(self, make: Callable[[], Adaptation], config: AdaptationConfig) -> None:
@@ -73,7 +74,7 @@ class Guard:
         self._fresh = self._in_use.weights()
         self._previous: Version | None = None
         self._last_rev = UNADAPTED
-        self._labels = self._learnt = 0
+        self.labels = self._learnt = 0
         self._held_out: deque[tuple[Example, int]] = deque(maxlen=config.buffer)
         self._tests: deque[tuple[bool, bool]] = deque(maxlen=config.buffer)  # adapted right, un-adapted right
 
@@ -83,12 +84,12 @@ class Guard:
 
     def learn(self, example: Example, label: int) -> Change | None:
         """Take the true class of an example; what came into use by it, if anything."""
-        self._labels += 1
+        self.labels += 1
         if self.rev != UNADAPTED:
             self._tests.append((_right(self.predict(example), label), _right(example.logits, label)))
             if _clearly_more(((base, adapted) for adapted, base in self._tests), sigmas=OUT_SIGMAS):
                 return self._give_up()
-        if self._labels % self._config.held_out_every == 0:
+        if self.labels % self._config.held_out_every == 0:
             self._held_out.append((example, label))
             return None
         self._training.learn(example, label)
@@ -98,13 +99,14 @@ class Guard:
 
     def undo(self) -> Change | None:
         """Go back to the weights before, or else to none; the labels at hand are no longer trusted."""
-        if self.rev == UNADAPTED:
-            return None
+        was_in_use = self.rev != UNADAPTED
         back, self._previous = self._previous or Version(rev=UNADAPTED, weights=self._fresh), None
         self._use(back)
         self._training.restore(back.weights)
         self._held_out.clear()
-        return Change(rev=self.rev, why="undone", labels=self._labels)
+        if not was_in_use:
+            return None
+        return Change(rev=self.rev, why="undone", labels=self.labels)
 
     def save(self) -> bytes:
         """What another worker needs to go on with the same weights."""
@@ -123,6 +125,9 @@ class Guard:
         self._training.restore(saved.in_use.weights)
 
     def _judge(self) -> Change | None:
+        if not all(np.isfinite(weights).all() for weights in self._training.weights().values()):
+            self._training.restore(self._in_use.weights())
+            return None
         unadapted = [_right(example.logits, label) for example, label in self._held_out]
         in_use = [_right(self._in_use.predict(example), label) for example, label in self._held_out]
         trained = [_right(self._training.predict(example), label) for example, label in self._held_out]
@@ -152,7 +157,7 @@ class Guard:
         return Change(
             rev=self.rev,
             why=why,
-            labels=self._labels,
+            labels=self.labels,
             accuracy=sum(right) / len(right),
             unadapted=sum(unadapted) / len(unadapted),
         )

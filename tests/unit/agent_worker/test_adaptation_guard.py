@@ -124,6 +124,26 @@ def test_undo_of_the_first_revision_goes_back_to_the_artifact() -> None:
     assert (watched.predict(EXAMPLE) == LOGITS).all()
 
 
+def test_undo_before_the_first_revision_forgets_the_labels_so_far() -> None:
+    watched = guard()
+    tell(watched, [1] * (3 * MIN_HELD_OUT - 1))
+
+    assert watched.undo() is None
+    assert tell(watched, [1] * (3 * MIN_HELD_OUT - 1)) == []
+
+
+def test_weights_that_are_no_numbers_never_come_into_use() -> None:
+    class Broken(Turner):
+        def learn(self, example: Example, label: int) -> None:
+            super().learn(example, label)
+            self._says[1] = np.nan  # argmax takes it for the largest
+
+    watched = Guard(Broken, CONFIG)
+
+    assert tell(watched, [1] * 90) == []
+    assert np.isfinite(watched.predict(EXAMPLE)).all()
+
+
 def test_undo_keeps_the_revision_before() -> None:
     watched = guard(AdaptationConfig(held_out_every=2, judge_every=1, buffer=12))
     saved = Saved(

@@ -17,7 +17,7 @@ from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm
 from agent.worker.errors import UnadaptableError
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FrameOutcome, OpenedModel, Stream, open_model, open_stream
+from agent.worker.stream import FeedbackOutcome, FrameOutcome, OpenedModel, Stream, open_model, open_stream
 from tests.factories.bundles import INT8
 from tests.factories.frames import digit_frames, write_recording
 from tests.factories.spiking_digits import SPIKING, make_spiking_digits
@@ -123,11 +123,29 @@ def test_a_held_frame_is_told_what_was_learnt_meanwhile(spiking: OpenedModel) ->
     assert stream.feedback(held.seq, 1, 0) is not None
 
 
-def test_a_label_that_no_class_has_is_no_example(spiking: OpenedModel) -> None:
-    stream = adapting(spiking)
-    (outcome,) = run(stream, digit_frames(1)[0])
+def test_a_label_that_no_class_has_is_refused_and_the_prediction_may_still_be_answered(spiking: OpenedModel) -> None:
+    stream = adapting(spiking, DriftConfig(detectors=({"name": "ddm"},)))
+    outcomes = run(stream, digit_frames(300)[0])
 
-    assert stream.feedback(outcome.seq, 10, 0).change is None
+    refused = [stream.feedback(outcome.seq, 10, 300) for outcome in outcomes]
+
+    assert refused == [FeedbackOutcome(refused="feedback: found label 10, expected 0 to 9")] * 300  # no alarm either
+    assert stream.guard is not None
+    assert stream.guard.labels == 0
+    stream.feedback(outcomes[0].seq, 9, 300)
+    assert stream.guard.labels == 1
+
+
+def test_a_frame_and_those_that_repeat_its_answer_are_one_example(spiking: OpenedModel) -> None:
+    stream = adapting(spiking, gating=GatingConfig(threshold=30, share=0.0, max_held=1000))
+    outcomes = run(stream, np.repeat(digit_frames(1)[0], 40, axis=0))
+    assert stream.held == 39
+
+    for outcome in reversed(outcomes):
+        stream.feedback(outcome.seq, 3, 40)
+
+    assert stream.guard is not None
+    assert stream.guard.labels == 1  # or what trained would judge as well
 
 
 def test_remembered_examples_are_bounded_by_their_size(spiking: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> None:
