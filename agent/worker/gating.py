@@ -6,7 +6,8 @@ and never one that was held. Whatever happens, not more than ``max_held`` frames
 moves nothing and is still seen by the drift detectors.
 
 A model over windows of rows gets every row, or its windows would have holes. A window is held when all of its rows,
-and all rows of the window that was run last, are still.
+and all rows of the window that was run last, are still: when they all resemble one of them. Rows are held against that
+one and not each against the one before, or a ramp would be taken for standing still.
 
 Reference: Miskowicz, Send-on-delta concept (Sensors 6, 2006).
 """
@@ -69,8 +70,9 @@ class Gate:
         return True
 
     def ran(self) -> None:
-        """The frame looked at last was run: what comes is held against it."""
-        self._reference = np.array(self._frame)
+        """The frame looked at last was run: what comes is held against it, or a window's rows against their first."""
+        if self._rows == 1:
+            self._reference = np.array(self._frame)
         self._held = 0
         self._settled = self._still >= self._rows
 

@@ -128,6 +128,24 @@ def test_rows_fill_every_window_and_a_window_is_held_only_when_it_and_the_last_o
     assert engine.seen[1].tolist() == rows[8:12].tolist()  # no hole where rows were still
 
 
+def test_a_window_of_rows_that_each_moved_a_little_is_not_still(model: OpenedModel, clock: FakeClock) -> None:
+    spec = InputSpec(
+        kind="rows", source=TensorSpec(shape=(2,), dtype="float32"), preprocess=(WindowStep(length=4, stride=1),)
+    )
+    engine = FakeEngine(ANSWER, clock, shape=(4, 2))
+    pipeline = _pipeline(model, engine, clock, GatingConfig(threshold=1.0, share=0.0, max_held=1000), spec)
+    levels = [0.0, 0.0, 0.0, 5.0, *(5.0 + 0.9 * i for i in range(1, 9)), *[12.2] * 8]  # a jump, a ramp, a plateau
+
+    results = [pipeline.run(np.full(2, level, np.float32)) for level in levels]
+
+    ran: NDArray[Any] = np.empty(0)
+    for end, result in enumerate(results[3:], start=3):
+        assert result is not None
+        window = np.array(levels[end - 3 : end + 1])
+        ran = ran if result.held else window
+        assert np.abs(window - ran).max() < 2.0  # two rows that are each still against a third
+
+
 def test_a_held_frame_repeats_the_answer_and_runs_nothing(model: OpenedModel, clock: FakeClock) -> None:
     engine = FakeEngine(ANSWER, clock)
     pipeline = _pipeline(model, engine, clock, GATING)
