@@ -21,10 +21,13 @@ from edge_models.spiking.shapes import check_shapes
 from edge_models.tensors import DTYPE_RANGE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 INT16_MAX = (1 << 15) - 1
 INT32_MAX = (1 << 31) - 1
+_INT64_EXACT = 1 << 56  # sixteen synapses of twice that still fit 64 bits
 COLLAPSED_LIMIT = 1 << 24  # float32 holds every integer up to here
 COLLAPSED_STEP_LIMIT = 1 << 21  # of threshold * (T + 1): the rounding of a reciprocal stays below half a step
 
@@ -64,7 +67,7 @@ def check(network: Network) -> None:
             can leave 32 bits.
     """
     check_shapes(network)
-    for node, bound in zip(network.nodes, bounds(network), strict=True):
+    for node, bound in zip(network.nodes, _each_bound(network), strict=True):  # one by one: a source before its readers
         if not bound.is_int32:
             found = f"sums from {bound.total_low} to {bound.total_high}"
             raise NetworkError(f"{node.name} can reach {found}, expected less than 2**31: use fewer levels or inputs")
@@ -109,9 +112,11 @@ def bounds(network: Network) -> tuple[Bound, ...]:
     """The worst case of node 1, 2, ..., in the order of ``network.nodes``.
 
     The network's shapes must be right (``check_shapes``).
+
+    Raises:
+        NetworkError: A node is so far beyond 32 bits that its bound does not even fit 64.
     """
-    ranges = value_ranges(network)
-    return tuple(_bound(network, node, ranges) for node in network.nodes)
+    return tuple(_each_bound(network))
 
 
 def collapse_obstacle(network: Network) -> str | None:
@@ -138,6 +143,12 @@ def is_collapsible(network: Network) -> bool:
     return collapse_obstacle(network) is None
 
 
+def _each_bound(network: Network) -> Iterator[Bound]:
+    ranges = value_ranges(network)
+    for node in network.nodes:
+        yield _bound(network, node, ranges)
+
+
 def _bound(network: Network, node: Neurons | Pool | Readout, ranges: tuple[tuple[int, int], ...]) -> Bound:
     if isinstance(node, Pool):
         low, high = (value * math.prod(node.size) for value in ranges[node.source])
@@ -158,9 +169,13 @@ def _accumulated(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     parts = []
     for synapses in node.synapses:
-        least, most = weighted_range(synapses, *ranges[synapses.source])
+        low, high = ranges[synapses.source]
+        negative, positive = weighted_range(synapses, 0, 1)
         factor = (network.levels if synapses.source == 0 else 1) << synapses.shift
-        parts.append((least * factor, most * factor))
+        largest = int((positive - negative).max()) * max(-low, high) * factor  # a Python int, which cannot wrap
+        if largest > _INT64_EXACT:
+            raise NetworkError(f"{node.name} can reach {largest}, expected less than 2**31: use fewer levels or inputs")
+        parts.append(((positive * low + negative * high) * factor, (positive * high + negative * low) * factor))
     return np.sum([part[0] for part in parts], axis=0), np.sum([part[1] for part in parts], axis=0)
 
 

@@ -23,7 +23,12 @@ MAX_NODES = 1000
 MAX_SHIFT = 15
 MAX_VALUES = 1 << 22  # of one node: 512 x 512 with 16 channels
 MAX_PATCH_VALUES = 1 << 26  # of one convolution: windows * their cells, which a matrix product lays side by side
-MAX_WORK = 1 << 33  # multiplications of one synapse: a minute of a Pi
+MAX_PADDED_VALUES = 2 * MAX_VALUES  # of one source with its zeros around it
+MAX_SIDE = 1 << 22  # of a window, and of the way to the next one
+MAX_TOTAL_VALUES = 1 << 23  # of all nodes: MobileNet of 224 x 224 has 5 million
+MAX_TOTAL_WEIGHTS = 1 << 25  # of all synapses
+MAX_WORK = 1 << 33  # products and terms of one frame: a minute of a Pi
+CHANNEL_BLOCK = 16  # executors round channels up to whole vectors; totals count what is allocated
 MAX_NAME = 200
 
 
@@ -51,6 +56,7 @@ def check_shapes(network: Network) -> None:
             raise NetworkError(f"{node.name} is {found}, expected exactly one readout, as the last node")
         _check_shape(node.name, node.shape)
         _check_node(network, index, node)
+    _check_totals(network)
 
 
 def output_shape(synapses: Synapses, source: Shape) -> Shape:
@@ -100,14 +106,14 @@ def _check_node(network: Network, index: int, node: Node) -> None:
         if not 1 <= len(node.synapses) <= 16:
             raise NetworkError(f"{node.name} has {len(node.synapses)} synapses, expected 1 to 16")
     else:
-        _check_readout(node)
+        _check_readout(node, network.levels)
     for synapses in node.synapses:
         _check_source(node.name, synapses.source, least=0 if isinstance(node, Neurons) else 1, below=index)
         _check_synapses(node.name, synapses, network.shape_of(synapses.source), node.shape)
 
 
-def _check_readout(node: Readout) -> None:
-    if not (math.isfinite(node.scale) and node.scale > 0):
+def _check_readout(node: Readout, levels: int) -> None:
+    if not (math.isfinite(node.scale) and node.scale / levels > 0):
         raise NetworkError(f"{node.name} has scale {node.scale}, expected a finite number above 0")
     if len(node.synapses) != 1 or node.synapses[0].kind != "dense":
         kinds = ", ".join(synapses.kind for synapses in node.synapses) or "none"
@@ -127,9 +133,11 @@ def _check_vector(name: str, field: str, values: NDArray[np.int32], length: int)
 def _check_pool(network: Network, index: int, node: Pool) -> None:
     _check_source(node.name, node.source, least=1, below=index)
     height, width, channels = network.shape_of(node.source)
+    found = f"window {list(node.size)}, stride {list(node.stride)}"
     if min(node.size) < 1 or min(node.stride) < 1 or node.size[0] > height or node.size[1] > width:
-        found = f"window {list(node.size)}, stride {list(node.stride)}"
         raise NetworkError(f"{node.name} has {found}, expected at least 1 and a window inside {height} x {width}")
+    if max(node.stride) > MAX_SIDE:
+        raise NetworkError(f"{node.name} has {found}, expected strides of at most {MAX_SIDE}")
     rows, columns = ((height - node.size[0]) // node.stride[0] + 1, (width - node.size[1]) // node.stride[1] + 1)
     if node.shape != (rows, columns, channels):
         raise NetworkError(f"{node.name} has shape {list(node.shape)}, expected {[rows, columns, channels]}")
@@ -152,16 +160,17 @@ def _check_synapses(name: str, synapses: Synapses, source: Shape, shape: Shape) 
     if weight.dtype != np.int8 or weight.shape != axes:
         found = f"{weight.dtype}{list(weight.shape)}"
         raise NetworkError(f"{name} has {synapses.kind} weights {found}, expected int8{list(axes)}")
-    _check_window(name, synapses)
+    _check_window(name, synapses, source)
     given = output_shape(synapses, source)
     if given != shape:
         raise NetworkError(f"{name} has shape {list(shape)}, its {synapses.kind} synapses give {list(given)}")
     per_place = weight.size if synapses.kind != "conv" else weight.size // shape[2]
-    if shape[0] * shape[1] * per_place > MAX_PATCH_VALUES or shape[0] * shape[1] * weight.size > MAX_WORK:
-        raise NetworkError(f"{name} needs {shape[0] * shape[1]} x {weight.size} products, expected at most {MAX_WORK}")
+    if shape[0] * shape[1] * per_place > MAX_PATCH_VALUES:
+        found = f"{shape[0] * shape[1]} windows of {per_place} values"
+        raise NetworkError(f"{name} reads {found}, expected at most {MAX_PATCH_VALUES} values in all")
 
 
-def _check_window(name: str, synapses: Synapses) -> None:
+def _check_window(name: str, synapses: Synapses, source: Shape) -> None:
     if min(synapses.stride) < 1 or min(synapses.padding) < 0:
         found = f"stride {list(synapses.stride)}, padding {list(synapses.padding)}"
         raise NetworkError(f"{name} has {found}, expected strides from 1 and padding from 0")
@@ -177,3 +186,36 @@ def _check_window(name: str, synapses: Synapses) -> None:
     if max(synapses.padding[:2]) >= rows or max(synapses.padding[2:]) >= columns:
         found = f"padding {list(synapses.padding)}"
         raise NetworkError(f"{name} has {found}, expected less than its window of {rows} x {columns}")
+    top, bottom, left, right = synapses.padding
+    padded = (source[0] + top + bottom) * (source[1] + left + right) * source[2]
+    if padded > MAX_PADDED_VALUES:
+        raise NetworkError(f"{name} reads {padded} values with its padding, expected at most {MAX_PADDED_VALUES}")
+    if max(rows, columns, *synapses.stride) > MAX_SIDE:
+        found = f"window {[rows, columns]}, stride {list(synapses.stride)}"
+        raise NetworkError(f"{name} has {found}, expected at most {MAX_SIDE}")
+
+
+def _check_totals(network: Network) -> None:
+    """Refuse what is too much for a device although each of its nodes is small."""
+    values = weights = work = 0
+    for node in network.nodes:
+        height, width, channels = node.shape
+        values += height * width * _in_blocks(channels)
+        if isinstance(node, Pool):
+            work += math.prod(node.shape) * math.prod(node.size)
+            continue
+        for synapses in node.synapses:
+            weights += synapses.weight.size // channels * _in_blocks(channels)
+            work += height * width * synapses.weight.size
+    work *= 1 if network.coding == "atf" else network.steps
+    for total, most, what in (
+        (values, MAX_TOTAL_VALUES, "values"),
+        (weights, MAX_TOTAL_WEIGHTS, "weights"),
+        (work, MAX_WORK, "products"),
+    ):
+        if total > most:
+            raise NetworkError(f"network has {total} {what} of all nodes together, expected at most {most}")
+
+
+def _in_blocks(channels: int) -> int:
+    return -(-channels // CHANNEL_BLOCK) * CHANNEL_BLOCK

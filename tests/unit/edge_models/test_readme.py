@@ -68,9 +68,12 @@ def test_bounds_of_a_spiking_network_are_those_of_the_code() -> None:
     assert f"`shift` = 0 (0 to {shapes.MAX_SHIFT})" in TEXT
     assert f"`name` (1 to {shapes.MAX_NAME} characters" in TEXT
     assert f"more than {shapes.MAX_VALUES:,} values" in TEXT
-    assert shapes.MAX_PATCH_VALUES == 2**26
-    assert shapes.MAX_WORK == 2**33
-    assert "2^26\nvalues side by side or 2^33 products" in TEXT
+    assert f"more than {shapes.MAX_PADDED_VALUES:,} with its padding" in TEXT
+    limits = (shapes.MAX_PATCH_VALUES, shapes.MAX_SIDE, shapes.MAX_TOTAL_VALUES, shapes.MAX_TOTAL_WEIGHTS)
+    assert (*limits, shapes.MAX_WORK) == (2**26, 2**22, 2**23, 2**25, 2**33)
+    assert "2^26 values side by side" in TEXT
+    assert "a side of a window above 2^22" in TEXT
+    assert f"multiples of {shapes.CHANNEL_BLOCK}, more than 2^23 values or 2^25 weights, or more than 2^33\n" in TEXT
     assert ranges.COLLAPSED_LIMIT == 2**24
     assert ranges.COLLAPSED_STEP_LIMIT == 2**21
     assert "reaches 2^24 and no\nthreshold * (T + 1) reaches 2^21" in TEXT
