@@ -175,8 +175,8 @@ class Window:
     n: int = described("Frames in it.", ge=0)
     seconds: float = described("How long it took.", ge=0)
     rate_hz: float = described("Frames in a second.", ge=0)
-    p50_us: float = described("Median time from frame to prediction.", ge=0)
-    p95_us: float = described("95th percentile of it.", ge=0)
+    p50_us: float | None = described("Median time from frame to prediction; null when none was run.", ge=0)
+    p95_us: float | None = described("95th percentile of it.", ge=0)
     mean_confidence: float | None = described("Mean of the largest probability.", default=None)
     classes: dict[str, int] = described("Predictions by class index.", default_factory=dict)
     sketch: str = described("Encoded sketch of the window.", default="")
@@ -198,7 +198,7 @@ class PredictionOut:
     seq: int = described("Counts predictions of this worker.", ge=0)
     label: int | None = described("Predicted class.", default=None)
     confidence: float | None = described("Its probability.", default=None)
-    latency_us: float = described("From frame to prediction.", ge=0)
+    latency_us: float | None = described("From frame to prediction; null for a held one.", ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ class Outgoing:
             seq=outcome.seq,
             label=outcome.told.predicted,
             confidence=outcome.told.confidence,
-            latency_us=outcome.result.times.latency_us,
+            latency_us=None if outcome.result.held else outcome.result.times.latency_us,
         )
         self._link.send(message, droppable=True)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.ipc import Window
-from agent.worker.drift.loader import statistic
+from agent.worker.drift.loader import Statistic, statistic
 from agent.worker.pipeline import PipelineResult
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
@@ -119,8 +119,8 @@ class _OpenWindow:
             n=self.seen - self._refused,
             seconds=seconds,
             rate_hz=(self.seen - 1) / seconds if seconds > 0 else 0.0,
-            p50_us=_finite(self._p50.get()),
-            p95_us=_finite(self._p95.get()),
+            p50_us=self._latency_us(self._p50),
+            p95_us=self._latency_us(self._p95),
             mean_confidence=_finite(self._confidence.get()) if self._classes else None,
             classes={str(label): count for label, count in sorted(self._classes.items())},
             sketch="" if sketch is None else sketch.encode(),
@@ -132,6 +132,10 @@ class _OpenWindow:
             refused=self._refused,
             held=self._held,
         )
+
+    def _latency_us(self, quantile: Statistic) -> float | None:
+        """None where no frame was run: nothing took 0 us."""
+        return _finite(quantile.get()) if self.seen > self._refused + self._held else None
 
     def _distance(self, sketch: Sketch | None) -> tuple[dict[str, float], float | None]:
         if sketch is None or self._profile is None or sketch.n == 0:

@@ -181,7 +181,7 @@ def test_windows_are_as_long_as_without_gating_and_count_what_was_held(model: Op
     assert [(window.position, window.n) for window in windows] == [(99, 100), (199, 100), (299, 100)]
     assert sum(window.held for window in windows) == stream.held > 270
     assert all(sum(window.classes.values()) == 100 for window in windows)
-    assert all(window.p50_us > 0 for window in windows)  # of frames that were run
+    assert all((window.p50_us or 0.0) > 0 for window in windows)  # of frames that were run
 
 
 @pytest.mark.runtime

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,16 @@ def test_a_window_of_refused_frames_only_has_no_effects() -> None:
     (window,) = windows(WindowCounter(size=20, profile=PROFILE), [refused()] * 20)
 
     assert (window.n, window.refused, window.effects, window.mean_confidence) == (0, 20, {}, None)
+
+
+def test_a_window_of_which_nothing_was_run_tells_no_latency() -> None:
+    held = replace(result((0.0, 0.0)), held=True, times=StageTimes())
+    counter = WindowCounter(size=20, profile=PROFILE)
+
+    of_held, of_refused = windows(counter, [held] * 20 + [refused()] * 20)
+
+    assert (of_held.held, of_held.p50_us, of_held.p95_us) == (20, None, None)
+    assert (of_refused.p50_us, of_refused.p95_us) == (None, None)
 
 
 def test_without_a_profile_there_is_a_window_without_sketch() -> None:
