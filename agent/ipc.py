@@ -17,7 +17,7 @@ from typing import Literal
 from agent.config import AdaptationConfig, DriftConfig, GatingConfig, SamplesConfig, SourceConfig
 from edge_models.fields import described
 from edge_models.tensors import Dtype
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
 MAX_NOTE_CHARS = 300

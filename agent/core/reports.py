@@ -13,13 +13,12 @@ from agent.core.update_table import RESTING, State
 from edge_models.errors import FieldError
 from edge_models.manifest import BundleId, short
 from edge_models.wire.codec import encode_message
+from edge_models.wire.predictions import Prediction, SampleMessage
 from edge_models.wire.telemetry import (
     MAX_SIGNALS,
     MAX_SKETCH_CHARS,
     Event,
     EventType,
-    Prediction,
-    SampleMessage,
     Severity,
     Stats,
 )

@@ -36,7 +36,7 @@ from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
 from agent.worker.stream import FrameOutcome, OpenedModel, open_model, open_stream
 from edge_models.errors import ArchiveError
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 
 log = logging.getLogger(__name__)
 

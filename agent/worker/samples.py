@@ -12,7 +12,7 @@ from random import Random
 
 from agent.worker.pacing import RateLimit
 from agent.worker.stream import FrameOutcome
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 
 RING_FRAMES = 64
 RING_BYTES = 4 << 20

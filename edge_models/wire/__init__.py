@@ -9,15 +9,13 @@ from __future__ import annotations
 from edge_models.wire.channels import CHANNELS, Direction, MessageChannel, channel_named
 from edge_models.wire.codec import decode_message, decode_payload, encode_message
 from edge_models.wire.command import Command, Feedback, Reply
+from edge_models.wire.predictions import Prediction, SampleMessage, SampleReason
 from edge_models.wire.telemetry import (
     DriftReport,
     DriftState,
     Event,
     EventType,
     Meta,
-    Prediction,
-    SampleMessage,
-    SampleReason,
     Severity,
     State,
     Stats,

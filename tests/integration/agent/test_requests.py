@@ -9,7 +9,7 @@ import pytest
 
 from edge_models.bundle import Bundle
 from edge_models.wire.codec import decode_message
-from edge_models.wire.telemetry import SampleMessage
+from edge_models.wire.predictions import SampleMessage
 from edge_models.wire.update import Desired, ModelRequest
 from tests.factories.bundles import make_bundle
 from tests.factories.frames import digit_frames, winter_light, write_recording

@@ -34,7 +34,7 @@ from agent.ipc import (
 from agent.worker.offline import replay
 from edge_models.bundle import Bundle
 from edge_models.sketch import Sketch
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 from tests.factories.bundles import make_bundle
 from tests.factories.frames import digit_frames, write_recording
 from tests.integration.agent_worker.harness import ROOT, WorkerProcess, configure

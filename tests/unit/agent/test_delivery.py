@@ -13,7 +13,8 @@ from agent.delivery import RECEIVE_MAXIMUM, Delivery
 from agent.outbox import Outbox
 from agent.storage import Storage
 from edge_models.wire.command import Reply
-from edge_models.wire.telemetry import Event, Prediction
+from edge_models.wire.predictions import Prediction
+from edge_models.wire.telemetry import Event
 from edge_models.wire.update import UpdateEntity
 from tests.unit.agent.world import bundle, moment
 

@@ -15,7 +15,7 @@ from agent.config import ReplaySource
 from agent.core import events as ev
 from agent.errors import ChildError, IpcError
 from agent.process import WorkerProcess
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 from tests.unit.agent.world import CONFIG, bundle, running
 
 FRAME = ipc.ShadowFrame(position=1, label=3, dtype="uint8", shape=(1,))

@@ -11,7 +11,7 @@ from agent.errors import IpcError
 from agent.ipc import Heartbeat, Message, PredictionOut, SampleOut, Stop
 from agent.ipc_frames import FrameReader, encode_frame
 from agent.worker.link import DROP_ABOVE_BYTES, SupervisorLink
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 
 BEAT = Heartbeat(position=3, seq=2)
 BODY = bytes(1 << 20)

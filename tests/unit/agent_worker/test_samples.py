@@ -10,7 +10,7 @@ from agent.worker.pipeline import PipelineResult
 from agent.worker.samples import RING_BYTES, Sample, SampleChooser
 from agent.worker.sources.port import Frame
 from agent.worker.stream import FrameOutcome, Told
-from edge_models.wire.telemetry import SampleReason
+from edge_models.wire.predictions import SampleReason
 
 
 def outcome(position: int, margin: float | None = 0.9, *, refused: str | None = None, size: int = 4) -> FrameOutcome:
