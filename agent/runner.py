@@ -36,6 +36,7 @@ from agent.state_dir import StateDir
 from agent.storage import Storage
 from agent.supervisor import Supervisor
 from edge_models.manifest import short
+from edge_models.wire.discovery import ADAPTATION, GATING
 from edge_models.wire.telemetry import Meta, Status
 from edge_models.wire.topics import Topics
 from edge_models.wire.values import DeviceId
@@ -163,6 +164,13 @@ def _capabilities(config: AgentConfig, runtimes: dict[str, str]) -> dict[str, st
     return {"arch": platform.machine(), **runtimes, **wanted}
 
 
+def _abilities(config: AgentConfig) -> dict[str, str]:
+    """What it does beside running a model, which no request needs to tell."""
+    gating = {} if config.gating is None else {GATING: f"threshold {config.gating.threshold:g}"}
+    learner = {} if config.adaptation is None else {ADAPTATION: str(config.adaptation.learner.get("name"))[:200]}
+    return {**gating, **learner}
+
+
 def _about(config: AgentConfig, inventory: Inventory) -> Meta:
     return Meta(
         ts=None,
@@ -176,7 +184,7 @@ def _about(config: AgentConfig, inventory: Inventory) -> Meta:
         os=operating_system(),
         python=platform.python_version(),
         runtimes=inventory.runtimes,
-        capabilities=_capabilities(config, inventory.runtimes),
+        capabilities={**_capabilities(config, inventory.runtimes), **_abilities(config)},
         labels=config.labels,
         groups=config.groups,
         max_packet_bytes=config.mqtt.max_packet_bytes,

@@ -19,6 +19,7 @@ Component = dict[str, JsonValue]
 QOS = 1
 REMOVE = b""  # retained instead of the payload, it removes the device with all its entities
 ONLINE_BIRTH = b"online"  # on homeassistant/status: send discovery again
+GATING, ADAPTATION = "gating", "adaptation"  # capabilities of Meta that have entities of their own
 _COMMAND = "{}"  # a whole command without an id; Home Assistant's templates cannot count
 
 
@@ -32,6 +33,7 @@ class _Gauge:
     device_class: str | None = None
     diagnostic: bool = True
     value: str = "{0}"  # expression over the field
+    needs: str | None = None  # the capability without which there is nothing to show
 
 
 _GAUGES = (
@@ -42,6 +44,8 @@ _GAUGES = (
     _Gauge("memory_mb", "Memory", "MB", "data_size"),
     _Gauge("disk_free_mb", "Free space", "MB", "data_size"),
     _Gauge("outbox_messages", "Waiting messages", None),
+    _Gauge("held", "Frames held", "%", value="(100 * {0} / [value_json.n, 1] | max) | round(1)", needs=GATING),
+    _Gauge("adapted_rev", "Learnt revision", None, needs=ADAPTATION),
 )
 
 
@@ -100,6 +104,8 @@ def _state_sensors(topics: Topics, meta: Meta, state_interval_s: float) -> dict[
     shared: Component = {"state_topic": topics.state(meta.id), "expire_after": max(1, round(3 * state_interval_s))}
     sensors: dict[str, Component] = {}
     for gauge in _GAUGES:
+        if gauge.needs is not None and gauge.needs not in meta.capabilities:
+            continue
         field = f"value_json.{gauge.field}"
         sensor: Component = {
             "platform": "sensor",
@@ -113,6 +119,16 @@ def _state_sensors(topics: Topics, meta: Meta, state_interval_s: float) -> dict[
         if gauge.diagnostic:
             sensor["entity_category"] = "diagnostic"
         sensors[gauge.field] = sensor
+    attributes = "'artifact': value_json.artifact, 'runtime': value_json.runtime, 'note': value_json.executor_note"
+    sensors["executor"] = {
+        "platform": "sensor",
+        "name": "Executor",
+        **shared,
+        "value_template": "{{ value_json.executor }}",
+        "json_attributes_topic": topics.state(meta.id),
+        "json_attributes_template": "{{ {" + attributes + "} | to_json }}",
+        "entity_category": "diagnostic",
+    }
     sensors["throttled"] = {
         "platform": "binary_sensor",
         "name": "Throttled",
@@ -173,11 +189,21 @@ def _model_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
             "event_types": [kind.value for kind in EventType],
             "value_template": "{{ {" + attributes + "} | to_json }}",
         },
-        "check": {
+        **_buttons(topics, meta),
+    }
+
+
+def _buttons(topics: Topics, meta: Meta) -> dict[str, Component]:
+    names = {CommandVerb.CHECK: "Check for a model"}
+    if ADAPTATION in meta.capabilities:
+        names[CommandVerb.UNDO] = "Undo what was learnt"
+    return {
+        verb.value: {
             "platform": "button",
-            "name": "Check for a model",
-            "command_topic": topics.command(meta.id, CommandVerb.CHECK),
+            "name": name,
+            "command_topic": topics.command(meta.id, verb),
             "payload_press": _COMMAND,
             "entity_category": "config",
-        },
+        }
+        for verb, name in names.items()
     }

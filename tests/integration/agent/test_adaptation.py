@@ -40,6 +40,8 @@ def test_labels_correct_predictions_through_restarts_until_they_are_undone(
     )
     device.start()
     first = onlooker.wait_for("state", lambda heard: heard.json["adapted_rev"] == 0).json
+    abilities = onlooker.wait_for("meta").json["capabilities"]
+    assert (abilities["gating"], abilities["adaptation"]) == ("threshold 12", "delta_rule")
     assert first["executor"] in ("c-delta", "c", "numpy")
     assert (first["executor_note"] is None) == (first["executor"] != "numpy")
 

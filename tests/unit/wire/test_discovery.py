@@ -125,6 +125,30 @@ def test_button_asks_for_a_check_and_nothing_is_retained() -> None:
     assert not any("retain" in component for component in COMPONENTS.values())
 
 
+def test_how_a_model_runs_is_shown_with_the_reason_why_not_faster() -> None:
+    executor = COMPONENTS["executor"]
+
+    assert (executor["value_template"], executor["entity_category"]) == ("{{ value_json.executor }}", "diagnostic")
+    assert not {"state_class", "unit_of_measurement"} & set(executor)  # a word, no measurement
+    fields = set(re.findall(r"value_json\.(\w+)", executor["json_attributes_template"]))
+    assert {"executor_note", "runtime"} < fields <= {field.name for field in dataclasses.fields(State)}
+
+
+def test_gating_and_adaptation_are_shown_where_the_device_has_them() -> None:
+    abilities = {"gating": "threshold 12", "adaptation": "delta_rule"}
+    payload: Any = device_discovery(TOPICS, dataclasses.replace(META, capabilities=abilities))
+
+    more = {key: payload["components"][key] for key in set(payload["components"]) - set(COMPONENTS)}
+
+    assert set(more) == {"held", "adapted_rev", "undo"}
+    assert "value_json.n" in more["held"]["value_template"]
+    assert more["held"]["unit_of_measurement"] == "%"
+    assert more["undo"]["command_topic"] == "driftline/pi7-cam/cmd/undo"
+    assert all(component["unique_id"].startswith("driftline_pi7-cam_") for component in more.values())
+    templates = [component["value_template"] for component in more.values() if "value_template" in component]
+    assert set(re.findall(r"value_json\.(\w+)", "".join(templates))) == {"held", "n", "adapted_rev"}
+
+
 def test_payload_is_bytes_within_the_limit() -> None:
     assert json.loads(encode_discovery(PAYLOAD)) == PAYLOAD
 
