@@ -4,8 +4,9 @@
     dead synapses   so many weights are 0
     bit flips       so many weights have one of their eight bits flipped
 
-Which ones is random, with several seeds, and the same layers of both networks are struck at the same places. The
-readout's channels, being the answer, do not die.
+Which ones is random, with several seeds; where both networks are the same chain of layers, they are struck at the same
+places. The readout's channels, being the answer, do not die. The wire of a residual addition, which has no weights in
+an ANN, is no layer in spikes either: what it carries goes on when a channel beside it dies.
 """
 
 from __future__ import annotations
@@ -158,14 +159,18 @@ def damaged(network: Network, fault: Fault, share: float, rng: np.random.Generat
             nodes.append(node)
             continue
         bias = node.bias.copy()
-        synapses: list[Synapses] = []
-        for number, one in enumerate(node.synapses):
-            weight = one.weight.copy()
-            synapses.append(replace(one, weight=weight))
-            layers.append(Layer(weight=np.moveaxis(weight, -1, 0), bias=None if number else bias))
-        nodes.append(replace(node, synapses=tuple(synapses), bias=bias))
+        synapses = tuple(replace(one, weight=one.weight.copy()) for one in node.synapses)
+        breakable = [one for one in synapses if len(synapses) == 1 or not _is_wire(one)]
+        for number, one in enumerate(breakable):
+            layers.append(Layer(weight=np.moveaxis(one.weight, -1, 0), bias=None if number else bias))
+        nodes.append(replace(node, synapses=synapses, bias=bias))
     strike(layers, fault, share, rng)
     return replace(network, nodes=tuple(nodes))
+
+
+def _is_wire(branch: Synapses) -> bool:
+    """Whether a branch of an addition passes its source on as it is."""
+    return branch.kind == "depthwise" and branch.weight.shape[:2] == (1, 1)
 
 
 def strike(layers: Sequence[Layer], fault: Fault, share: float, rng: np.random.Generator) -> None:

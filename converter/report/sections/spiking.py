@@ -136,7 +136,7 @@ def faults(document: Document) -> Element | None:
     note = (
         f"Accuracy on {wording.count(found['examples'])} test examples, the mean of {found['seeds']} random choices. "
         "A dead neuron is a silent output channel of a hidden layer, a dead synapse a weight of 0, a flip one of the "
-        "eight bits of a weight; the same on both sides."
+        "eight bits of a weight; the same on both sides. The wire around layers of a residual network does not break."
     )
     head = ("Fault", "Share", "Spiking", "int8 ANN", "Difference")
     return section("Faults", table(head, rows, numeric=(1, 2, 3, 4)), note=note)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge_models.spiking.network import Neurons, Pool
 from edge_models.spiking.reference import Reference
 from tests.assets.spiking import frames, network
 
+RNG = np.random.default_rng(0)
 INT8 = Path(__file__).parents[3] / "assets" / "digits-int8.tflite"
 
 
@@ -82,6 +84,35 @@ def test_a_dead_neuron_of_a_spiking_network_never_fires() -> None:
     broken = damaged(net, "dead neurons", 1.0, np.random.default_rng(0))
 
     assert (Reference(broken).run_batch(frames(net, 1, 5))[1] == 0).all()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wire_around_layers_has_no_weights_that_break(fault: Fault) -> None:
+    net = network(5, kind="residual")
+
+    broken = damaged(net, fault, 1.0, np.random.default_rng(1))
+
+    wired, struck = net.nodes[2], broken.nodes[2]
+    assert isinstance(wired, Neurons)
+    assert isinstance(struck, Neurons)
+    assert [one.kind for one in wired.synapses] == ["conv", "depthwise"]
+    np.testing.assert_array_equal(struck.synapses[1].weight, wired.synapses[1].weight)
+    assert (struck.synapses[0].weight != wired.synapses[0].weight).any()
+
+
+def test_the_bias_of_an_addition_dies_with_its_first_layer_not_with_the_wire() -> None:
+    net = network(5, kind="residual")
+    added = net.nodes[2]
+    assert isinstance(added, Neurons)
+    turned = replace(added, synapses=added.synapses[::-1], bias=np.full_like(added.bias, 7))
+
+    broken = damaged(replace(net, nodes=(*net.nodes[:2], turned, *net.nodes[3:])), "dead neurons", 0.5, RNG)
+
+    struck = broken.nodes[2]
+    assert isinstance(struck, Neurons)
+    dead = np.abs(struck.synapses[1].weight).max(axis=(0, 1, 2)) == 0
+    assert 0 < dead.sum() < dead.size
+    np.testing.assert_array_equal(struck.bias, np.where(dead, 0, 7))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

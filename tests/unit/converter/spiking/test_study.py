@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from converter.spiking.study import StudyLimits, study
 from edge_models.quantize import dequantize
+from edge_models.spiking.network import Neurons
+from edge_models.spiking.ranges import INT32_MAX, bounds
 from edge_models.spiking.reference import Reference
 from tests.assets.spiking import frames, network
 
@@ -32,3 +36,18 @@ def test_a_large_network_is_asked_fewer_examples_but_never_too_few() -> None:
     asked = [limits.affordable(net, macs) for macs in (1_000_000, 8_000_000, 10**9)]
 
     assert asked == [400, 203, 100]  # 4 steps, 9 * 5 + 1 networks
+
+
+def test_a_network_that_damage_takes_out_of_its_range_answers_nothing() -> None:
+    net = network(7, kind="conv")
+    first = net.nodes[0]
+    assert isinstance(first, Neurons)
+    room = (INT32_MAX - bounds(net)[0].total_high) // net.levels - 1000
+    tight = replace(net, nodes=(replace(first, bias=first.bias + np.int32(room)), *net.nodes[1:]))
+    inputs = np.zeros((8, *net.input.shape), np.float32)
+    answer = Reference(tight).run(np.zeros(net.input_shape, np.int32)).logits.argmax()
+
+    found = study(tight, inputs, np.full(8, answer), int8=None, seed=1, limits=StudyLimits(examples=8, seeds=2))
+
+    assert found.robustness.spiking == 1
+    assert 0.0 in {one.spiking_low for one in found.robustness.faults if one.fault == "bit flips"}
