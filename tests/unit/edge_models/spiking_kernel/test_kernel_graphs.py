@@ -18,6 +18,7 @@ from edge_models.spiking.ranges import INT16_MAX
 from tests.assets import spiking
 from tests.unit.edge_models.spiking_kernel.comparison import CODINGS, assert_same
 from tests.unit.edge_models.spiking_kernel.graphs import random_graph
+from tests.unit.edge_models.spiking_kernel.hostile_headers import run_hostile
 
 EXAMPLES = settings(max_examples=150)
 
@@ -56,3 +57,7 @@ def test_a_network_that_cannot_be_exact_is_refused(library: ctypes.CDLL) -> None
 
     with pytest.raises(NetworkError, match="readout can reach"):
         Kernel(dataclasses.replace(network, nodes=(*network.nodes[:-1], readout)), library)
+
+
+def test_of_files_with_lying_headers_those_that_load_are_exact(library: ctypes.CDLL) -> None:
+    assert run_hostile(library, 200) > 10
