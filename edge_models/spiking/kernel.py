@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,11 @@ _INT32 = np.dtype(np.int32)
 
 
 class Kernel:
-    """Runs a network in C, event-driven, one frame at a time, in one thread."""
+    """Runs a network in C, event-driven, one frame at a time.
+
+    Made for one thread. Calls from several wait for each other: C code runs without the interpreter's lock, and two
+    frames in the same memory would give wrong answers or read beyond it.
+    """
 
     def __init__(self, network: Network, library: ctypes.CDLL | None = None, *, is_portable: bool = False) -> None:
         """Prepare ``network``.
@@ -49,6 +54,8 @@ class Kernel:
             raise NetworkError(f"the C kernel refuses the network {network.nodes[-1].name}, or memory is full")
         self._handle = ctypes.c_void_p(handle)
         self._free = weakref.finalize(self, found.spiking_close, self._handle)
+        self._free.atexit = False  # the system frees it then, and a thread may still be running a frame
+        self._lock = threading.Lock()
         self._variant: str = found.spiking_variant(self._handle).decode()
         self._x = np.zeros(network.input_shape, np.int32)
         self._logits = np.zeros(network.readout.shape[2], np.int32)
@@ -74,8 +81,9 @@ class Kernel:
         Raises:
             ValueError: ``x`` has another shape, or values that are no codes of the input.
         """
-        self._take(x)
-        return self._answer(self._library.spiking_run(self._handle, self._x_at, *self._answer_at))
+        with self._lock:
+            self._take(x)
+            return self._answer(self._library.spiking_run(self._handle, self._x_at, *self._answer_at))
 
     def run_stepwise(self, x: NDArray[np.int32]) -> SpikingAnswer:
         """Run one frame in ``steps`` steps: bit planes for radix, else plain integrate-and-fire neurons.
@@ -83,8 +91,9 @@ class Kernel:
         For ``radix`` and ``if`` the answer is that of ``run``. For ``atf`` it is what the same network gives with
         coding ``if``; benchmarks compare that with other simulators.
         """
-        self._take(x)
-        return self._answer(self._library.spiking_step(self._handle, self._x_at, -1, *self._answer_at))
+        with self._lock:
+            self._take(x)
+            return self._answer(self._library.spiking_step(self._handle, self._x_at, -1, *self._answer_at))
 
     def run_early(self, x: NDArray[np.int32], margin: int) -> SpikingAnswer:
         """Run one frame of a network with coding ``if`` until its answer is decided.
@@ -102,8 +111,9 @@ class Kernel:
             raise ValueError(f"early exit needs coding if, found {self._network.coding}")
         if not 0 <= margin <= INT32_MAX:
             raise ValueError(f"margin is {margin}, expected 0 to {INT32_MAX}")
-        self._take(x)
-        return self._answer(self._library.spiking_step(self._handle, self._x_at, margin, *self._answer_at))
+        with self._lock:
+            self._take(x)
+            return self._answer(self._library.spiking_step(self._handle, self._x_at, margin, *self._answer_at))
 
     def run_delta(self, x: NDArray[np.int32], threshold: int = 0) -> SpikingAnswer:
         """Run the next frame of a stream: accumulators persist, only what has changed is propagated.
@@ -121,22 +131,25 @@ class Kernel:
         """
         if not 0 <= threshold <= INT32_MAX:
             raise ValueError(f"threshold is {threshold}, expected 0 to {INT32_MAX}")
-        self._take(x)
-        steps = self._library.spiking_delta(self._handle, self._x_at, threshold, *self._answer_at)
-        if steps != _UNCHANGED or self._latest is None:
-            self._latest = self._answer(steps)
-            self._latest.logits.flags.writeable = self._latest.counts.flags.writeable = False
-        return self._latest
+        with self._lock:
+            self._take(x)
+            steps = self._library.spiking_delta(self._handle, self._x_at, threshold, *self._answer_at)
+            if steps != _UNCHANGED or self._latest is None:
+                self._latest = self._answer(steps)
+                self._latest.logits.flags.writeable = self._latest.counts.flags.writeable = False
+            return self._latest
 
     def reset(self) -> None:
         """Forget the stream: the next frame of ``run_delta`` is its first one."""
-        if self._is_open:
-            self._library.spiking_reset(self._handle)
+        with self._lock:
+            if self._is_open:
+                self._library.spiking_reset(self._handle)
 
     def close(self) -> None:
         """Free the memory of the kernel; a second call does nothing."""
-        self._is_open = False
-        self._free()
+        with self._lock:
+            self._is_open = False
+            self._free()
 
     def _take(self, x: NDArray[np.int32]) -> None:
         if not self._is_open:

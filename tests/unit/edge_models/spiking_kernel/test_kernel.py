@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -83,3 +84,35 @@ def test_a_closed_kernel_says_so(library: ctypes.CDLL) -> None:
 
     with pytest.raises(RuntimeError, match="closed"):
         kernel.run(np.zeros((9, 8, 2), np.int32))
+
+
+def test_threads_that_share_a_kernel_wait_for_each_other(library: ctypes.CDLL) -> None:
+    network = spiking.network(1, kind="benchmark")
+    kernel = Kernel(network, library)
+    frames = [np.zeros(network.input_shape, np.int32), *spiking.frames(network, 0, 3)]
+    expected = [kernel.run(frame).logits for frame in frames]
+
+    def wrong(index: int) -> int:
+        return sum(not np.array_equal(kernel.run(frames[index]).logits, expected[index]) for _ in range(150))
+
+    with ThreadPoolExecutor(len(frames)) as threads:
+        assert sum(threads.map(wrong, range(len(frames)))) == 0
+
+
+def test_a_kernel_that_is_closed_between_frames_of_another_thread_says_so(library: ctypes.CDLL) -> None:
+    network = spiking.network(1, kind="benchmark")
+    kernel = Kernel(network, library)
+    frame = spiking.frames(network, 0, 1)[0]
+
+    def run_until_closed() -> str:
+        while True:
+            try:
+                kernel.run(frame)
+            except RuntimeError as exc:
+                return str(exc)
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(run_until_closed)
+        kernel.run(frame)
+        kernel.close()
+        assert running.result() == "the kernel is closed"
