@@ -18,6 +18,7 @@ from agent.config import AdaptationConfig, DriftConfig, GatingConfig, SamplesCon
 from edge_models.fields import described
 from edge_models.tensors import Dtype
 from edge_models.wire.predictions import SampleReason
+from edge_models.wire.values import MESSAGE_ID
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
 MAX_NOTE_CHARS = 300
@@ -104,7 +105,7 @@ class Feedback:
     """The true label of an earlier prediction."""
 
     type: Literal["feedback"] = described("Kind of message.", default="feedback")
-    id: str = described("Id of the prediction: boot-seq.", max_length=64)
+    id: str = described("Id of the prediction: boot-seq.", pattern=MESSAGE_ID)
     label: int = described("True class.", ge=0)
 
 

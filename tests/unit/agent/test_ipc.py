@@ -6,13 +6,16 @@ import json
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent import ipc
 from agent.config import CsvSource, MqttSource, ReplaySource
 from agent.errors import IpcError
 from agent.ipc_frames import MAX_HEADER_BYTES, FrameReader, encode_frame
+from edge_models import wire
+from edge_models.wire.codec import decode_message
+from edge_models.wire.values import MAX_INT, MESSAGE_ID
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**40)
@@ -43,6 +46,16 @@ def test_frames_survive_any_cutting_of_the_stream(frames: list[tuple[ipc.Message
     found = [frame for at in range(0, len(stream), piece) for frame in reader.feed(stream[at : at + piece])]
 
     assert found == frames
+
+
+@given(st.from_regex(MESSAGE_ID, fullmatch=True), st.integers(0, MAX_INT))
+@example("4-" + 78 * "9", MAX_INT)
+def test_feedback_that_the_contract_allows_never_ends_a_worker(identity: str, label: int) -> None:
+    sent = decode_message(wire.Feedback, json.dumps({"id": identity, "label": label}).encode())
+
+    ((told, _),) = FrameReader().feed(encode_frame(ipc.Feedback(id=sent.id, label=sent.label)))
+
+    assert told == ipc.Feedback(id=identity, label=label)
 
 
 @pytest.mark.parametrize(
