@@ -37,14 +37,15 @@ def to_program(network: Network, *, is_portable: bool = False) -> tuple[NDArray[
     """
     check(network)
     ranges = value_ranges(network)
-    words = [_MAGIC, ABI, int(is_portable), _CODINGS[network.coding], network.steps, network.levels]
-    words += [*ranges[0], len(network.nodes) + 1, *network.input_shape]
+    head = [_MAGIC, ABI, int(is_portable), _CODINGS[network.coding], network.steps, network.levels]
+    head += [*ranges[0], len(network.nodes) + 1, *network.input_shape]
+    words = [_words(*head)]
     weights: list[NDArray[np.int8]] = []
     for node in network.nodes:
         words += _node_words(network, node, ranges)
         if not isinstance(node, Pool):
             weights += [synapses.weight.reshape(-1) for synapses in node.synapses]
-    return np.array(words, np.int32), np.concatenate(weights)
+    return np.concatenate(words), np.concatenate(weights)
 
 
 def event_budget(synapses: Synapses, low: int, high: int) -> int:
@@ -60,34 +61,29 @@ def event_budget(synapses: Synapses, low: int, high: int) -> int:
     largest = high - low
     weight = np.abs(synapses.weight.astype(np.int16)).reshape(-1, synapses.weight.shape[-1])
     weight.sort(axis=0)
+    # int32: the inputs of one channel are at most MAX_TOTAL_WEIGHTS / CHANNEL_BLOCK
     sums = np.cumsum(weight[::-1], axis=0, dtype=np.int32).max(axis=1).astype(np.int64) * largest
     return int(np.searchsorted(sums, INT16_MAX, side="right"))
 
 
-def _node_words(network: Network, node: Node, ranges: tuple[tuple[int, int], ...]) -> list[int]:
+def _words(*values: int) -> NDArray[np.int32]:
+    return np.array(values, np.int32)
+
+
+def _node_words(network: Network, node: Node, ranges: tuple[tuple[int, int], ...]) -> list[NDArray[np.int32]]:
     if isinstance(node, Pool):
-        return [_POOL, *node.shape, node.source, *node.size, *node.stride, 0, 0]
+        return [_words(_POOL, *node.shape, node.source, *node.size, *node.stride, 0, 0)]
     kind = _READOUT if isinstance(node, Readout) else _NEURONS
-    words = [kind, *node.shape, len(node.synapses), *node.bias.tolist()]
+    words = [_words(kind, *node.shape, len(node.synapses)), node.bias]
     if isinstance(node, Neurons):
-        words += node.threshold.tolist()
-    for synapses in node.synapses:
-        words += _synapses_words(synapses, network.shape_of(synapses.source), *ranges[synapses.source])
+        words.append(node.threshold)
+    words += [_synapses_words(part, network.shape_of(part.source), *ranges[part.source]) for part in node.synapses]
     return words
 
 
-def _synapses_words(synapses: Synapses, source: Shape, low: int, high: int) -> list[int]:
+def _synapses_words(synapses: Synapses, source: Shape, low: int, high: int) -> NDArray[np.int32]:
     budget = 0 if synapses.kind == "depthwise" else event_budget(synapses, low, high)
     rows, columns = source[:2] if synapses.kind == "dense" else synapses.weight.shape[:2]
     top, _, left, _ = synapses.padding
-    return [
-        synapses.source,
-        _SYNAPSES[synapses.kind],
-        synapses.shift,
-        budget,
-        rows,
-        columns,
-        *synapses.stride,
-        top,
-        left,
-    ]
+    kind = _SYNAPSES[synapses.kind]
+    return _words(synapses.source, kind, synapses.shift, budget, rows, columns, *synapses.stride, top, left)
