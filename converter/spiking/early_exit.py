@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from edge_models.spiking.network import Network
 from edge_models.spiking.reference import Reference
 
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the margins after the first step
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,8 @@ def early_exits(network: Network, x: NDArray[np.int32], y: NDArray[np.int64]) ->
     """
     if network.coding != "if" or network.steps < 2 or network.readout.shape[2] < 2:
         return ()
-    logits = np.stack([_logits(replace(network, steps=step), x) for step in range(1, network.steps + 1)])
+    reference = Reference(network)
+    logits = np.stack([reference.trace(frame)[-1].reshape(network.steps, -1) for frame in x], axis=1)
     ordered = np.sort(logits, axis=-1).astype(np.int64)
     lead = ordered[..., -1] - ordered[..., -2]  # (steps, n)
     right = logits.argmax(axis=-1) == y
@@ -63,8 +63,3 @@ def margin_within(found: tuple[EarlyExit, ...], loss: float) -> int | None:
     """
     allowed = [one for one in found if one.accuracy >= found[0].accuracy - loss]
     return min(allowed, key=lambda one: one.steps).margin if allowed else None
-
-
-def _logits(network: Network, x: NDArray[np.int32]) -> NDArray[np.int32]:
-    reference = Reference(network)
-    return np.concatenate([reference.run_batch(x[start : start + _BATCH])[0] for start in range(0, len(x), _BATCH)])
