@@ -111,7 +111,8 @@ class Guard:
     def save(self) -> bytes:
         """What another worker needs to go on with the same weights."""
         in_use = Version(rev=self.rev, weights=self._in_use.weights())
-        return Saved(in_use=in_use, previous=self._previous, last_rev=self._last_rev).to_bytes()
+        saved = Saved(learner=self._in_use.name, in_use=in_use, previous=self._previous, last_rev=self._last_rev)
+        return saved.to_bytes()
 
     def restore(self, data: bytes) -> None:
         """Go on where ``save`` was called; labels that waited in a buffer are lost.
@@ -119,7 +120,7 @@ class Guard:
         Raises:
             ArchiveError: The bytes are not of a learner of this kind and size.
         """
-        saved = Saved.from_bytes(data, self._fresh)
+        saved = Saved.from_bytes(data, self._in_use.name, self._fresh)
         self._previous, self._last_rev = saved.previous, saved.last_rev
         self._use(saved.in_use)
         self._training.restore(saved.in_use.weights)

@@ -147,6 +147,7 @@ def test_weights_that_are_no_numbers_never_come_into_use() -> None:
 def test_undo_keeps_the_revision_before() -> None:
     watched = guard(AdaptationConfig(held_out_every=2, judge_every=1, buffer=12))
     saved = Saved(
+        learner="turner",
         in_use=Version(rev=7, weights={"says": np.array([0, 5], np.float32)}),
         previous=Version(rev=4, weights={"says": np.array([0, 3], np.float32)}),
         last_rev=9,
@@ -192,13 +193,24 @@ def test_revisions_that_cannot_be_are_refused(revs: list[int]) -> None:
     arrays = read_npz(guard().save(), max_bytes=1 << 16)
 
     with pytest.raises(ArchiveError, match="revisions"):
-        guard().restore(write_npz(arrays | {"revs": np.array(revs, np.int64)}))
+        guard().restore(write_npz(arrays | {"turner_revs": np.array(revs, np.int64)}))
+
+
+def test_what_another_learner_saved_is_refused_although_its_weights_look_alike() -> None:
+    class Other(Turner):
+        name = "other"
+
+    learnt = Guard(Other, CONFIG)
+    tell(learnt, [1] * 60)
+
+    with pytest.raises(ArchiveError, match=r"expected .*turner"):
+        guard().restore(learnt.save())
 
 
 def test_saved_weights_of_another_size_or_with_nan_are_refused() -> None:
     of_another_size = Guard(lambda: DeltaRule(features=3, classes=2), CONFIG).save()
     arrays = read_npz(guard().save(), max_bytes=1 << 16)
-    with_nan = write_npz(arrays | {"in_use_says": np.full(2, np.nan, np.float32)})
+    with_nan = write_npz(arrays | {"turner_in_use_says": np.full(2, np.nan, np.float32)})
 
     for data in (of_another_size, with_nan, b"", b"PK\x05\x06", guard().save()[:-30]):
         watched = guard()
