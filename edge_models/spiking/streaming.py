@@ -118,6 +118,7 @@ class Held:
         np.absolute(np.subtract(x, held, out=self._change), out=self._change)
         if np.count_nonzero(np.greater_equal(self._change, self._hold, out=self._is_new)):  # any() is slow
             np.copyto(held, x, where=self._is_new)
+            self._before = None  # if that fails, the old answer is not that of what is held
             answer = self._executor.run(held)
             self._before = held, answer
         return answer

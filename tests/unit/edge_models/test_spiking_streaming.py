@@ -240,3 +240,19 @@ def test_a_frame_in_which_all_is_held_is_not_run() -> None:
         executor.run(100 + rng.integers(-2, 3, 20, dtype=np.int32))
 
     assert counted.frames == 1
+
+
+def test_after_a_frame_that_failed_the_old_answer_is_not_given_for_it() -> None:
+    fails = iter([False, True, False])
+
+    def takes_ns() -> int:
+        if next(fails):
+            raise RuntimeError("the runtime gave up")
+        return 1
+
+    executor = Held(FakeExecutor("c", FakeClock(), takes_ns), hold=5)
+    executor.run(np.array([0, 0], np.int32))
+    with pytest.raises(RuntimeError, match="gave up"):
+        executor.run(np.array([50, 0], np.int32))
+
+    assert executor.run(np.array([50, 0], np.int32)).logits[0] == 50
