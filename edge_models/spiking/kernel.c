@@ -10,7 +10,11 @@
  * events, inside the rectangle that they can reach; the sums persist.
  *
  * The program is one of a network that was checked (edge_models/spiking/ranges.py): shapes fit, and no sum leaves 32
- * bits. Only its form and its sizes are looked at here.
+ * bits, nor, for the 16-bit sums, the events of a `budget` 16 bits. Only its form and its sizes are looked at here.
+ *
+ * Where to begin: run_counts is a whole frame from scratch, run_changes the same for what changed, run_steps and
+ * run_planes step by step. They call feed (events times weights into sums), fire (sums into counts) and send (counts
+ * into events). Below `what depends on VECTOR_BYTES` is the arithmetic of these three: gather, filter, fire, collect.
  *
  * All memory is allocated by spiking_open. Arithmetic is on unsigned vectors, which wrap; nothing is undefined. The
  * file includes itself once for each width of vectors; the widest that the processor has is chosen by spiking_open.
@@ -73,7 +77,7 @@ typedef struct {
 /* The events under one row of a window; the weights of an event begin at its offset - `origin`, times the channels. */
 typedef struct { const event *from, *to; int32_t origin; } run;
 
-typedef struct { /* one node's part of a state */
+typedef struct { /* one node's part of a state; 32-bit sums, which stay inside (ranges.py), also between two changes */
     int32_t *sum;      /* [places][padded]: accumulators without bias, or membranes */
     int32_t *constant; /* the same: current of every step, for nodes that read the input */
     int32_t *value;    /* [places][channels] */
@@ -701,8 +705,7 @@ INLINE TARGET wide WIDTH(load)(const void *from) { wide v; memcpy(&v, from, size
 INLINE TARGET void WIDTH(store)(void *to, wide v) { memcpy(to, &v, sizeof v); }
 INLINE TARGET wide WIDTH(even)(half v) { return (wide)((signed_wide)((wide)v << 16) >> 16); }
 INLINE TARGET wide WIDTH(odd)(half v) { return (wide)((signed_wide)v >> 16); }
-INLINE TARGET wide WIDTH(is_negative)(wide v) { return (wide)((signed_wide)v >> 31); }
-
+INLINE TARGET wide WIDTH(is_negative)(wide v) { return (wide)((signed_wide)v >> 31); } /* all ones or 0 */
 
 /* Store the first `n` lanes, or all if that is more; returns them, with 0 in the others. */
 INLINE TARGET wide WIDTH(put)(int32_t *to, wide v, int32_t n)
@@ -721,7 +724,12 @@ INLINE TARGET int WIDTH(is_any)(wide v)
     return any != 0;
 }
 
-/* Sums for n vectors of outputs at one place. */
+/* Sums for n vectors of outputs at one place: the inner loop of everything but depthwise.
+ *
+ * `narrow` holds 16-bit sums of the events so far, `low` and `high` the 32-bit sums of its even and odd lanes. `left`
+ * events still fit `narrow`; when there are none it is added to `low` and `high` and starts at 0 again. Without a budget
+ * every product is made in 32 bits. At the end all is multiplied by `factor` (T for the input, 2^shift) and stored.
+ * n is constant in every call, so the arrays are registers and the loops over j are unrolled. */
 INLINE TARGET void WIDTH(gather_block)(
     const int n, const synapses *y, const run *runs, int32_t n_runs, int32_t column, int32_t padded,
     int32_t *sum, int32_t factor, int32_t add)
@@ -864,7 +872,9 @@ static TARGET void WIDTH(pool)(const node *target, const node *source, const flo
         }
 }
 
-/* clip(floor((sum + start) / threshold), 0, levels) for one vector of channels. */
+/* clip(floor((sum + start) / threshold), 0, levels) for one vector of channels. Clipping to 0 .. levels * threshold
+ * first makes both ways of dividing short: a few subtractions, or the reciprocal of prepare_firing, whose quotient is
+ * right or one too small, as what remains tells. */
 INLINE TARGET wide WIDTH(quotient)(const node *n, int32_t c, int32_t levels, wide sum)
 {
     wide cap = WIDTH(load)(n->cap + c), threshold = WIDTH(load)(n->threshold + c);
