@@ -10,7 +10,8 @@ from converter.spiking.study import SpikingStudy
 
 ENERGY_NOTE = (
     "An estimate from counted operations and published costs, not a measurement: moving weights, activations and "
-    "membranes through memories is outside of it and usually needs more than the arithmetic."
+    "membranes through memories is outside of it and usually needs more than the arithmetic. Synapses alone are "
+    "counted; what neurons do by themselves is outside as well, on all sides."
 )
 
 

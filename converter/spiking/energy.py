@@ -1,7 +1,9 @@
 """An estimate of the energy of arithmetic, from counted operations and published costs; nothing here was measured.
 
 What usually needs most is left out of such estimates: moving weights, activations and membranes through memories, and
-everything that runs while nothing is computed. They compare arithmetic, not devices.
+everything that runs while nothing is computed. So is what a neuron does by itself, a comparison and a subtraction or,
+of a count, a division, as are the biases and rectifiers of an ANN: few beside the synapses. They compare arithmetic,
+not devices.
 """
 
 from __future__ import annotations
@@ -95,11 +97,10 @@ class EnergyEstimate:
 
 def energy_estimate(found: Operations, costs: Costs) -> EnergyEstimate:
     """The arithmetic of ``found`` with ``costs``."""
-    first = found.layers[0].effective_macs
     return EnergyEstimate(
         costs=costs,
         spiking_uj=(found.effective_macs * costs.int8_mac + found.effective_acs * costs.int32_add) / PJ_PER_UJ,
-        unary_uj=(first * costs.int8_mac + found.unary_acs * costs.int32_add) / PJ_PER_UJ,
+        unary_uj=(found.input_macs * costs.int8_mac + found.unary_acs * costs.int32_add) / PJ_PER_UJ,
         int8_uj=found.dense_macs * costs.int8_mac / PJ_PER_UJ,
         float32_uj=found.dense_macs * costs.float32_mac / PJ_PER_UJ,
     )

@@ -59,6 +59,7 @@ class Operations:
         footprint_bytes: Weights as int8, biases and thresholds as int32; no structure, no state.
         connection_sparsity: Share of weights that are 0.
         activation_sparsity: Share of neurons and steps without a spike; for atf of neurons with count 0.
+        input_macs: Those of ``effective_macs`` that the input's values take part in.
         unary_acs: atf: accumulates if each count were sent as so many spikes; otherwise those of ``effective_acs``.
         layers: In the order of the network, pools left out.
     """
@@ -68,6 +69,7 @@ class Operations:
     footprint_bytes: int
     connection_sparsity: float
     activation_sparsity: float
+    input_macs: float
     unary_acs: float
     layers: tuple[LayerOperations, ...]
 
@@ -119,7 +121,7 @@ def count_operations(network: Network, x: NDArray[np.int32]) -> Operations:
         for index, node in enumerate(network.nodes, start=1)
         if not isinstance(node, Pool)
     )
-    weights = [synapses.weight for node in network.nodes if not isinstance(node, Pool) for synapses in node.synapses]
+    weights = [synapses.weight for synapses in _synapses(network)]
     total = sum(weight.size for weight in weights)
     silent = sum(layer.activation_sparsity * layer.neurons for layer in layers)
     return Operations(
@@ -128,6 +130,7 @@ def count_operations(network: Network, x: NDArray[np.int32]) -> Operations:
         footprint_bytes=total * _WEIGHT_BYTES + _NUMBER_BYTES * _numbers(network),
         connection_sparsity=sum(int((weight == 0).sum()) for weight in weights) / total,
         activation_sparsity=silent / max(1, sum(layer.neurons for layer in layers)),
+        input_macs=sum(_met(one, sent[0].active) for one in _synapses(network) if one.source == 0) / len(x),
         unary_acs=_unary(network, sent) / len(x),
         layers=layers,
     )
@@ -210,13 +213,11 @@ def _met(synapses: Synapses, events: NDArray[np.float32]) -> float:
 
 def _unary(network: Network, sent: list[_Sent]) -> float:
     what = "counts" if network.coding == "atf" else "spikes"
-    return sum(
-        _met(synapses, getattr(sent[synapses.source], what))
-        for node in network.nodes
-        if not isinstance(node, Pool)
-        for synapses in node.synapses
-        if synapses.source != 0
-    )
+    return sum(_met(one, getattr(sent[one.source], what)) for one in _synapses(network) if one.source != 0)
+
+
+def _synapses(network: Network) -> list[Synapses]:
+    return [synapses for node in network.nodes if not isinstance(node, Pool) for synapses in node.synapses]
 
 
 def _dense(synapses: Synapses, shape: tuple[int, int, int]) -> int:

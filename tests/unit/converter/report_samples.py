@@ -247,6 +247,7 @@ def spiking_study(coding: Literal["atf", "radix", "if"] = "atf") -> SpikingStudy
         footprint_bytes=100_152,
         connection_sparsity=0.0114,
         activation_sparsity=0.63,
+        input_macs=55e3,
         unary_acs=8.39e6 if coding == "atf" else sum(acs),
         layers=tuple(
             LayerOperations(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,22 @@ def test_energy_is_operations_times_published_costs() -> None:
     assert estimate.spiking_uj == pytest.approx((2 * 0.3 + 5 * 0.1) / 1e6)
     assert estimate.below_int8 == pytest.approx(8 * 0.3 / 1.1)
     assert estimate.below_float32 == pytest.approx(8 * 4.6 / 1.1)
+
+
+def test_every_layer_that_reads_the_input_multiplies_however_counts_are_sent() -> None:
+    first, last = chain("if", 4, [[3, 1], [1, 1]], 40).nodes
+    assert isinstance(first, Neurons)
+    assert isinstance(last, Readout)
+    wire = Synapses(source=0, kind="depthwise", weight=np.ones((1, 1, 2), np.int8))
+    around = replace(first, name="around", synapses=(replace(first.synapses[0], source=1), wire))
+    end = replace(last, synapses=(replace(last.synapses[0], source=2),))
+    net = replace(chain("if", 4, [[3, 1], [1, 1]], 40), nodes=(first, around, end))
+
+    found = count_operations(net, X)
+    estimate = energy_estimate(found, COSTS[0])
+
+    assert found.input_macs == found.effective_macs == 2 + 1
+    assert estimate.unary_uj == pytest.approx(estimate.spiking_uj)  # single spikes already
 
 
 def test_without_examples_it_is_refused() -> None:
