@@ -100,6 +100,8 @@ def spiking(
     given = lesson(section)
     learnt = _learnt(section, order.recipe.training.seed, keras, given, progress)
     network, graph, warnings = _integers(section, learnt, progress)
+    if section.early_exit is not None:
+        progress.step("early exit", 0, 1, "choosing when a frame is decided")
     runnables = spiking_artifacts(network, graph, exit_margin(section, network, given))
     check_equal(runnables, part.inputs[:_COMPARED])
     candidates = tuple(
@@ -214,12 +216,10 @@ def _measured(
 
 
 def _finer(section: SpikingRecipe) -> str:
+    more = f"levels than {section.levels}" if section.coding != "if" else f"spiking.steps than {section.timesteps}"
     if section.training is None:
-        return f"fine-tune it with section spiking.training, or take more levels than {section.levels}"
-    return (
-        f"take more levels than {section.levels}, or more spiking.training.steps than {section.training.steps}; "
-        "spiking.drop is the gate"
-    )
+        return f"fine-tune it with section spiking.training, or take more {more}"
+    return f"take more {more}, or more spiking.training.steps than {section.training.steps}; spiking.drop is the gate"
 
 
 def _check_gates(verdicts: Sequence[Verdict]) -> None:

@@ -130,6 +130,11 @@ def test_a_loss_above_the_gate_refuses_the_bundle_with_what_would_help(tmp_path:
         made(tmp_path, drop=0.0, levels=1, is_blind=True)
 
 
+def test_of_plain_spikes_a_loss_asks_for_more_steps(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match=r"section spiking\.training, or take more spiking\.steps than 1$"):
+        made(tmp_path, drop=0.0, coding="if", levels=15, steps=1, is_blind=True)
+
+
 def test_a_loss_that_was_allowed_is_written_down(tmp_path: Path) -> None:
     (verdict,) = made(tmp_path, "drop", drop=0.0, levels=1, is_blind=True).candidates[0].verdicts
 
