@@ -49,18 +49,13 @@ def step(name: str, root: Path = ROOT) -> Step:
     if name == "types":
         return Step(name=name, commands=(("-m", "mypy"),))
     if name in ENVIRONMENTS:
-        arguments = ("-m", "pytest", "-m", "runtime", "tests/conformance")
-        return Step(name=name, commands=(arguments,), is_pytest=True, environment=ENVIRONMENTS[name])
-    paths = [f"tests/{name}"]
+        marked = ("-m", "pytest", "-m", "runtime", "tests/conformance")
+        return Step(name=name, commands=(marked,), is_pytest=True, environment=ENVIRONMENTS[name])
+    arguments = ["-m", "pytest", f"tests/{name}"]
     if name == "unit":
-        paths += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
-        paths += doctested(root)
-    return Step(
-        name=name,
-        commands=(("-m", "pytest", "--doctest-modules", *paths),),
-        is_pytest=True,
-        beside=BESIDE.get(name, ()),
-    )
+        arguments += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
+        arguments += ["--doctest-modules", *doctested(root)]
+    return Step(name=name, commands=(tuple(arguments),), is_pytest=True, beside=BESIDE.get(name, ()))
 
 
 def doctested(root: Path = ROOT) -> list[str]:

@@ -27,6 +27,11 @@ def test_only_modules_with_examples_are_collected_for_doctests(tmp_path: Path) -
     assert doctested(tmp_path) == ["agent/with_example.py"]
 
 
+@pytest.mark.parametrize("suite", ["peers", "emulated", "qat"])
+def test_programs_that_lie_beside_a_suite_s_tests_are_not_imported_as_examples(suite: str) -> None:
+    assert step(suite).commands == (("-m", "pytest", f"tests/{suite}"),)
+
+
 def test_runtime_has_an_environment_of_its_own() -> None:
     environment = step("runtime").environment
 
