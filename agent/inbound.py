@@ -24,7 +24,7 @@ from edge_models.wire.update import Desired, GroupDesired
 
 log = logging.getLogger(__name__)
 
-MAX_PER_SECOND = 50  # contract messages; a person or a controller sends far fewer
+MAX_PER_SECOND = 50  # contract messages, and as many labels: whoever sends those must not keep a command out
 
 
 class Inbound:
@@ -39,7 +39,8 @@ class Inbound:
         self._topics = Topics(config.mqtt.base)
         self._source = config.source if isinstance(config.source, MqttSource) else None
         self._births = discovery_status_topic(prefix=config.homeassistant.prefix)
-        self._second, self._in_second = 0, 0
+        self._second = 0
+        self._in_second: Counter[bool] = Counter()  # labels, and all the rest
         self._frames = 0
         self.refused: Counter[str] = Counter()
 
@@ -96,8 +97,11 @@ class Inbound:
         if message.retained and kind not in ("desired", GROUP_DESIRED):
             raise FieldError(kind, "a retained message", "one sent without retain, or every connect would repeat it")
         second = int(now.monotonic_s)
-        self._second, self._in_second = second, self._in_second + 1 if second == self._second else 1
-        if self._in_second > MAX_PER_SECOND:
+        if second != self._second:
+            self._second = second
+            self._in_second.clear()
+        self._in_second[kind == "feedback"] += 1
+        if self._in_second[kind == "feedback"] > MAX_PER_SECOND:
             raise FieldError(kind, f"more than {MAX_PER_SECOND} messages in a second", "fewer")
 
     def _decode(self, kind: str, message: Message) -> ev.Event:

@@ -96,6 +96,15 @@ def test_flood_is_cut_off(inbound: Inbound) -> None:
     assert sum(isinstance(event, ev.CommandSeen) for event in events) == MAX_PER_SECOND
 
 
+def test_a_flood_of_labels_keeps_no_command_out(inbound: Inbound) -> None:
+    label = message("feedback", b'{"id":"4-17","label":3}')
+    labels = [inbound.event(label, moment()) for _ in range(MAX_PER_SECOND + 10)]
+
+    assert sum(isinstance(event, ev.FeedbackSeen) for event in labels) == MAX_PER_SECOND
+    assert isinstance(inbound.event(message("cmd/rollback", b"{}"), moment()), ev.CommandSeen)
+    assert isinstance(inbound.event(message("desired", DESIRED), moment()), ev.DesiredSeen)
+
+
 def test_frames_of_the_source_go_to_the_worker_untouched() -> None:
     inbound = Inbound(replace(CONFIG, source=MqttSource(topic="cam/1", encoding="raw")))
     frame = Message(topic="cam/1", payload=b"\x00\x01", retained=False)
