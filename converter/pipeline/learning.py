@@ -30,6 +30,7 @@ from converter.training.folds import cross_validate
 from converter.training.mix import plain_epochs
 from converter.training.pretrain import after_pretraining, check_pretrain, pretrain
 from converter.training.search import Trial, search
+from converter.training.spiking import check_batches
 
 Lap = Callable[[str], None]
 _MOST_BYTES = 512 << 20  # of inputs for a fine-tuning; they lie in memory twice while they go to the child process
@@ -194,6 +195,8 @@ def _make_model(order: BuildOrder, prepared: Prepared, keras: KerasProcess, prog
     else:
         keras.load(order.initial, shape, outputs, seed=recipe.training.seed)
     if recipe.spiking is not None:
+        if recipe.augment is None and not order.is_again:  # otherwise epochs differ, and there are as many as it takes
+            check_batches(recipe.spiking, len(prepared.parts.train))
         extract(keras, max_pooling=recipe.spiking.max_pooling)  # what has no form in spikes is refused before training
 
 

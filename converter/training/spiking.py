@@ -78,6 +78,25 @@ def surrogate(
     return tuning.run("surrogate", network, training, recipe.steps or recipe.levels, is_stepwise=True)
 
 
+def check_batches(recipe: SpikingRecipe, examples: int) -> None:
+    """Refuse batches that so many examples cannot fill.
+
+    Raises:
+        DatasetError: There are fewer; names the setting.
+    """
+    for where, training in (("training", recipe.training), ("surrogate", recipe.surrogate)):
+        if training is not None:
+            _check_batch(where, training, examples)
+
+
+def _check_batch(where: str, training: SpikingTrainingRecipe, examples: int) -> None:
+    if examples < training.batch:
+        raise DatasetError(
+            f"spiking.{where}.batch: found {training.batch} and {examples} examples, expected at least as many "
+            "examples as a batch has; lower it"
+        )
+
+
 class _Tuning:
     """The loop of both."""
 
@@ -97,12 +116,7 @@ class _Tuning:
         self, stage: str, network: FloatNetwork, training: SpikingTrainingRecipe, levels: int, *, is_stepwise: bool
     ) -> tuple[FloatNetwork, Curve]:
         """Make all updates."""
-        where = "surrogate" if is_stepwise else "training"
-        if len(self._inputs) < training.batch:
-            raise DatasetError(
-                f"spiking.{where}.batch: found {training.batch} and {len(self._inputs)} examples, expected more "
-                "examples than a batch; lower it"
-            )
+        _check_batch("surrogate" if is_stepwise else "training", training, len(self._inputs))
         self._progress.step(stage, 0, training.steps, f"{len(self._inputs)} examples, {levels} levels")
         teacher = self._keras.logits(self._inputs)
         begin = self._keras.folder / "spiking-begin.npz"

@@ -79,6 +79,16 @@ def test_maximum_pooling_is_refused_before_any_training(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def test_a_batch_larger_than_the_training_part_is_refused_before_any_training(tmp_path: Path) -> None:
+    section = ("--set", "spiking={training: {batch: 4000}}")
+
+    ended = convert(*QUICK, *STRIDED, *section, "-o", tmp_path / "b", "--progress", "json")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "spiking.training.batch: found 4000 and 1169 examples" in ended.stderr.splitlines()[-1]
+    assert not any('"done": 1' in line and '"train"' in line for line in ended.stderr.splitlines())
+
+
 def test_thresholds_are_set_without_training_where_the_recipe_has_none(tmp_path: Path) -> None:
     radix = ("--set", "spiking={coding: radix, levels: 15, collapsed: false, drop: 0.05}")
 
