@@ -193,6 +193,13 @@ def _maximum(graph: Graph, layer: Any, value: Value) -> Value:
     return graph.thinned(layer.name, value, _windows(layer))
 
 
+def _maximum_whole(graph: Graph, layer: Any, value: Value) -> Value:
+    raise RefusedModelError(
+        f"spiking: {layer.name} is a maximum pooling of the whole picture, which has no form in spike counts; use global "
+        "average pooling"
+    )
+
+
 def _pooled_whole(graph: Graph, layer: Any, value: Value) -> Value:
     shape = picture(value.view)
     windows = Windows(size=shape[:2], stride=shape[:2], is_same=False)
@@ -237,6 +244,8 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "AveragePooling2D": _pooled,
         "GlobalAveragePooling1D": _pooled_whole,
         "GlobalAveragePooling2D": _pooled_whole,
+        "GlobalMaxPooling1D": _maximum_whole,
+        "GlobalMaxPooling2D": _maximum_whole,
         "MaxPooling1D": _maximum,
         "MaxPooling2D": _maximum,
         "Flatten": _flattened,

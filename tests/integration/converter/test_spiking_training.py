@@ -176,6 +176,10 @@ def test_softmax_at_the_end_is_left_out() -> None:
         (lambda layers, x: layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(x)), "expected a ReLU between them"),
         (lambda layers, x: layers.AveragePooling2D(2, name="mean")(x), "mean is an average pooling of values"),
         (lambda layers, x: layers.Flatten()(x), "found no layer with ReLU"),
+        (
+            lambda layers, x: layers.GlobalMaxPooling2D(name="top", keepdims=True)(layers.ReLU()(x)),
+            "top is a maximum pooling .* global average pooling",
+        ),
         (lambda layers, x: layers.ReLU()(x) + 1.0, "adds a constant, expected a sum of two layers"),
         (
             lambda layers, x: layers.Reshape((8, 16, 1), name="turn")(layers.BatchNormalization()(x)),
