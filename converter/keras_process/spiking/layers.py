@@ -195,8 +195,8 @@ def _maximum(graph: Graph, layer: Any, value: Value) -> Value:
 
 def _maximum_whole(graph: Graph, layer: Any, value: Value) -> Value:
     raise RefusedModelError(
-        f"spiking: {layer.name} is a maximum pooling of the whole picture, which has no form in spike counts; use global "
-        "average pooling"
+        f"spiking: {layer.name} is a maximum pooling of the whole picture, which has no form in spike counts; use "
+        "global average pooling"
     )
 
 
