@@ -16,7 +16,8 @@ EXAMPLES = """examples:
   driftline-convert export-nir bundles/fashion --dialect spikingjelly-hard -o fashion.nir --json
 
 The bundle needs a spiking artifact with coding if (spiking.coding=if in its recipe): NIR's neurons fire step by step.
-What a reader has to set, and which tools cannot read NIR of convolutional networks today, is in converter/spiking/NIR.md.
+What a reader has to set, and which tools cannot read NIR of convolutional networks today, is in
+converter/spiking/NIR.md.
 """
 DIALECTS = ("sinabs-soft", "spikingjelly-hard")
 
