@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         lines.append(f"artifact    {name}: {artifact.file} on {' or '.join(artifact.requires.runtimes)}")
         if artifact.coding is not None:
             lines.append(f"            spiking, coding          {artifact.coding}")
+        if artifact.exit_margin is not None:
+            lines.append(f"            ends early at margin     {artifact.exit_margin} a step")
         if artifact.collapsed is not None:
             lines.append(f"            the same as a graph      {artifact.collapsed}")
         if artifact.float_ops:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_models.errors import NetworkError, RuntimeMissingError
-from edge_models.spiking.compile import load, why_missing
 from edge_models.spiking.executor import SpikingAnswer
+from edge_models.spiking.installed import load, why_missing
 from edge_models.spiking.network import Network
 from edge_models.spiking.program import to_program
 from edge_models.spiking.ranges import INT32_MAX

@@ -11,7 +11,7 @@ import pytest
 from edge_models.engines.tflite import TfliteModel
 from edge_models.spiking.archive import from_npz, to_npz
 from edge_models.spiking.collapsed import Collapsed
-from edge_models.spiking.compile import load, why_missing
+from edge_models.spiking.installed import load, why_missing
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Coding
 from edge_models.spiking.reference import Reference

@@ -12,7 +12,7 @@ from edge_models.errors import RuntimeMissingError
 from edge_models.spiking import network
 from edge_models.spiking.archive import from_npz, to_npz
 from edge_models.spiking.collapsed import Collapsed
-from edge_models.spiking.compile import load, why_missing
+from edge_models.spiking.installed import load, why_missing
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.reference import Reference
 from tests.assets.spiking import CODINGS

@@ -12,7 +12,7 @@ from converter.measure.proportion import paired_drop
 from converter.spiking.early_exit import early_exits, margin_within
 from converter.spiking.float_network import FloatNetwork
 from converter.spiking.forward import logits
-from edge_models.spiking.compile import load
+from edge_models.spiking.installed import load
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Network
 from edge_models.spiking.reference import Reference

@@ -12,8 +12,8 @@ from edge_models.bundle import Bundle
 from edge_models.errors import EdgeModelsError
 from edge_models.npz import read_npz, write_npz
 from edge_models.spiking.archive import from_npz
-from edge_models.spiking.compile import load
 from edge_models.spiking.executor import Executor
+from edge_models.spiking.installed import load
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Network, Neurons, Readout
 from edge_models.spiking.ranges import check

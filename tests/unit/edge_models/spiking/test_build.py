@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_models.spiking.build import installed_path, main
-from edge_models.spiking.compile import MODULE, find_compiler, open_library
+from edge_models.spiking.compile import find_compiler
+from edge_models.spiking.installed import MODULE, open_library
 
 
 def test_the_kernel_is_built_where_it_is_looked_for() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_models.spiking.compile import open_library
+from edge_models.spiking.installed import open_library
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.network import Coding, Network
 from edge_models.spiking.reference import Reference

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_models.spiking.compile import compile_kernel, find_compiler, open_library
+from edge_models.spiking.compile import compile_kernel, find_compiler
+from edge_models.spiking.installed import open_library
 
 
 @pytest.fixture(scope="session")

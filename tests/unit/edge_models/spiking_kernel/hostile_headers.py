@@ -14,7 +14,7 @@ import numpy as np
 from edge_models.errors import BundleError
 from edge_models.npz import read_npz, write_npz
 from edge_models.spiking.archive import from_npz, to_npz
-from edge_models.spiking.compile import open_library
+from edge_models.spiking.installed import open_library
 from tests.unit.edge_models.spiking_kernel.comparison import CODINGS, assert_same
 from tests.unit.edge_models.spiking_kernel.graphs import random_graph
 

@@ -11,6 +11,7 @@ import pytest
 
 from edge_models.errors import RuntimeMissingError
 from edge_models.spiking import compile as kernels
+from edge_models.spiking import installed
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.program import ABI
 from tests.assets import spiking
@@ -39,7 +40,7 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a library")
 
     with pytest.raises(RuntimeMissingError, match=r"kernel\.so cannot be loaded"):
-        kernels.open_library(path)
+        installed.open_library(path)
 
 
 @needs_compiler
@@ -57,14 +58,14 @@ def test_a_library_of_another_version_is_refused(tmp_path: Path, source: str, re
     subprocess.run([*(kernels.find_compiler() or ()), "-shared", "-fPIC", "-o", path, code], check=True)
 
     with pytest.raises(RuntimeMissingError, match=reason):
-        kernels.open_library(path)
+        installed.open_library(path)
 
 
 @needs_compiler
 def test_the_kernel_compiles_without_a_warning(tmp_path: Path) -> None:
     path = kernels.compile_kernel(tmp_path / "kernel.so", flags=["-O0", "-Wall", "-Wextra", "-Werror"])
 
-    assert kernels.open_library(path).spiking_abi() == ABI
+    assert installed.open_library(path).spiking_abi() == ABI
 
 
 def test_a_missing_kernel_is_told_in_one_line_and_is_the_reason_of_the_executors_error(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_missing_kernel_is_told_in_one_line_and_is_the_reason_of_the_executors
     shutil.copytree(package, tmp_path / "edge_models", ignore=shutil.ignore_patterns("_kernel*", "__pycache__"))
     program = """
 from edge_models.errors import RuntimeMissingError
-from edge_models.spiking.compile import load, why_missing
+from edge_models.spiking.installed import load, why_missing
 from edge_models.spiking.kernel import Kernel
 from edge_models.spiking.program import ABI
 print(load(), why_missing())
@@ -90,10 +91,10 @@ except RuntimeMissingError as exc:
 
 
 def test_an_installed_kernel_is_found_and_used() -> None:
-    if kernels.load() is None:
-        pytest.skip(str(kernels.why_missing()))
+    if installed.load() is None:
+        pytest.skip(str(installed.why_missing()))
     network = spiking.network(0)
     frame = spiking.frames(network, 0, 1)[0]
 
-    assert kernels.why_missing() is None
+    assert installed.why_missing() is None
     assert Kernel(network).run(frame).steps == network.steps
