@@ -12,11 +12,11 @@ import pytest
 
 from edge_models.spiking.compile import compile_kernel
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 CHECKS = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-g", "-O1")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("module", "count", "said"),
     [("comparison", 150, "150 graphs are the same\n"), ("hostile_headers", 1000, "of 1000 pass, and are the same\n")],
