@@ -96,6 +96,7 @@ class Stream:
         clock_ns: For the time that watching takes.
         first_seq: Number of the first prediction.
         guard: What learns from feedback; None where nothing does.
+        remembered_bytes: Most that the examples of predictions may take, until feedback comes.
 
     Attributes:
         window: What counts frames.
@@ -113,12 +114,12 @@ class Stream:
         clock_ns: MonotonicNs,
         first_seq: int = 0,
         guard: Guard | None = None,
+        remembered_bytes: int = REMEMBERED_BYTES,
     ) -> None:
-        self._pipeline = pipeline
-        self._detectors = detectors
-        self._clock_ns = clock_ns
+        self._pipeline, self._detectors, self._clock_ns = pipeline, detectors, clock_ns
         self._predictions: OrderedDict[int, _Remembered] = OrderedDict()
         self._newest: _Remembered | None = None
+        self._remembered_bytes = remembered_bytes
         self.guard = guard
         self.window = window
         self.frames = self.held = 0
@@ -197,7 +198,7 @@ class Stream:
             if self._newest is None or not result.held:
                 self._newest = _Remembered(predicted=result.predicted, example=example)
             self._predictions[self._seq] = self._newest
-            room = REMEMBERED_PREDICTIONS if example is None else REMEMBERED_BYTES // example.size_bytes
+            room = REMEMBERED_PREDICTIONS if example is None else self._remembered_bytes // example.size_bytes
             if len(self._predictions) > min(REMEMBERED_PREDICTIONS, room):
                 self._predictions.popitem(last=False)
         self._seq += 1
@@ -246,6 +247,7 @@ def open_stream(
     first_seq: int = 0,
     gating: GatingConfig | None = None,
     guard: Guard | None = None,
+    remembered_bytes: int = REMEMBERED_BYTES,
 ) -> Stream:
     """A fresh stream on a loaded model.
 
@@ -257,6 +259,7 @@ def open_stream(
             ids of predictions stay apart when a worker replaces another one.
         gating: Which frames are held; none runs all.
         guard: What learns from feedback, see ``open_guard``; none for nothing.
+        remembered_bytes: Most that the examples of predictions may take, until feedback comes.
 
     Raises:
         BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
@@ -278,6 +281,7 @@ def open_stream(
         clock_ns=clock_ns,
         first_seq=first_seq,
         guard=guard,
+        remembered_bytes=remembered_bytes,
     )
 
 

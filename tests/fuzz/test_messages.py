@@ -24,7 +24,7 @@ STREAM = encode_frame(Heartbeat(position=1, seq=2)) + encode_frame(
 )
 
 
-def read(kind: type, data: bytes) -> None:
+def check_read_or_refused(kind: type, data: bytes) -> None:
     try:
         message: object = decode_message(kind, data)
     except FieldError as exc:
@@ -51,7 +51,7 @@ def test_damaged_payloads(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     right = json.dumps(data.draw(payloads(kind))).encode()
 
-    read(kind, data.draw(damaged(right)))
+    check_read_or_refused(kind, data.draw(damaged(right)))
 
 
 @fuzzed
@@ -59,7 +59,7 @@ def test_damaged_payloads(data: st.DataObject) -> None:
 def test_payloads_of_wrong_values(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
 
-    read(kind, json.dumps(data.draw(nearly_right(kind))).encode())
+    check_read_or_refused(kind, json.dumps(data.draw(nearly_right(kind))).encode())
 
 
 @fuzzed
@@ -67,7 +67,7 @@ def test_payloads_of_wrong_values(data: st.DataObject) -> None:
 def test_payloads_of_another_class(data: st.DataObject) -> None:
     kind, other = (data.draw(st.sampled_from(KINDS)) for _ in range(2))
 
-    read(kind, json.dumps(data.draw(payloads(other))).encode())
+    check_read_or_refused(kind, json.dumps(data.draw(payloads(other))).encode())
 
 
 @fuzzed

@@ -140,29 +140,30 @@ def _time_as_batch(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor
 def _snntorch(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
     cells = [None if layer.start is None else snntorch.Leaky(beta=1.0, threshold=1.0) for layer in layers]
 
-    def run(image: Tensor) -> Tensor:
-        membranes: list[Tensor] = [layer.start for layer in layers]
-        logits: Tensor = 0
-        for _ in range(steps):
-            value = image
-            for at, (layer, cell) in enumerate(zip(layers, cells, strict=True)):
-                value = layer.linear(value)
-                if cell is None:
-                    logits = logits + value
-                else:
-                    value, membranes[at] = cell(value, membranes[at].expand_as(value))
-        return logits
+    def spike(cell: Any, value: Tensor, membrane: Tensor) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = cell(value, membrane.expand_as(value))
+        return found
 
-    return run
+    return _step_by_step(layers, steps, cells, [layer.start for layer in layers], spike)
 
 
 def _norse(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
     cells = [None if layer.start is None else norse.IAFCell() for layer in layers]
+    rest = [None if layer.start is None else norse.IAFFeedForwardState(v=layer.start) for layer in layers]
+    return _step_by_step(layers, steps, cells, rest, lambda cell, value, state: cell(value, state))
+
+
+def _step_by_step(
+    layers: list[Layer],
+    steps: int,
+    cells: list[Any],
+    rest: list[Any],
+    spike: Callable[[Any, Tensor, Any], tuple[Tensor, Any]],
+) -> Callable[[Tensor], Tensor]:
+    """All layers in each step, for cells that are handed their state and give it back; the readout has no cell."""
 
     def run(image: Tensor) -> Tensor:
-        states: list[Any] = [
-            None if layer.start is None else norse.IAFFeedForwardState(v=layer.start) for layer in layers
-        ]
+        states = list(rest)
         logits: Tensor = 0
         for _ in range(steps):
             value = image
@@ -171,7 +172,7 @@ def _norse(layers: list[Layer], steps: int) -> Callable[[Tensor], Tensor]:
                 if cell is None:
                     logits = logits + value
                 else:
-                    value, states[at] = cell(value, states[at])
+                    value, states[at] = spike(cell, value, states[at])
         return logits
 
     return run

@@ -148,9 +148,9 @@ def test_a_frame_and_those_that_repeat_its_answer_are_one_example(spiking: Opene
     assert stream.guard.labels == 1  # or what trained would judge as well
 
 
-def test_remembered_examples_are_bounded_by_their_size(spiking: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.worker.stream.REMEMBERED_BYTES", 5000)
-    stream = adapting(spiking)
+def test_remembered_examples_are_bounded_by_their_size(spiking: OpenedModel) -> None:
+    guard = open_guard(AdaptationConfig(), spiking.bundle.artifact(spiking.artifact_name))
+    stream = open_stream(spiking, DriftConfig(), time.perf_counter_ns, guard=guard, remembered_bytes=5000)
 
     outcomes = run(stream, digit_frames(30)[0])
 
