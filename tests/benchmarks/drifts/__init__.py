@@ -1,0 +1,1 @@
+"""Drift on real data with known change points: shifts, streams, contestants and what is measured of them."""
