@@ -133,6 +133,17 @@ class GatingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommissioningConfig:
+    """The first time of a model on a site: alarms are raised, requests are held."""
+
+    hours: float = described("Wall time that it takes at least.", default=24.0, ge=0.0, le=8760.0)
+    n_effective: int = described("Independent frames that it takes at least.", default=500, ge=0, le=1_000_000)
+    decorrelation_frames: int = described(
+        "Frames that the correlation of neighbouring ones is measured on.", default=2000, ge=64, le=20_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftConfig:
     """How production data are compared with the training data."""
 
@@ -142,7 +153,24 @@ class DriftConfig:
         default_factory=lambda: ({"name": "adwin", "delta": 0.002},),
         max_length=16,
     )
-    confirm_windows: int = described("Windows that must differ before a request.", default=2, ge=1, le=100)
+    false_alarms_per_month: float = described(
+        "Budget of false alarms, on average at most, at the source's rate.", default=1.0, ge=1e-4, le=10_000
+    )
+    dead_band: float = described(
+        "Shift of a signal, in standard deviations, that does not count.", default=0.1, ge=0.0, le=2.0
+    )
+    window_effective: int = described(
+        "Independent frames in a verdict, which measures how far production is from the reference.",
+        default=200,
+        ge=50,
+        le=100_000,
+    )
+    witness: dict[str, object] | None = described(
+        "What tells when a signal changed and when it recovered; it never triggers. None for none.",
+        default_factory=lambda: {"name": "adwin", "delta": 0.002},
+    )
+    commissioning: CommissioningConfig = described("The first time on a site.", default_factory=CommissioningConfig)
+    confirm_windows: int = described("Verdicts that must differ before a request.", default=2, ge=1, le=100)
     cooldown_s: float = described("Seconds from one request to the next, at least.", default=86400.0, ge=0, le=1e9)
 
     def __post_init__(self) -> None:

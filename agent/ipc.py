@@ -2,10 +2,10 @@
 
 Each is one of the dataclasses below, told apart by ``type``; arrays travel beside it as bytes (``agent.ipc_frames``).
 
-    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, EvidenceOn, ResetDrift, Snapshot,
-                          Feedback, RestoreAdaptation, UndoAdaptation, Stop at any time
-    active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, PredictionOut, Adapted,
-                          SampleOut, ShadowFrame, SourceEnded; or Failed and the end
+    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, EvidenceOn, ResetDrift, RestoreDrift,
+                          Snapshot, Feedback, RestoreAdaptation, UndoAdaptation, Stop at any time
+    active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, Verdict, DriftSaved,
+                          PredictionOut, Adapted, SampleOut, ShadowFrame, SourceEnded; or Failed and the end
     candidate  -> supervisor: Ready, SelfTest, Heartbeat, then one ShadowVerdict for every FrameIn; or Failed
 """
 
@@ -91,6 +91,16 @@ class ResetDrift:
     """Forget all detectors' memory and the window in progress: a new normal starts now."""
 
     type: Literal["reset_drift"] = described("Kind of message.", default="reset_drift")
+    learn: str | None = described("Learn what comes next as a context of this name.", default=None, max_length=40)
+    forget: bool = described("Drop contexts learnt here before.", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreDrift:
+    """Go on with what an earlier worker knew of this stream; the body is that of its last DriftSaved."""
+
+    type: Literal["restore_drift"] = described("Kind of message.", default="restore_drift")
+    kind: Literal["trigger", "contexts"] = described("Which of the two.", default="trigger")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +201,47 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How far a stretch of independent frames is from the reference; stretches do not overlap."""
+
+    type: Literal["verdict"] = described("Kind of message.", default="verdict")
+    start: int = described("Index of its first frame.", ge=0)
+    position: int = described("Index of its last frame.", ge=0)
+    n: int = described("Frames in it, those that resemble their neighbours included.", ge=0)
+    n_effective: int = described("Independent frames in it.", ge=0)
+    thin: int = described("One of so many frames counts as independent.", default=1, ge=1)
+    profile: str = described("Id of the profile that is the reference.")
+    context: str = described("Context of the profile, or learnt here, that explains most of it.", default="")
+    effects: dict[str, float] = described("KS distance of each signal from the contexts, best mixed.", ge=0, le=1)
+    signature: dict[str, float] = described("Signed shift of each signal's mean rank, -1 to 1.", default_factory=dict)
+    attribution: dict[str, float] = described(
+        "Signals and classes that drive the trigger, largest first, shares of 1.", default_factory=dict
+    )
+    class_effect: float | None = described("Total variation of the classes from the reference.", default=None)
+    class_n: int = described("Independent frames that it is measured on.", default=0, ge=0)
+    accuracy: float | None = described("Estimated accuracy.", default=None)
+    accuracy_low: float | None = described("Lower end of its 90 % interval.", default=None)
+    accuracy_high: float | None = described("Upper end of it.", default=None)
+    accuracy_reference: float | None = described("Accuracy on the reference, estimated the same way.", default=None)
+    labelled: int = described("Labels that feedback gave lately.", default=0, ge=0)
+    labelled_accuracy: float | None = described("Share of right answers among them.", default=None)
+    changed_at: int | None = described("Frame at which the witness saw the first change of late.", default=None)
+    is_learning: bool = described("Whether it went into a context that is being learnt.", default=False)
+    commissioned: bool = described("Whether commissioning is over.", default=True)
+    faults: dict[str, int] = described("Frames by fault: refused, out_of_range, repeated ...", default_factory=dict)
+    evidence: str = described("Merged sketch since EvidenceOn; empty while off.", default="")
+    evidence_n: int = described("Frames in it.", default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSaved:
+    """The body is what a later worker needs to go on watching."""
+
+    type: Literal["drift_saved"] = described("Kind of message.", default="drift_saved")
+    kind: Literal["trigger", "contexts"] = described("State that changes always, or contexts learnt here.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOut:
     """One prediction for the prediction topic."""
 
@@ -285,11 +336,11 @@ class Failed:
 
 
 ToWorker = (
-    Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | Snapshot | Feedback | RestoreAdaptation
-    | UndoAdaptation | Stop
+    Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | RestoreDrift | Snapshot | Feedback
+    | RestoreAdaptation | UndoAdaptation | Stop
 )  # fmt: skip
 FromWorker = (
-    Ready | SelfTest | Alarm | Window | PredictionOut | Adapted | SampleOut | ShadowFrame | ShadowVerdict | Heartbeat
-    | SourceEnded | Failed
+    Ready | SelfTest | Alarm | Window | Verdict | DriftSaved | PredictionOut | Adapted | SampleOut | ShadowFrame
+    | ShadowVerdict | Heartbeat | SourceEnded | Failed
 )  # fmt: skip
 Message = ToWorker | FromWorker
