@@ -47,6 +47,7 @@ MODULES = {
     "qat": ("numpy", "tensorflow", "tensorflow_model_optimization", "tf_keras", "yaml"),
     "peers": ("ai_edge_litert", "nir", "norse", "numpy", "sinabs", "snntorch", "spikingjelly", "torch"),
     "peers-spikingjelly": ("nir", "nirtorch", "numpy", "spikingjelly", "torch"),
+    "peers-drift": ("alibi_detect", "frouros", "numpy", "torch"),
     "wheels": ("build", "setuptools", "wheel", "ziglang"),
     "dev": ("hypothesis", "importlinter", "jsonschema", "mypy", "psutil", "pytest", "pytest_timeout", "ruff"),
 }

@@ -19,9 +19,9 @@ ENVIRONMENTS = {
     "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "dev"})),
 }
 # Environments that a suite's tests start programs in, while the tests themselves run in the usual one.
-PEERS, PEERS_SPIKINGJELLY, QAT = (
+PEERS, PEERS_SPIKINGJELLY, PEERS_DRIFT, QAT = (
     Environment(VENV.with_name(f".venv-{extra}"), CONSTRAINTS.with_name(f"constraints-{extra}.txt"), frozenset({extra}))
-    for extra in ("peers", "peers-spikingjelly", "qat")
+    for extra in ("peers", "peers-spikingjelly", "peers-drift", "qat")
 )
 BESIDE = {"qat": (QAT,), "peers": (PEERS, PEERS_SPIKINGJELLY)}
 DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
