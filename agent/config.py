@@ -208,6 +208,7 @@ class SamplesConfig:
     enabled: bool = described("Whether inputs may leave the device.", default=False)
     budget_per_day: int = described("Largest number of samples in a day.", default=200, ge=0, le=1_000_000)
     rate_hz: float = described("Largest rate.", default=5.0, ge=0.001, le=1000)
+    ring_bytes: int = described("Most memory for inputs that wait to be asked for.", default=4 << 20, ge=0, le=1 << 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from agent.health import HealthProbe
 from agent.inbound import Inbound
 from agent.ipc import ShadowOn
 from agent.jobs import Jobs
-from agent.outbox import Outbox
+from agent.outbox import Lane, Outbox
 from agent.state_dir import StateDir
 from edge_models.errors import FieldError
 from edge_models.wire.channels import channel_named
@@ -169,7 +169,7 @@ class Hands:
             case do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.StoreAdapted() | do.KeepBundles():
                 self._store(action)
                 return []
-            case do.Publish() | do.PublishState() | do.TellWorker():
+            case do.Publish() | do.DropSamples() | do.PublishState() | do.TellWorker():
                 self._say(action, now)
                 return []
             case _:
@@ -190,12 +190,14 @@ class Hands:
             case do.KeepBundles(keep=keep):
                 self.state_dir.keep_bundles(keep)
 
-    def _say(self, action: do.Publish | do.PublishState | do.TellWorker, now: Now) -> None:
+    def _say(self, action: do.Publish | do.DropSamples | do.PublishState | do.TellWorker, now: Now) -> None:
         match action:
             case do.Publish(kind=kind):
                 self.delivery.publish(action, now)
                 if kind == "sample":
                     self._count_sample(now)
+            case do.DropSamples():
+                self.outbox.drop(Lane.SAMPLE)
             case do.PublishState():
                 self.publish_state(now, self.core.voice.next_state())
             case do.TellWorker(message=message):

@@ -2,7 +2,8 @@
 
 Each is one of the dataclasses below, told apart by ``type``; arrays travel beside it as bytes (``agent.ipc_frames``).
 
-    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, EvidenceOn, ResetDrift, RestoreDrift,
+    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, DeliverSamples, WipeSamples, EvidenceOn,
+                          ResetDrift, RestoreDrift,
                           Snapshot, Feedback, RestoreAdaptation, UndoAdaptation, Stop at any time
     active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, Verdict, DriftSaved,
                           PredictionOut, Adapted, SampleOut, ShadowFrame, SourceEnded; or Failed and the end
@@ -70,12 +71,30 @@ class ShadowOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplesOn:
-    """Start or stop choosing frames worth labelling."""
+    """Start or stop keeping frames worth labelling."""
 
     type: Literal["samples_on"] = described("Kind of message.", default="samples_on")
-    on: bool = described("Whether to choose.")
+    on: bool = described("Whether to keep any.")
     budget_left: int = described("Samples that may still leave today.", default=0, ge=0)
     signal: str | None = described("The signal that drifted most, if one is known.", default=None)
+    drifting: bool = described(
+        "Whether an episode of drift is under way; as it begins, older frames go.", default=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverSamples:
+    """Send frames worth labelling as SampleOut until so many have left, as fast as rate and budget allow."""
+
+    type: Literal["deliver_samples"] = described("Kind of message.", default="deliver_samples")
+    n: int = described("How many from now on; takes the place of what was asked before.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeSamples:
+    """Forget the frames kept so far, and that any were asked for."""
+
+    type: Literal["wipe_samples"] = described("Kind of message.", default="wipe_samples")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,8 +355,8 @@ class Failed:
 
 
 ToWorker = (
-    Configure | FrameIn | ShadowOn | SamplesOn | EvidenceOn | ResetDrift | RestoreDrift | Snapshot | Feedback
-    | RestoreAdaptation | UndoAdaptation | Stop
+    Configure | FrameIn | ShadowOn | SamplesOn | DeliverSamples | WipeSamples | EvidenceOn | ResetDrift | RestoreDrift
+    | Snapshot | Feedback | RestoreAdaptation | UndoAdaptation | Stop
 )  # fmt: skip
 FromWorker = (
     Ready | SelfTest | Alarm | Window | Verdict | DriftSaved | PredictionOut | Adapted | SampleOut | ShadowFrame

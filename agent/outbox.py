@@ -121,6 +121,10 @@ class Outbox:
         """The broker has it."""
         self._delete("WHERE id = ?", (row_id,))
 
+    def drop(self, lane: Lane) -> int:
+        """Forget what waits in a lane; how many messages that were. What is on its way to the broker may arrive."""
+        return self._delete("WHERE lane = ?", (lane,))
+
     def refused(self, row_id: int) -> bool:
         """The broker refused it; after three times it is given up, and the answer is True."""
         self._write("UPDATE rows SET refusals = refusals + 1 WHERE id = ?", (row_id,))

@@ -99,6 +99,11 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropSamples:
+    """Forget the samples that wait to be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishState:
     """Measure the machine and send ``state`` now."""
 
@@ -112,4 +117,4 @@ class TellWorker:
 
 Work = StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow | StopTrial | RunActive
 Store = StoreUpdate | PointTo | StoreRequest | StoreAdapted | KeepBundles
-Action = Store | Publish | PublishState | TellWorker | Work
+Action = Store | Publish | DropSamples | PublishState | TellWorker | Work

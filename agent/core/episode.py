@@ -29,7 +29,7 @@ from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest, 
 from edge_models.wire.values import Timestamp
 
 _WATCHED = (DriftState.SUSPECT, DriftState.CONFIRMED)
-_SAMPLED = (DriftState.CONFIRMED, DriftState.REQUESTED)
+_DRIFTING = (DriftState.SUSPECT, DriftState.CONFIRMED, DriftState.REQUESTED)
 _EVENTS = {
     DriftState.SUSPECT: (EventType.DRIFT_SUSPECTED, Severity.INFO),
     DriftState.CONFIRMED: (EventType.DRIFT_CONFIRMED, Severity.WARNING),
@@ -204,9 +204,15 @@ class Episode:
         return [self.voice.event(now, kind, f"drift {change.state.value}", severity=severity, data=data)]
 
     def _sampling(self) -> do.TellWorker:
-        samples = self.config.samples.enabled and self.policy.state in _SAMPLED
-        budget_left = self.budget.left if samples else 0
-        return do.TellWorker(message=ipc.SamplesOn(on=samples, budget_left=budget_left, signal=self._since.signal))
+        on = self.config.samples.enabled
+        return do.TellWorker(
+            message=ipc.SamplesOn(
+                on=on,
+                budget_left=self.budget.left if on else 0,
+                signal=self._since.signal,
+                drifting=self.policy.state in _DRIFTING,
+            )
+        )
 
     def _request_of(self, output: OpenRequest, now: Now, active: ActiveRecord | None) -> ModelRequest:
         return ModelRequest(

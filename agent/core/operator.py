@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from agent import ipc
@@ -16,6 +16,7 @@ from agent.core.selection import CHANNEL_REV, Schedule
 from agent.core.update_machine import UpdateMachine
 from edge_models.wire.command import Command, Reply
 from edge_models.wire.topics import CommandVerb
+from edge_models.wire.values import Scalar
 
 MAX_REPLIES = 64  # commands expire after 300 s, so a repeated one is never old
 Update = Callable[[ev.UpdateEvent, Now], list[do.Action]]
@@ -94,6 +95,8 @@ class Operator:
                 return self._hold(command.args.get("on", True), now)
             case CommandVerb.UNDO:
                 return self._undo()
+            case CommandVerb.SAMPLES:
+                return self._samples(command.args)
 
     def _dismiss(self, now: Now) -> list[do.Action] | Refusal:
         if self.episode.request is None:
@@ -111,6 +114,25 @@ class Operator:
         if self.config.adaptation is None:
             return Refusal(code="no_adaptation", message="agent.yaml has no adaptation section, so nothing is learnt")
         return [do.TellWorker(message=ipc.UndoAdaptation())]
+
+    def _samples(self, args: Mapping[str, Scalar]) -> list[do.Action] | Refusal:
+        if not self.config.samples.enabled:
+            return Refusal(
+                code="no_samples", message="samples.enabled is false in agent.yaml, so no input is kept or sent"
+            )
+        match args.get("do", "deliver"):
+            case "wipe":
+                return [do.TellWorker(message=ipc.WipeSamples()), do.DropSamples()]
+            case "deliver":
+                left = self.episode.budget.left
+                n = args.get("n", left)
+                if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+                    return Refusal(code="bad_args", message=f"found n: {n!r}, expected a number of samples")
+                if n > 0 and left == 0:
+                    return Refusal(code="no_budget", message="today's samples have left already; see budget_per_day")
+                return [do.TellWorker(message=ipc.DeliverSamples(n=n))]
+            case other:
+                return Refusal(code="bad_args", message=f"found do: {other!r}, expected deliver or wipe")
 
     def _look(self, now: Now, *, forced: bool) -> list[do.Action] | Refusal:
         if self.config.update is None:

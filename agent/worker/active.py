@@ -8,6 +8,7 @@ from random import Random
 
 from agent.ipc import (
     Configure,
+    DeliverSamples,
     EvidenceOn,
     Feedback,
     FrameIn,
@@ -20,6 +21,7 @@ from agent.ipc import (
     Snapshot,
     SourceEnded,
     UndoAdaptation,
+    WipeSamples,
 )
 from agent.memory import release_unused
 from agent.worker.adaptation.guard import Guard
@@ -30,7 +32,7 @@ from agent.worker.link import SupervisorLink
 from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
-from agent.worker.samples import Sample, SampleChooser
+from agent.worker.samples import Deviation, Sample, SampleRing
 from agent.worker.sources import open_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
@@ -84,7 +86,12 @@ class Active:
         self._pacer = None if rate_hz is None else Pacer(rate_hz=rate_hz, start_s=now_s)
         self._predictions = RateLimit(rate_hz=configure.predictions_hz)
         self._shadow: RateLimit | None = None
-        self._samples = SampleChooser(rate_hz=configure.samples.rate_hz, rng=rng)
+        self._samples = SampleRing(
+            rate_hz=configure.samples.rate_hz,
+            most_bytes=configure.samples.ring_bytes,
+            rng=rng,
+            deviation=None if self._model.profile is None else Deviation(self._model.profile),
+        )
         self._snapshot = False
         self._end_told = False
         self._frames_waiting = False
@@ -94,7 +101,12 @@ class Active:
 
     @property
     def due_s(self) -> float | None:
-        """When the next frame is to be taken."""
+        """When the next frame is to be taken, or the next sample may leave."""
+        times_s = [due_s for due_s in (self._frame_due_s, self._samples.due_s) if due_s is not None]
+        return min(times_s, default=None)
+
+    @property
+    def _frame_due_s(self) -> float | None:
         if self._source is None or self._end_told:
             return None
         if self._pacer is not None:
@@ -121,8 +133,8 @@ class Active:
                 self._push(message, body)
             case ShadowOn():
                 self._shadow = RateLimit(rate_hz=message.rate_hz) if message.on else None
-            case SamplesOn():
-                self._samples.switch(on=message.on, budget=message.budget_left, signal=message.signal)
+            case SamplesOn() | DeliverSamples() | WipeSamples():
+                self._sampling(message)
             case EvidenceOn():
                 self._stream.window.collect_evidence(on=message.on)
             case ResetDrift():
@@ -137,13 +149,16 @@ class Active:
                 log.warning("worker ignored message type=%s", message.type)
 
     def work(self, now_s: float) -> None:
-        """Take one frame from the source and run it.
+        """Take one frame from the source and run it, if one is due, and let samples leave that were asked for.
 
         Raises:
             EngineError: The runtime gave up on the model.
             SourceError: The source cannot go on.
         """
-        if self._source is None:
+        for sample in self._samples.take(now_s):
+            self._outgoing.sample(sample, self._samples.signal)
+        frame_due_s = self._frame_due_s
+        if self._source is None or frame_due_s is None or frame_due_s > now_s:
             return
         if self._pacer is not None:
             self._pacer.advance(now_s)
@@ -189,6 +204,15 @@ class Active:
             if outcome.refused is not None:
                 self._refuse(outcome.refused)
 
+    def _sampling(self, message: SamplesOn | DeliverSamples | WipeSamples) -> None:
+        match message:
+            case SamplesOn(on=on, budget_left=budget, signal=signal, drifting=drifting):
+                self._samples.switch(on=on, budget=budget, signal=signal, drifting=drifting)
+            case DeliverSamples(n=n):
+                self._samples.deliver(n)
+            case WipeSamples():
+                self._samples.wipe()
+
     def _adapt(self, message: RestoreAdaptation | UndoAdaptation, body: bytes) -> None:
         guard = self._stream.guard
         if guard is None:
@@ -221,9 +245,7 @@ class Active:
             self._outgoing.prediction(outcome)
         if self._shadow is not None and not result.held and self._shadow.allows(now_s):
             self._outgoing.shadow(outcome)
-        sample = self._samples.offer(outcome, now_s)
-        if sample is not None:
-            self._outgoing.sample(sample, self._samples.signal)
+        self._samples.keep(outcome)
 
 
 def _guard(configure: Configure, model: OpenedModel) -> tuple[Guard | None, str]:

@@ -93,6 +93,7 @@ _VERB_DOCS = {
     CommandVerb.DISMISS: "Close the open model request.",
     CommandVerb.HOLD: "Start no updates (args: on).",
     CommandVerb.UNDO: "Go back to what was learnt on the device before, or to nothing learnt.",
+    CommandVerb.SAMPLES: "Deliver inputs worth a label, or wipe those kept (args: do=deliver|wipe, n).",
 }
 
 CHANNELS: tuple[MessageChannel, ...] = (

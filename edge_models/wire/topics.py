@@ -39,6 +39,7 @@ class CommandVerb(StrEnum):
     DISMISS = "dismiss"
     HOLD = "hold"
     UNDO = "undo"
+    SAMPLES = "samples"
 
 
 KINDS = (

@@ -51,6 +51,8 @@ def test_drift_is_asked_about_with_evidence_and_samples(
     assert request.evidence is not None
     assert request.evidence.n >= 100
     assert request.samples_on_offer == 5
+    onlooker.say("cmd/samples", b'{"id": "s1", "args": {"do": "deliver", "n": 3}}')
+    assert onlooker.wait_for("reply/samples").json["ok"]
     sample = decode_message(SampleMessage, onlooker.wait_for("sample").payload)
     assert len(sample.data) == 64
     states = {heard.json["state"] for heard in onlooker.of("drift")}

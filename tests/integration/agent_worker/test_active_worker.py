@@ -15,6 +15,7 @@ import pytest
 from agent.config import DriftConfig, GatingConfig, MqttSource, ReplaySource, SamplesConfig
 from agent.ipc import (
     Alarm,
+    DeliverSamples,
     EvidenceOn,
     Failed,
     Feedback,
@@ -30,6 +31,7 @@ from agent.ipc import (
     SourceEnded,
     Stop,
     Window,
+    WipeSamples,
 )
 from agent.worker.offline import replay
 from edge_models.bundle import Bundle
@@ -179,15 +181,34 @@ def test_samples_leave_within_their_budget_only(worker: WorkerProcess, bundle: B
     samples = SamplesConfig(enabled=True, rate_hz=100.0)
     worker.send(configure(bundle, source=fast(drifting, rate_hz=1000.0), samples=samples))
     worker.send(SamplesOn(on=True, budget_left=5, signal="mean"))
+    worker.send(DeliverSamples(n=100))
 
     worker.wait_for(SourceEnded)
 
     chosen = worker.all_of(SampleOut)
     assert len(chosen) == 5
-    assert {sample.why for sample in chosen} == {SampleReason.UNCERTAIN, SampleReason.RANDOM}
+    assert {sample.why for sample in chosen} == {SampleReason.UNCERTAIN, SampleReason.RANDOM, SampleReason.DRIFT}
     assert {sample.signal for sample in chosen} == {"mean"}
     assert len({sample.position for sample in chosen}) == 5
     assert len(worker.body_of(chosen[0])) == 64
+
+
+def test_samples_are_delivered_after_the_source_has_ended_and_none_after_they_were_wiped(
+    worker: WorkerProcess, bundle: Bundle, drifting: Path
+) -> None:
+    samples = SamplesConfig(enabled=True, rate_hz=100.0)
+    worker.send(configure(bundle, source=fast(drifting, rate_hz=1000.0), samples=samples))
+    worker.send(SamplesOn(on=True, budget_left=50))
+    worker.wait_for(SourceEnded)
+    assert worker.all_of(SampleOut) == []
+
+    worker.send(DeliverSamples(n=10))
+    worker.wait_for(SampleOut, lambda _: len(worker.all_of(SampleOut)) == 10)
+    worker.send(WipeSamples())
+    worker.send(DeliverSamples(n=10))
+    worker.wait_for(Heartbeat, lambda beat: beat.seq >= 0)
+
+    assert len(worker.all_of(SampleOut)) == 10
 
 
 def test_a_snapshot_is_the_next_frame(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:

@@ -236,16 +236,16 @@ def test_open_request_is_sent_again_unchanged_after_a_restart() -> None:
     assert messages(ModelRequest, again) == [stored.request]
 
 
-def test_worker_collects_evidence_and_samples_only_while_it_matters() -> None:
+def test_worker_collects_evidence_only_while_it_matters_and_keeps_samples_always() -> None:
     device = Device(running("a"))
 
     orders = [action.message for action in only(do.TellWorker, device.drift())]
 
     assert ipc.EvidenceOn(on=True) in orders
-    assert ipc.SamplesOn(on=True, budget_left=3, signal="mean") in orders
+    assert ipc.SamplesOn(on=True, budget_left=3, signal="mean", drifting=True) in orders
     device.windows(0.01)
     calm = [action.message for action in only(do.TellWorker, device.windows(0.01))]
-    assert calm == [ipc.EvidenceOn(on=False), ipc.SamplesOn(on=False, budget_left=0)]
+    assert calm == [ipc.EvidenceOn(on=False), ipc.SamplesOn(on=True, budget_left=3)]
 
 
 def test_fresh_worker_is_told_what_the_last_one_knew() -> None:
@@ -254,7 +254,7 @@ def test_fresh_worker_is_told_what_the_last_one_knew() -> None:
 
     orders = [action.message for action in only(do.TellWorker, device.tell(ev.WorkerStarted()))]
 
-    assert ipc.SamplesOn(on=True, budget_left=3, signal="mean") in orders
+    assert ipc.SamplesOn(on=True, budget_left=3, signal="mean", drifting=True) in orders
 
 
 def test_answer_closes_the_request_and_the_commit_the_episode() -> None:
@@ -503,7 +503,7 @@ def test_worker_is_told_of_a_new_days_samples() -> None:
 
     orders = [action.message for action in only(do.TellWorker, device.windows(0.5))]
 
-    assert orders == [ipc.SamplesOn(on=True, budget_left=3, signal="mean")]
+    assert orders == [ipc.SamplesOn(on=True, budget_left=3, signal="mean", drifting=True)]
 
 
 def test_skipped_frame_and_refused_subscription_are_told() -> None:

@@ -216,3 +216,14 @@ def test_clock_that_is_set_back_does_not_lengthen_a_life(open_outbox: Open) -> N
 
     assert row is not None
     assert row.expiry_s == 300.0
+
+
+def test_a_lane_can_be_dropped_without_the_others(open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "event", Lane.EVENT)
+    put(outbox, "sample-1", Lane.SAMPLE)
+    put(outbox, "sample-2", Lane.SAMPLE)
+
+    assert outbox.drop(Lane.SAMPLE) == 2
+
+    assert (topics(outbox), outbox.messages, outbox.bytes) == (["event"], 1, 95)

@@ -20,7 +20,7 @@ from agent.config import DriftConfig, GatingConfig
 from agent.errors import ConfigError
 from agent.worker.gating import Gate, moved_share
 from agent.worker.pipeline import Pipeline
-from agent.worker.samples import SampleChooser
+from agent.worker.samples import SampleRing
 from agent.worker.sources.port import Frame
 from agent.worker.stream import FrameOutcome, OpenedModel, open_stream
 from edge_models.bundle import Bundle
@@ -202,12 +202,13 @@ def test_a_covered_camera_still_raises_its_alarm(model: OpenedModel) -> None:
 
 def test_held_frames_are_not_offered_for_labelling(model: OpenedModel) -> None:
     stream = open_stream(model, DriftConfig(), time.perf_counter_ns, gating=GATING)
-    chooser = SampleChooser(rate_hz=1000.0, rng=Random(0))
-    chooser.switch(on=True, budget=100, signal=None)
+    ring = SampleRing(rate_hz=1000.0, most_bytes=1 << 20, rng=Random(0))
+    ring.switch(on=True, budget=100, signal=None)
 
-    outcomes = _outcomes(stream.step(Frame(x=x, position=i), i / 10) for i, x in enumerate(_scene(20)))
+    for outcome in _outcomes(stream.step(Frame(x=x, position=i), i / 10) for i, x in enumerate(_scene(20))):
+        ring.keep(outcome)
 
-    assert [chooser.offer(outcome, i / 10) is not None for i, outcome in enumerate(outcomes)] == [True] + 19 * [False]
+    assert len(ring) == 1
 
 
 @pytest.mark.runtime
