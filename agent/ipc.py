@@ -217,6 +217,8 @@ class Window:
     evidence_n: int = described("Frames in it.", default=0, ge=0)
     refused: int = described("Frames that did not fit the model's input.", default=0, ge=0)
     held: int = described("Of n, frames that gating held.", default=0, ge=0)
+    thin: int = described("Of so many frames one counts as independent, as far as known.", default=1, ge=1)
+    faults: dict[str, int] = described("Frames by fault: refused, out_of_range, repeated ...", default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,7 @@ class Verdict:
     )
     class_effect: float | None = described("Total variation of the classes from the reference.", default=None)
     class_n: int = described("Independent frames that it is measured on.", default=0, ge=0)
+    class_count: int = described("Classes that it is measured over.", default=0, ge=0)
     accuracy: float | None = described("Estimated accuracy.", default=None)
     accuracy_low: float | None = described("Lower end of its 90 % interval.", default=None)
     accuracy_high: float | None = described("Upper end of it.", default=None)

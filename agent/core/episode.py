@@ -24,7 +24,8 @@ from agent.core.request_policy import (
     WindowFacts,
 )
 from agent.core.sample_budget import SampleBudget
-from edge_models.wire.telemetry import DriftReport, DriftState, EventType, Severity
+from edge_models.wire.drift import DriftReport
+from edge_models.wire.telemetry import DriftState, EventType, Severity
 from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest, UpdatePhase
 from edge_models.wire.values import Timestamp
 

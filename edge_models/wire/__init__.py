@@ -9,9 +9,10 @@ from __future__ import annotations
 from edge_models.wire.channels import CHANNELS, Direction, MessageChannel, channel_named
 from edge_models.wire.codec import decode_message, decode_payload, encode_message
 from edge_models.wire.command import Command, Feedback, Reply
+from edge_models.wire.drift import DriftReport
 from edge_models.wire.predictions import Prediction, SampleMessage, SampleReason
 from edge_models.wire.telemetry import (
-    DriftReport,
+    DriftLevel,
     DriftState,
     Event,
     EventType,
@@ -45,6 +46,7 @@ __all__ = [
     "Desired",
     "DeviceId",
     "Direction",
+    "DriftLevel",
     "DriftReport",
     "DriftState",
     "Event",

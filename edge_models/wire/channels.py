@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Literal
 
 from edge_models.wire.command import Command, Feedback, Reply
+from edge_models.wire.drift import DriftReport
 from edge_models.wire.predictions import Prediction, SampleMessage
-from edge_models.wire.telemetry import DriftReport, Event, Meta, State, Stats
+from edge_models.wire.telemetry import Event, Meta, State, Stats
 from edge_models.wire.topics import GROUP_DESIRED, CommandVerb
 from edge_models.wire.update import Desired, GroupDesired, ModelRequest, ModelState, UpdateEntity
 

@@ -45,7 +45,7 @@ def message_schema(kind: type) -> Schema:
 def schema_file(kind: type) -> str:
     """Name of the file that holds a message's schema.
 
-    >>> from edge_models.wire.telemetry import DriftReport
+    >>> from edge_models.wire.drift import DriftReport
     >>> schema_file(DriftReport)
     'drift-report.json'
     """

@@ -1,4 +1,5 @@
-"""What a device tells about itself and its input. What it tells about single frames is in ``predictions``.
+"""What a device tells about itself and its input. What it tells about single frames is in ``predictions``,
+and the verdict on drift in ``drift``.
 
 Metric messages (``State``, ``Stats``, ``DriftReport``) hold no lists of objects, because Telegraf's JSON reader drops
 them; mappings are one level deep and become ``effects_confidence`` and the like there.
@@ -50,6 +51,15 @@ class DriftState(StrEnum):
     CONFIRMED = "confirmed"
     REQUESTED = "requested"
     RECOVERED = "recovered"
+
+
+class DriftLevel(StrEnum):
+    """How much a drift matters, by effect size or by the accuracy that it costs."""
+
+    WATCH = "watch"
+    MINOR = "minor"
+    MAJOR = "major"
+    CRITICAL = "critical"
 
 
 class Severity(StrEnum):
@@ -170,6 +180,10 @@ class Stats:
     position: int | None = count_field("Index of its last frame in the source.", default=None)
     n: int = count_field("Frames in the window.")
     held: int = count_field("Of them, frames that gating held.", default=0)
+    thin: int = described("Of so many frames one counts as independent.", default=1, ge=1, le=MAX_INT)
+    faults: dict[str, int] = described(
+        "Frames by fault: refused, out_of_range, repeated.", default_factory=dict, max_length=16, ge=0, le=MAX_INT
+    )
     rate_hz: float | None = measure_field("Frames per second.", default=None)
     mean_confidence: float | None = share_field("Mean of the largest class probability.", default=None)
     p50_us: float | None = measure_field("Median time of one inference, preprocessing included.", default=None)
@@ -186,36 +200,6 @@ class Stats:
     def __post_init__(self) -> None:
         """Refuse times that are none."""
         check_times(self.ts, self.ts_from, self.ts_to)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftReport:
-    """The verdict on drift, retained; effects are measured, the impact is an estimate and named so."""
-
-    v: int = version_field()
-    ts: Timestamp | None = sent_field()
-    up: float = up_field()
-    state: DriftState = described("How far the episode has come.")
-    since: Timestamp | None = time_field("When this state was entered.", default=None)
-    position: int | None = count_field("Index of the frame at which it was entered.", default=None)
-    bundle: BundleId | None = bundle_field("The bundle whose profile is the reference.", default=None)
-    artifact: str | None = text_field("The artifact whose profile is the reference.", default=None, max_length=40)
-    severity: float | None = share_field("Largest effect.", default=None)
-    signal: str | None = text_field("The signal with the largest effect.", default=None, max_length=60)
-    detector: str | None = text_field("The detector that raised the alarm.", default=None, max_length=60)
-    effects: dict[str, float] = described(
-        "Distance of each signal from its reference.", default_factory=dict, max_length=MAX_SIGNALS, ge=0, le=1
-    )
-    class_effect: float | None = share_field("Distance of the predicted classes from the reference.", default=None)
-    n: int = count_field("Frames that the effects are measured on.", default=0)
-    estimated_impact: float | None = share_field("Estimated loss of accuracy.", default=None)
-    estimated_impact_low: float | None = share_field("Lower end of its interval.", default=None)
-    estimated_impact_high: float | None = share_field("Upper end of its interval.", default=None)
-    request: str | None = id_field("The open request of this episode.", default=None)
-
-    def __post_init__(self) -> None:
-        """Refuse times that are none."""
-        check_times(self.ts, self.since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ from agent.core.update_table import State
 from edge_models.channel import Channel
 from edge_models.wire.codec import encode_message
 from edge_models.wire.command import Command, Feedback, Reply
+from edge_models.wire.drift import DriftReport
 from edge_models.wire.predictions import SampleReason
-from edge_models.wire.telemetry import DriftReport, DriftState, Event, Stats
+from edge_models.wire.telemetry import DriftState, Event, Stats
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.update import Desired, GroupDesired, ModelRequest, ModelState, UpdateEntity
 from tests.unit.agent.world import CONFIG, bundle, channel, moment, only, published, running, target
