@@ -1,0 +1,1 @@
+"""An episode of drift as text and picture."""

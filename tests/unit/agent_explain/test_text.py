@@ -1,0 +1,72 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from agent.explain.story import Story, Turn
+from agent.explain.text import MOST_TURNS, told
+from tests.unit.agent_explain.stories import CALM, darkness
+
+
+def test_a_drift_is_told_by_what_happened_what_changed_and_what_it_may_cost() -> None:
+    said = told(darkness())
+
+    assert said.splitlines()[:2] == [
+        "digits on pi-1, from 2026-11-22T10:00:00Z",
+        "critical drift: the largest effect was 0.62 (0 is the training data, 1 is nothing in common with it)",
+    ]
+    assert "now: requested; request 7f3a waits for an answer" in said
+    assert (
+        "  frame 1200            2 min 0 s  an alarm: something may have changed; mean (brightness of the pict" in said
+    )
+    assert "    0.62  mean (brightness of the picture)\n    0.31  std (contrast)" in said
+    assert "driven by mean 70.0 %, class_3 20.0 %, std 10.0 %" in said
+    assert "one of 5 frames counts as independent" in said
+    assert "3  refused (frames that do not fit the model)" in said
+
+
+def test_an_estimate_is_never_told_as_a_fact() -> None:
+    said = told(darkness())
+
+    assert "accuracy perhaps 48.0 % at frame 2000 (90 % interval 42.0 % to 51.0 %); 94.0 % on the reference" in said
+    assert "an estimate from confidence and signals, not a measurement" in said
+
+
+def test_where_nothing_happened_one_line_says_so() -> None:
+    assert told(CALM).splitlines() == [
+        "digits on pi-1",
+        "nothing drifted: no alarm, no verdict beyond the reference, no request",
+    ]
+
+
+def test_a_closed_request_is_not_told_as_open() -> None:
+    assert "no request is open" in told(darkness(open_request=None))
+
+
+def test_an_alarm_without_a_verdict_is_told() -> None:
+    story = dataclasses.replace(darkness(), readings=(), asks=())
+
+    assert "1 alarm, and no verdict yet" in told(story)
+
+
+def test_without_estimate_and_labels_no_cost_is_told() -> None:
+    bare = [dataclasses.replace(each, accuracy=None, true_accuracy=None) for each in darkness().readings]
+
+    assert "may cost" not in told(dataclasses.replace(darkness(), readings=tuple(bare)))
+
+
+def test_a_story_without_end_is_shortened_in_its_middle() -> None:
+    turns = tuple(Turn(frame=i, at_s=i, state=("suspect", "ok")[i % 2]) for i in range(500))
+
+    said = told(Story(title="t", source="s", turns=turns)).splitlines()
+
+    assert len(said) < MOST_TURNS + 10
+    assert f"  ({500 - MOST_TURNS} more changes of state)" in said
+
+
+def test_the_verdict_that_led_to_the_request_is_the_one_explained() -> None:
+    story = darkness()
+
+    assert story.deciding is not None
+    assert story.deciding.frame == story.asks[0].frame
