@@ -18,6 +18,7 @@ from converter.measure import Figures, HeldOut, measure
 from converter.pipeline.order import BuildOrder
 from converter.progress import Progress, SilentProgress
 from converter.quantize.convert import Conversion, convert
+from converter.quantize.embedding import with_embedding
 from converter.quantize.inspection import Inspection, inspect
 from converter.quantize.sensitivity import LayerNoise, calibration_warning, sensitive_layers, sensitivity
 from converter.recipe import GatesRecipe, Mode, Recipe
@@ -92,7 +93,7 @@ def converted(
     work = _Work(order=order, keras=keras, calibration=calibration, part=part, progress=progress, clock=clock)
     recipe = order.recipe.quantize
     progress.step("convert", 0, 1)
-    conversion = _with_int8(convert(keras, recipe, calibration), int8)
+    conversion = work.conversion(int8)
     sizes = ", ".join(f"{mode} {len(data)}" for mode, data in conversion.files.items())
     progress.step("convert", 1, 1, f"float32 {len(conversion.float32)} bytes, {sizes}")
     candidates = {one.mode: one for one in work.measured(conversion, tuple(conversion.files))}
@@ -139,6 +140,29 @@ class _Work:
     def recipe(self) -> Recipe:
         return self.order.recipe
 
+    def conversion(self, int8: bytes | None) -> Conversion:
+        """All precisions, with the embedding beside the answer; int8 as it was trained, if it was."""
+        made = self._converted()
+        if int8 is None:
+            return made
+        shown = with_embedding(int8, self.recipe.embedding, made.float32, restores=self._restores)
+        files: dict[Mode, bytes] = {**made.files, "int8": shown}
+        found: dict[Mode, Inspection] = {**made.inspections, "int8": inspect(shown, "int8")}
+        return dataclasses.replace(made, files=files, inspections=found)
+
+    def _converted(self, keep_float: Sequence[str] = (), modes: Sequence[Mode] | None = None) -> Conversion:
+        return convert(
+            *(self.keras, self.recipe.quantize, self.calibration),
+            keep_float=keep_float,
+            modes=modes,
+            embedding=self.recipe.embedding,
+            restores=self._restores,
+        )
+
+    @property
+    def _restores(self) -> bool:
+        return self.recipe.task == "anomaly"
+
     def gates(self, mode: str) -> GatesRecipe:
         """All gates for what devices run; budgets are not for the others."""
         if mode == self.recipe.quantize.mode:
@@ -147,11 +171,12 @@ class _Work:
 
     def measured(self, conversion: Conversion, modes: Sequence[Mode]) -> tuple[Candidate, ...]:
         exact = self.keras.logits(self.part.inputs[:_COMPARED])
-        role: Role = "reconstruction" if self.recipe.task == "anomaly" else "logits"
+        role: Role = "reconstruction" if self._restores else "logits"
         found = []
         for number, mode in enumerate(modes):
-            data = conversion.files[mode]
-            runnable = open_artifact(data, conversion.inspections[mode], mode, (role,))
+            data, inspection = conversion.files[mode], conversion.inspections[mode]
+            roles = (role, "embedding")[: len(inspection.graph.output_dtypes)]
+            runnable = open_artifact(data, inspection, mode, roles)
             figures = measure(
                 data,
                 conversion.float32,
@@ -197,7 +222,7 @@ class _Work:
             kept = sensitive_layers(layers, count)
             if len(kept) < count:
                 break
-            conversion = convert(self.keras, self.recipe.quantize, self.calibration, keep_float=kept, modes=("int8",))
+            conversion = self._converted(keep_float=kept, modes=("int8",))
             candidate = dataclasses.replace(self, progress=_SILENT).measured(conversion, ("int8",))[0]
             self.progress.step("fallback", count, most, in_words(candidate.figures, "int8"))
             drop, shown = candidate.figures.overall.drop, tuple(names[tensor] for tensor in kept)
@@ -232,14 +257,6 @@ class _Work:
         if missed:
             raise GateError(" | ".join(missed))
         return tuple(found)
-
-
-def _with_int8(conversion: Conversion, int8: bytes | None) -> Conversion:
-    if int8 is None:
-        return conversion
-    files: dict[Mode, bytes] = {**conversion.files, "int8": int8}
-    found: dict[Mode, Inspection] = {**conversion.inspections, "int8": inspect(int8, "int8")}
-    return dataclasses.replace(conversion, files=files, inspections=found)
 
 
 def in_words(figures: Figures, mode: str) -> str:

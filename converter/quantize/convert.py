@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from converter.errors import ModelError
 from converter.keras_process.conversion import Convert
 from converter.keras_process.process import KerasProcess
+from converter.quantize.embedding import NONE, with_embedding
 from converter.quantize.inspection import Inspection, inspect
 from converter.recipe import Mode, QuantizeRecipe
 
@@ -22,7 +23,7 @@ class Conversion:
     """One graph in several precisions, as .tflite bytes.
 
     Attributes:
-        float32: The reference that every other one is measured against; it is always made.
+        float32: The reference that every other one is measured against; it is always made, with the answer alone.
         files: What was asked for, by mode; float32 is among them only when it was.
         inspections: What the graph of each file is made of, and who runs it, by mode.
         calibration_size: Examples that have set the ranges.
@@ -47,6 +48,8 @@ def convert(
     keep_float: Sequence[str] = (),
     modes: Sequence[Mode] | None = None,
     name: str = "the model",
+    embedding: str = NONE,
+    restores: bool = False,
 ) -> Conversion:
     """Convert, and inspect what came out.
 
@@ -57,6 +60,8 @@ def convert(
         keep_float: int8: layers that stay in floating point, as ``sensitive_layers`` names them.
         modes: In place of the recipe's mode and ``also``.
         name: What the model is called in errors: the user's file, or the recipe's network.
+        embedding: Second output of each file: none, auto or a layer, as for ``with_embedding``.
+        restores: Whether the model answers with a copy of its input.
 
     Raises:
         ConversionError: TensorFlow crashed or took too long, or a file is not what it was to be.
@@ -73,12 +78,14 @@ def convert(
     try:
         keras.do("converting", message)
         made = {mode: Path(keras.folder, f"{mode}.tflite").read_bytes() for mode in message.modes}
-        inspections = {mode: inspect(made[mode], mode, keep_float if mode == "int8" else ()) for mode in wanted}
+        float32 = made["float32"]
+        files = {mode: with_embedding(made[mode], embedding, float32, restores=restores) for mode in wanted}
+        inspections = {mode: inspect(files[mode], mode, keep_float if mode == "int8" else ()) for mode in wanted}
     except ModelError as exc:
         raise ModelError(f"{name}: {exc}") from exc
     return Conversion(
-        float32=made["float32"],
-        files=MappingProxyType({mode: made[mode] for mode in wanted}),
+        float32=float32,
+        files=MappingProxyType(files),
         inspections=MappingProxyType(inspections),
         calibration_size=len(calibration),
     )

@@ -65,7 +65,7 @@ def read_graph(data: bytes) -> Graph:
     check_tflite(data)
     dtypes = dtype_names()
     model = unpacked(data)
-    codes = [_op_name(code) for code in model.operatorCodes]
+    codes = operator_names(model)
     ops: dict[str, int] = {}
     islands = _Islands()
     for graph in model.subgraphs:  # a loop or a condition keeps its body in a graph of its own
@@ -119,6 +119,11 @@ class _Islands:
         stored = sum(len(_constant(model, tensor)) for tensor in read if dtypes[tensor.type] in _FLOATS)
         self.layers[layer] = name
         self.weights[layer] = self.weights.get(layer, 0) + stored
+
+
+def operator_names(model: Any) -> list[str]:  # noqa: ANN401 - generated classes
+    """Name of each operator code of an unpacked file, such as CONV_2D."""
+    return [_op_name(code) for code in model.operatorCodes]
 
 
 def _op_name(code: Any) -> str:  # noqa: ANN401 - generated classes

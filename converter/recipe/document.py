@@ -55,6 +55,13 @@ class Recipe:
     search: SearchRecipe | None = described("Hyper-parameter search; none when left out.", default=None)
     augment: AugmentRecipe | None = described("Augmentation; none when left out.", default=None)
     quantize: QuantizeRecipe = described("Quantisation.", default_factory=QuantizeRecipe)
+    embedding: str = described(
+        "Layer whose output the .tflite files give beside the answer, of at most 512 numbers: drift shows in it early, "
+        "and a head on the device learns from it. auto takes what the last dense layer reads, of an autoencoder the "
+        "bottleneck; none takes none.",
+        default="auto",
+        max_length=200,
+    )
     spiking: SpikingRecipe | None = described("A spiking artifact as well; none when left out.", default=None)
     gates: GatesRecipe = described("Gates.", default_factory=GatesRecipe)
     retrain: RetrainRecipe = described("Retraining.", default_factory=RetrainRecipe)

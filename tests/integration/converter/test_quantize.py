@@ -65,6 +65,31 @@ def test_each_precision_is_what_it_promises_and_near_the_float_model(
         assert np.abs(outputs(data, frames) - exact).max() < allowed * np.abs(exact).max(), mode
 
 
+def test_the_embedding_comes_with_each_precision_and_leaves_the_answers_alone(
+    keras: KerasProcess, frames: NDArray[np.float32]
+) -> None:
+    recipe = QuantizeRecipe(also=("float32", "float16", "dynamic", "int16x8"))
+    plain = convert(keras, recipe, frames)
+
+    shown = convert(keras, recipe, frames, embedding="auto")
+
+    for mode, data in shown.files.items():
+        assert np.array_equal(outputs(data, frames), outputs(plain.files[mode], frames)), mode
+        answer, embedding = TfliteModel(data).outputs
+        assert (answer.spec.shape, embedding.spec.shape) == ((4,), (64,)), mode
+        assert answer.spec.dtype == embedding.spec.dtype, mode
+    assert shown.float32 == plain.float32
+
+
+def test_the_embedding_is_int8_whichever_layer_stays_float(keras: KerasProcess, frames: NDArray[np.float32]) -> None:
+    layers = [layer.tensor for layer in sensitivity(keras, QuantizeRecipe(), frames) if layer.op != "RESHAPE"]
+
+    for kept in layers:
+        made = convert(keras, QuantizeRecipe(), frames, keep_float=[kept], embedding="auto")
+        answer, *embedding = (output.spec for output in TfliteModel(made.files["int8"]).outputs)
+        assert [answer.dtype, *(spec.dtype for spec in embedding)] == ["int8", "int8"], kept
+
+
 def test_the_most_sensitive_layer_can_stay_float(keras: KerasProcess, frames: NDArray[np.float32]) -> None:
     layers = sensitivity(keras, QuantizeRecipe(), frames)
     (worst,) = sensitive_layers(layers, 1)
