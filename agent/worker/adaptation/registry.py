@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from agent.worker.adaptation.delta_rule import DEFAULT_RATE, DEFAULT_REPLAYS, REPLAYED, DeltaRule
+from agent.worker.adaptation.head import DEFAULT_PRIOR, Head
 from agent.worker.adaptation.port import Adaptation
 from agent.worker.errors import LearnerError
 
@@ -44,4 +45,18 @@ def _make_delta_rule(rate: float, replays: int, features: int, classes: int) -> 
     return DeltaRule(features=features, classes=classes, rate=rate, replays=replays)
 
 
-BUILDERS: dict[str, Builder] = {DeltaRule.name: _delta_rule}
+def _head(parameters: Mapping[str, object]) -> Make:
+    unknown = sorted(set(parameters) - {"prior"})
+    if unknown:
+        raise LearnerError(f"adaptation.learner: head: found {', '.join(unknown)}, expected prior only")
+    prior = parameters.get("prior", DEFAULT_PRIOR)
+    if isinstance(prior, bool) or not isinstance(prior, (int, float)) or not 0.01 <= prior <= 1000:
+        raise LearnerError(f"adaptation.learner: head: found prior {prior!r}, expected a number from 0.01 to 1000")
+    return partial(_make_head, float(prior))
+
+
+def _make_head(prior: float, features: int, classes: int) -> Adaptation:
+    return Head(features=features, classes=classes, prior=prior)
+
+
+BUILDERS: dict[str, Builder] = {DeltaRule.name: _delta_rule, Head.name: _head}

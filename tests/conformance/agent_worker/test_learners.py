@@ -120,6 +120,9 @@ def test_the_guard_needs_no_more_than_the_port(fresh: Adaptation) -> None:
         ({"name": "delta_rule", "rate": "fast"}, "found rate 'fast'"),
         ({"name": "delta_rule", "replays": -1}, "found replays -1"),
         ({"name": "delta_rule", "speed": 1}, "found speed, expected rate and replays only"),
+        ({"name": "head", "prior": 0}, "found prior 0"),
+        ({"name": "head", "prior": True}, "found prior True"),
+        ({"name": "head", "rate": 1}, "found rate, expected prior only"),
     ],
 )
 def test_a_learner_that_does_not_exist_is_refused_with_what_does(item: dict[str, object], expected: str) -> None:

@@ -162,7 +162,7 @@ def test_a_learner_that_does_not_exist_is_found_before_the_daemon_starts(tmp_pat
     config = AgentConfig(id="pi-1", model="digits", state_dir=str(tmp_path), adaptation=adaptation)
 
     assert [problem for problem in preflight(config) if "adaptation.learner" in problem] == [
-        "adaptation.learner: found name 'perceptron', expected one of delta_rule"
+        "adaptation.learner: found name 'perceptron', expected one of delta_rule, head"
     ]
 
 
