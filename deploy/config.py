@@ -78,6 +78,12 @@ class RetrainConfig:
 
     settle_s: float = described("Requests this close to each other share a job.", default=20.0, ge=0, le=86400)
     settle_most_s: float = described("A job waits no longer than this for more.", default=120.0, ge=0, le=86400)
+    samples: int = described(
+        "Samples to ask each asking device for; 0 asks for none, they can still be asked for by hand.",
+        default=200,
+        ge=0,
+        le=10**6,
+    )
     min_samples: int = described("Labelled samples of each asking device to wait for.", default=60, ge=0, le=10**6)
     wait_s: float = described("How long to wait for them before giving up.", default=7 * 86400.0, ge=0, le=3.2e7)
     held_fraction: float = described("Share of the samples held back from training.", default=0.3, ge=0.05, le=0.9)

@@ -116,6 +116,7 @@ class Stage:
             "retrain": {
                 "settle_s": 20,
                 "settle_most_s": 40,
+                "samples": SAMPLES_PER_DEVICE,
                 "min_samples": SAMPLES_PER_DEVICE - 20,
                 "wait_s": 60,
                 "device_cap": SAMPLES_PER_DEVICE,

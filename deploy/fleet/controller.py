@@ -14,6 +14,7 @@ from deploy.clock import Clock
 from deploy.config import FleetConfig
 from deploy.errors import ConfigError, DatabaseError, DeployError
 from deploy.fleet import desired, jobs, reports, requests, rollouts, samples
+from deploy.fleet.asking import SampleAsker
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest, subscriptions
 from deploy.link import Delivery, Link
@@ -21,7 +22,7 @@ from deploy.rollout.ports import Channels
 from deploy.rollout.runner import RolloutRunner
 from edge_models.errors import EdgeModelsError
 from edge_models.manifest import BundleId, short
-from edge_models.wire import Topics, channel_named, encode_message
+from edge_models.wire import CommandVerb, Topics, channel_named, encode_message
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Controller:
         self.ingest = Ingest(database, self._topics, clock)
         self._channels = channels
         self._unpublished: set[BundleId] = set()
+        self._asker = SampleAsker(config.model, config.retrain.samples)
         self._runner = RolloutRunner(database, channels, clock)
         self._pending: list[Delivery] = []
         self._sent: dict[str, int] = {}
@@ -103,6 +105,7 @@ class Controller:
         self._note_bundles(now_s)
         self._runner.tick()
         self._publish_desired()
+        self._ask_for_samples(now_s)
         self._forget(now_s)
 
     def _is_listed(self, bundle: str) -> bool:
@@ -143,6 +146,17 @@ class Controller:
                     topic = self._topics.desired(device)
                     self._link.publish(topic, payload, qos=channel.qos, retain=channel.retain)
                     self._sent[device] = rev
+
+    def _ask_for_samples(self, now_s: float) -> None:
+        if not self._link.is_connected:
+            return
+        with self._database.read() as session:
+            asks = self._asker.due(session, now_s)
+        channel = channel_named(f"cmd/{CommandVerb.SAMPLES}")
+        for ask in asks:
+            topic, payload = self._topics.command(ask.device, CommandVerb.SAMPLES), encode_message(ask.command)
+            self._link.publish(topic, payload, qos=channel.qos, retain=channel.retain, expiry_s=channel.expiry_s)
+            log.info("samples asked for device=%s n=%d", ask.device, ask.n)
 
     def _forget(self, now_s: float) -> None:
         if self._clock.monotonic_s() < self._next_forget_s:

@@ -63,7 +63,12 @@ def model_state(device: str, state: ModelState, *, retained: bool = False) -> De
 
 
 def request(
-    device: str, identity: str, *, bundle: BundleId | None = OLD, reason: RequestReason = RequestReason.DRIFT
+    device: str,
+    identity: str,
+    *,
+    bundle: BundleId | None = OLD,
+    reason: RequestReason = RequestReason.DRIFT,
+    samples_on_offer: int = 0,
 ) -> Delivery:
     message = ModelRequest(
         ts=TS,
@@ -74,6 +79,7 @@ def request(
         bundle=bundle,
         artifact="tflite-int8",
         evidence=Evidence(profile="0" * 16, sketch="abc", n=200, effects={"mean": 0.4}),
+        samples_on_offer=samples_on_offer,
     )
     return delivery(device, "model/request", message, retained=True)
 

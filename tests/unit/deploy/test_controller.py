@@ -16,7 +16,7 @@ from deploy.fleet.models import Bundle, Device
 from deploy.fleet.rollouts import new_rollout
 from deploy.link import Delivery, Link
 from edge_models.manifest import BundleId
-from edge_models.wire import Desired, decode_message
+from edge_models.wire import Command, Desired, decode_message
 from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry, write_fake_bundle
 
@@ -38,7 +38,7 @@ class FakeLink:
     def acknowledge(self, deliveries: list[Delivery]) -> None:
         self.acknowledged += deliveries
 
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> None:
         self.published.append((topic, payload, retain))
 
 
@@ -163,3 +163,13 @@ def test_a_mistake_in_a_tick_does_not_end_it_but_ten_in_a_row_do(
 def test_a_controller_needs_a_model(database: FleetDatabase, clock: FakeClock) -> None:
     with pytest.raises(ConfigError, match="model: found nothing"):
         Controller(FleetConfig(), database, FakeRegistry(), cast("Link", FakeLink()), clock)
+
+
+def test_a_request_that_offers_samples_is_answered_with_the_question_for_them(desk: Desk, clock: FakeClock) -> None:
+    desk.hears(messages.meta("pi-1"), messages.status("pi-1"), messages.request("pi-1", "r1", samples_on_offer=220))
+    clock.sleep(1)
+    desk.controller.step()
+
+    (asked,) = [published for published in desk.link.published if published[0].endswith("/cmd/samples")]
+    assert decode_message(Command, asked[1]).args == {"do": "deliver", "n": 200}
+    assert not asked[2]
