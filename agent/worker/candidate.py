@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from agent.errors import IpcError
 from agent.ipc import Configure, FrameIn, Heartbeat, Message, SelfTest, ShadowVerdict
 from agent.memory import release_unused
-from agent.worker.drift.loader import statistic
+from agent.worker.drift.statistics import rolling_quantile
 from agent.worker.engine_report import ready
 from agent.worker.link import SupervisorLink
 from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
@@ -46,7 +46,7 @@ class Candidate:
         self._link = link
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
         self._pipeline = open_pipeline(self._model.bundle, configure.artifact, self._model.engine, clock_ns)
-        self._p95 = statistic("RollingQuantile", q=0.95, window_size=LATENCY_FRAMES)
+        self._p95 = rolling_quantile(0.95, window_size=LATENCY_FRAMES)
         self._agree = self._refused = self._frames = 0
         self._position = 0
         self.due_s: float | None = None

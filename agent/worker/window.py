@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.ipc import Window
-from agent.worker.drift.loader import Statistic, statistic
+from agent.worker.drift.loader import Statistic
+from agent.worker.drift.statistics import mean, rolling_quantile
 from agent.worker.pipeline import PipelineResult
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
@@ -76,10 +77,10 @@ class _OpenWindow:
         self._start, self._started_s = start, started_s
         self._refused = self._held = 0
         self._classes: Counter[int] = Counter()
-        self._confidence = statistic("Mean")
+        self._confidence = mean()
         frames = min(size, MAX_QUANTILE_FRAMES)
-        self._p50 = statistic("RollingQuantile", q=0.5, window_size=frames)
-        self._p95 = statistic("RollingQuantile", q=0.95, window_size=frames)
+        self._p50 = rolling_quantile(0.5, window_size=frames)
+        self._p95 = rolling_quantile(0.95, window_size=frames)
         self._profile = profile
         self._sketch = None if profile is None else Sketch.of(profile)
         self._waiting: list[tuple[NDArray[np.float64], int | None]] = []

@@ -13,6 +13,7 @@ where it does not fit (``PackageLayoutError``) the ordinary import takes over, a
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import sys
@@ -70,6 +71,15 @@ class _LazyPackage(types.ModuleType):
             value = getattr(importlib.import_module(f"{self.__name__}.{module}"), name)
         setattr(self, name, value)
         return value
+
+
+@functools.cache
+def is_installed() -> bool:
+    """Whether River is here and can be loaded; it has no wheels for 32-bit systems."""
+    try:
+        return hasattr(_package(STATS), "Mean")
+    except ImportError:
+        return False
 
 
 def statistic(name: str, **parameters: object) -> Statistic:
@@ -153,7 +163,16 @@ def _spelled(name: str) -> str:
 
 
 def _classes() -> dict[str, str]:
-    """Package of each detector class; helpers of River that are no detectors of a change are left out."""
+    """Package of each detector class; helpers of River that are no detectors of a change are left out.
+
+    Raises:
+        DetectorError: River is not installed.
+    """
+    if not is_installed():
+        raise DetectorError(
+            "drift detectors of River: found no River that can be loaded, expected one; install the extra agent "
+            "(64-bit systems only), or name e_bank, class_prior or error_rate"
+        )
     found: dict[str, str] = {}
     for package in (DRIFT, BINARY):
         names = getattr(_package(package), "__all__", [])

@@ -51,7 +51,7 @@ class PerSignal:
         self._scale = scale
         self._warm_up = warm_up
         kind = canonical_name(name)
-        self._parameters = _shared_budget(kind, dict(parameters or {}), len(signals))
+        self._parameters = shared_budget(kind, dict(parameters or {}), len(signals))
         if kind in _DRAWS_AT_RANDOM:
             self._parameters.setdefault("seed", 0)
         self._takes_hits = kind in _TAKES_HITS
@@ -82,7 +82,7 @@ class PerSignal:
         self._seen = dict.fromkeys(self._signals, 0)
 
 
-def _shared_budget(name: str, parameters: dict[str, Any], signals: int) -> dict[str, Any]:
+def shared_budget(name: str, parameters: dict[str, Any], signals: int) -> dict[str, Any]:
     """The parameters with the probability of a false alarm divided among the signals.
 
     Raises:

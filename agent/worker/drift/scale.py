@@ -13,7 +13,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from agent.worker.drift.loader import Statistic, statistic
+from agent.worker.drift.loader import Statistic
+from agent.worker.drift.statistics import mean, variance
 
 OWN_SPREAD = 4.0  # standard deviations to each side of the own mean that fill 0..1
 
@@ -82,11 +83,11 @@ class OwnPastScale:
         return min(1.0, max(0.0, 0.5 + (value - mean) / (2 * OWN_SPREAD * spread)))
 
     def _learn(self, signal: str, value: float) -> None:
-        variance = self._variances.setdefault(signal, statistic("Var"))
-        mean = self._means.setdefault(signal, statistic("Mean"))
-        variance.update(value)
-        mean.update(value)
+        spread_of = self._variances.setdefault(signal, variance())
+        mean_of = self._means.setdefault(signal, mean())
+        spread_of.update(value)
+        mean_of.update(value)
         self._seen[signal] = self._seen.get(signal, 0) + 1
         if self._seen[signal] >= self._frames:
-            spread = math.sqrt(max(0.0, variance.get() or 0.0))
-            self._moments[signal] = (mean.get() or 0.0, spread or 1.0)
+            spread = math.sqrt(max(0.0, spread_of.get() or 0.0))
+            self._moments[signal] = (mean_of.get() or 0.0, spread or 1.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.worker.drift.per_signal import ERROR_SIGNAL, WARM_UP_FRAMES, PerSignal, _shared_budget
+from agent.worker.drift.per_signal import ERROR_SIGNAL, WARM_UP_FRAMES, PerSignal, shared_budget
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.registry import Watched, build_detectors
 from agent.worker.errors import DetectorError
@@ -69,7 +69,7 @@ def test_an_alarm_names_signal_detector_and_value(watched: Watched) -> None:
 
 @pytest.mark.parametrize(("name", "parameter"), [("adwin", "delta"), ("kswin", "alpha")])
 def test_the_probability_of_a_false_alarm_is_shared_between_signals(name: str, parameter: str) -> None:
-    assert _shared_budget(name, {parameter: 0.002}, signals=4) == {parameter: 0.0005}
+    assert shared_budget(name, {parameter: 0.002}, signals=4) == {parameter: 0.0005}
 
 
 @pytest.mark.parametrize("spelling", ["adwin", "ADWIN"])
