@@ -20,8 +20,10 @@ from edge_models.signals.answer import (
     softmax,
 )
 from edge_models.signals.audio import MAX_BANDS, SAMPLE_SIGNALS, SPECTROGRAM_SIGNALS
+from edge_models.signals.embedding import MAX_COMPONENTS, Embedding, measured_embedding
 from edge_models.signals.image import IMAGE_SIGNALS, MAX_CHANNELS
 from edge_models.signals.inputs import MAX_GROUPS, Kind, input_signal_names, input_signals, input_signals_batch
+from edge_models.signals.names import signal_names
 
 EXTRACTOR_VERSION = 1
 """Raised when a signal of the same name is computed otherwise; a profile names the version that it was made with."""
@@ -32,11 +34,13 @@ __all__ = [
     "IMAGE_SIGNALS",
     "MAX_BANDS",
     "MAX_CHANNELS",
+    "MAX_COMPONENTS",
     "MAX_GROUPS",
     "OUTPUT_SIGNALS",
     "SAMPLE_SIGNALS",
     "SPECTROGRAM_SIGNALS",
     "Answer",
+    "Embedding",
     "Kind",
     "anomaly_score",
     "anomaly_scores",
@@ -45,9 +49,11 @@ __all__ = [
     "input_signal_names",
     "input_signals",
     "input_signals_batch",
+    "measured_embedding",
     "output_signal_names",
     "output_signals",
     "probabilities",
     "read_answer",
+    "signal_names",
     "softmax",
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_models.manifest import Artifact
+    from edge_models.signals.embedding import Embedding
 
 OUTPUT_SIGNALS = ("confidence", "entropy", "margin")
 """Output signals of an artifact with classes."""
@@ -44,11 +45,17 @@ class Answer:
     signals: NDArray[np.float64]
 
 
-def output_signal_names(artifact: Artifact) -> tuple[str, ...]:
-    """Names of the output signals of an artifact, which follow the input signals in its profile."""
+def output_signal_names(artifact: Artifact, embedding: Embedding | None = None) -> tuple[str, ...]:
+    """Names of the output signals of an artifact, which follow the input signals in its profile.
+
+    Args:
+        artifact: What answers.
+        embedding: Its profile's, for an artifact with an output of that role; without it there are no signals of it.
+    """
+    known = () if embedding is None or artifact.output("embedding") is None else embedding.signal_names
     if artifact.output("logits", "probabilities") is not None:
-        return OUTPUT_SIGNALS
-    return ANOMALY_SIGNALS if artifact.output("reconstruction") is not None else ()
+        return OUTPUT_SIGNALS + known
+    return (ANOMALY_SIGNALS if artifact.output("reconstruction") is not None else ()) + known
 
 
 def class_count(artifact: Artifact) -> int:
@@ -59,25 +66,40 @@ def class_count(artifact: Artifact) -> int:
     return 0 if artifact.threshold is None else 2
 
 
-def read_answer(artifact: Artifact, x: NDArray[np.float32], outputs: Mapping[str, NDArray[Any]]) -> Answer:
-    """What the real-valued outputs for the preprocessed input ``x`` say."""
+def read_answer(
+    artifact: Artifact,
+    x: NDArray[np.float32],
+    outputs: Mapping[str, NDArray[Any]],
+    embedding: Embedding | None = None,
+) -> Answer:
+    """What the real-valued outputs for the preprocessed input ``x`` say; signals as ``output_signal_names`` names them.
+
+    Raises:
+        ValueError: The artifact's embedding is of another width than ``embedding``.
+    """
+    layer = None if embedding is None else artifact.output("embedding")
+    known = np.empty(0)
+    if embedding is not None and layer is not None:
+        known = embedding.signals(outputs[layer.name].reshape(-1))
     chances = probabilities(artifact, outputs)
     if chances is not None:
         signals = output_signals(chances)
         confidence, _, margin = signals.tolist()
-        return Answer(predicted=int(chances.argmax()), confidence=confidence, margin=margin, signals=signals)
+        joined = np.concatenate((signals, known))
+        return Answer(predicted=int(chances.argmax()), confidence=confidence, margin=margin, signals=joined)
     restored = artifact.output("reconstruction")
     if restored is None:
-        return Answer(predicted=None, confidence=None, margin=None, signals=np.empty(0))
+        return Answer(predicted=None, confidence=None, margin=None, signals=known)
     score = anomaly_score(x, outputs[restored.name])
+    joined = np.concatenate(((score,), known))
     if artifact.threshold is None:
-        return Answer(predicted=None, confidence=None, margin=None, signals=np.array([score]))
+        return Answer(predicted=None, confidence=None, margin=None, signals=joined)
     share = anomaly_share(score, artifact.threshold)
     return Answer(
         predicted=int(score > artifact.threshold),
         confidence=max(share, 1.0 - share),
         margin=abs(2.0 * share - 1.0),
-        signals=np.array([score]),
+        signals=joined,
     )
 
 

@@ -129,7 +129,8 @@ def test_a_profile_of_other_signals_is_refused(model: OpenedModel) -> None:
 @pytest.mark.parametrize("classes", [2, 11])
 def test_a_profile_of_other_classes_is_refused(model: OpenedModel, classes: int) -> None:
     assert model.profile is not None
-    other = replace(model.profile, class_prior=np.full(classes, 1 / classes, np.float32))
+    prior = np.full(classes, 1 / classes, np.float32)
+    other = replace(model.profile, contexts=(replace(model.profile.contexts[0], class_prior=prior),))
 
     with pytest.raises(ArchiveError, match=f"found {classes} classes, expected 10"):
         stream_of(replace(model, profile=other))

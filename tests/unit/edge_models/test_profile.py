@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -144,37 +145,67 @@ def stored(**changes: NDArray[Any]) -> bytes:
     return write_npz(arrays_by_name | changes)
 
 
-def text(*names: str) -> NDArray[np.uint8]:
-    return np.frombuffer("\n".join(names).encode(), np.uint8)
+def about(**changes: object) -> dict[str, NDArray[Any]]:
+    header = json.loads(read_npz(stored(), max_bytes=1 << 20)["about"].tobytes()) | changes
+    return {"about": np.frombuffer(json.dumps(header).encode(), np.uint8)}
 
 
-EDGES = np.tile(np.arange(33, dtype=np.float32), (3, 1))
+EDGES = np.tile(np.arange(33, dtype=np.float16), (7, 1))
 WRONG: dict[str, dict[str, NDArray[Any]]] = {
-    "falling edges": {"edges": EDGES[:, ::-1].copy()},
-    "an edge that is NaN": {"edges": np.where(EDGES == 5, np.nan, EDGES).astype(np.float32)},
-    "an infinite edge": {"edges": np.where(EDGES == 32, np.inf, EDGES).astype(np.float32)},
-    "too few edges": {"edges": EDGES[:, :32].copy()},
-    "edges in float64": {"edges": EDGES.astype(np.float64)},
-    "fewer signals than edges": {"signals": text("a", "b")},
-    "two signals of one name": {"signals": text("a", "b", "a")},
-    "a signal without a name": {"signals": text("a", "", "c")},
-    "names that are not ASCII": {"signals": np.array([255, 254], np.uint8)},
-    "counts that do not sum": {"reference": np.zeros((3, 32), np.uint32)},
-    "counts of another width": {"reference": np.zeros((3, 31), np.uint32)},
-    "a mean that is NaN": {"mean": np.full(3, np.nan, np.float32)},
-    "a std of another length": {"std": np.zeros(4, np.float32)},
-    "a negative class share": {"class_prior": np.array([-0.5, 1.5], np.float32)},
-    "no reference frames": {"n_ref": np.array(0)},
-    "a list as number of frames": {"n_ref": np.array([1000, 1000])},
+    "falling edges": {"column_edges": EDGES[:, ::-1].copy()},
+    "an edge that is NaN": {"column_edges": np.where(EDGES == 5, np.nan, EDGES).astype(np.float16)},
+    "an infinite edge": {"column_edges": np.where(EDGES == 32, np.inf, EDGES).astype(np.float16)},
+    "too few edges": {"column_edges": EDGES[:, :32].copy()},
+    "edges in float64": {"column_edges": EDGES.astype(np.float64)},
+    "falling tails": {"tails": np.tile(np.array([1, 0], np.float16), (7, 1))},
+    "fewer signals than edges": about(signals=["a", "b"]),
+    "two signals of one name": about(signals=["a", "b", "a"]),
+    "a signal without a name": about(signals=["a", "", "c"]),
+    "no signals": about(signals=[]),
+    "no contexts": about(contexts=[]),
+    "more contexts than counts": about(contexts=["reference", "night"]),
+    "a context with a strange name": about(contexts=["../night"]),
+    "a header that is no JSON": {"about": np.array([255, 254], np.uint8)},
+    "counts that do not sum": {
+        "context_histograms": np.eye(3, 32, dtype=np.uint32)[None] + np.arange(3, dtype=np.uint32)[:, None]
+    },
+    "counts of another width": {"context_histograms": np.zeros((1, 3, 31), np.uint32)},
+    "no reference frames": {"context_histograms": np.zeros((1, 3, 32), np.uint32)},
+    "more frames with a class than frames": {"context_classes": np.array([[900, 900]], np.uint32)},
+    "a rank above 1": {"context_ranks": np.full((1, 6, 7), 2, np.float16)},
+    "ranks of too few columns": {"context_ranks": np.zeros((1, 6, 6), np.float16)},
+    "a mean that is NaN": {"moments": np.full((2, 3), np.nan, np.float32)},
+    "a std below 0": {"moments": np.full((2, 3), -1, np.float32)},
+    "a std of another length": {"moments": np.zeros((2, 4), np.float32)},
+    "whitening of other signals": {"whitening": np.eye(4, dtype=np.float16)},
+    "a temperature of 0": about(temperature=0.0),
+    "a digest that is none": about(artifact_sha256="abc"),
+    "an embedding without components": about(embedding_width=32, embedding_unit=1.0),
+    "an impact model of one number": {"impact": np.ones((3, 7), np.float32)},
+    "an impact model without spread": {"impact": np.zeros((3, 7), np.float32), **about(impact=[0.9, 0.1, 0.0, 0.9])},
+    "confusion of other classes": {
+        "confusion_predicted": np.zeros((3, 1), np.uint16),
+        "confusion_share": np.ones((3, 1), np.float16),
+    },
     "an array more": {"surprise": np.zeros(3)},
-    "a newer extractor": {"extractor": np.array(99)},
+    "a newer extractor": about(extractor=99),
+    "a newer format": about(format=99),
 }
 
 
 @pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG.keys())
 def test_a_stored_profile_that_cannot_be_computed_with_is_refused(changes: dict[str, NDArray[Any]]) -> None:
-    with pytest.raises(ArchiveError):
+    with pytest.raises(ArchiveError) as caught:
         Profile.from_npz(stored(**changes))
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_of_the_first_format_says_what_to_do() -> None:
+    first = write_npz({"edges": np.zeros((3, 33), np.float32), "mean": np.zeros(3, np.float32)})
+
+    with pytest.raises(ArchiveError, match=r"found format 1, expected 2; build the bundle again"):
+        Profile.from_npz(first)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"\x00" * 100])
