@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import math
 from typing import TYPE_CHECKING
 
 from agent.explain.errors import ExplainError
@@ -20,7 +20,15 @@ _COLOURS = ("#0b6e8f", "#b5552b", "#1c7c4c", "#8a5a00", "#6b4c9a")  # the report
 _INK, _DIM, _GRID = "#1b2127", "#5d6770", "#e1e4e0"
 _RED = "#b42318"
 _STATES = {"suspect": "#fbefd4", "confirmed": "#f7d9c4", "requested": "#fbe4e1", "recovered": "#dff1e6"}
-_HOUR_S, _MINUTE_S = 3600.0, 60.0
+_HOUR_S = 3600.0
+_UNITS = (
+    (24 * _HOUR_S, "days", 72 * _HOUR_S),
+    (_HOUR_S, "hours", _HOUR_S),
+    (60.0, "minutes", 120.0),
+    (1.0, "seconds", 0.0),
+)
+"""Seconds in a unit, its name, and the shortest story in seconds that is told in it."""
+_FEW = 64  # verdicts that are still shown one by one
 
 
 def png(story: Story) -> bytes:
@@ -61,15 +69,15 @@ def _draw(figure: Figure, story: Story) -> None:
 
 
 class _Clock:
-    """Where something stands on the horizontal axis: frames, or time where the story is of hours."""
+    """Where something stands on the horizontal axis: by frames, or by time where that says more."""
 
     def __init__(self, story: Story) -> None:
         self._known: list[tuple[int, float]] = [(moment.frame, moment.at_s) for moment in story.moments]
         length_s = max((at_s for _, at_s in self._known), default=0.0)
-        self._by_time = length_s > _HOUR_S
-        self._unit_s: float = 24 * _HOUR_S if length_s > 72 * _HOUR_S else _HOUR_S
-        unit = "days" if self._unit_s > _HOUR_S else "hours"
-        since = f" since {story.began}" if story.began else " since the first frame"
+        self._by_time = length_s > _HOUR_S or not story.has_frames
+        self._has_frames = story.has_frames
+        self._unit_s, unit = next(one for one in _UNITS if length_s >= one[2])[:2]
+        since = f" since {story.began}" if story.began else " since the beginning"
         self.label = f"{unit}{since}" if self._by_time else "frame"
 
     def __call__(self, moment: Moment) -> float:
@@ -77,6 +85,8 @@ class _Clock:
 
     def of_frame(self, frame: int) -> float | None:
         """The place of a frame whose time was not kept, between its neighbours; None outside of the story."""
+        if not self._has_frames:
+            return None
         if not self._by_time:
             return float(frame)
         before = [known for known in self._known if known[0] <= frame][-1:]
@@ -94,13 +104,21 @@ def _effects(axes: Axes, story: Story, clock: _Clock) -> None:
         axes.axhline(least, color=_DIM, linewidth=0.7, linestyle=(0, (2, 3)))
         axes.annotate(name, (1.005, least), xycoords=("axes fraction", "data"), fontsize=8, color=_DIM, va="center")
     places = [clock(reading) for reading in story.readings]
-    marker = "o" if len(places) <= 64 else ""
+    marker = "o" if len(places) <= _FEW else ""
+    if not any(reading.effects for reading in story.readings):  # a device keeps the largest one only
+        heights = [reading.severity for reading in story.readings]
+        axes.plot(
+            places, heights, color=_COLOURS[0], linewidth=1.6, marker=marker, markersize=3.5, label="largest effect"
+        )
     for name, colour in zip(leading_signals(story.readings, SIGNALS_DRAWN), _COLOURS, strict=False):
         heights = [reading.effects.get(name, float("nan")) for reading in story.readings]
         axes.plot(places, heights, color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=named(name))
     classes = [float("nan") if each.class_effect is None else each.class_effect for each in story.readings]
-    if any(value == value for value in classes):  # noqa: PLR0124 - the usual test for NaN
+    if any(math.isfinite(value) for value in classes):
         axes.plot(places, classes, color=_DIM, linewidth=1.2, linestyle="--", label="predicted classes")
+    limits = [float("nan") if each.limit is None else each.limit for each in story.readings]
+    if any(math.isfinite(limit) for limit in limits):
+        axes.plot(places, limits, color=_RED, linewidth=0.9, linestyle="--", label="beyond this it counts")
     alarms = [clock(alarm) for alarm in story.alarms]
     if alarms:
         axes.plot(alarms, [0.0] * len(alarms), "^", color=_RED, markersize=7, clip_on=False, label="alarm")
@@ -109,7 +127,8 @@ def _effects(axes: Axes, story: Story, clock: _Clock) -> None:
         axes.axvline(place, color=_RED, linewidth=1.4)
         axes.annotate("request", (place, 0.98), xycoords=("data", "axes fraction"), fontsize=8, color=_RED,
                       rotation=90, va="top", ha="right")  # fmt: skip
-    began = None if story.changed_at is None else clock.of_frame(story.changed_at)
+    changed_at = story.traits.changed_at
+    began = None if changed_at is None else clock.of_frame(changed_at)
     if began is not None:
         axes.axvline(began, color=_INK, linewidth=1, linestyle=":")
         axes.annotate("change", (began, 0.98), xycoords=("data", "axes fraction"), fontsize=8, color=_INK,
@@ -151,8 +170,10 @@ def _accuracy(axes: Axes, story: Story, clock: _Clock) -> None:
         )
     _curve(axes, story, clock, "true_accuracy", "by the recording's labels", _INK)
     _curve(axes, story, clock, "labelled_accuracy", "by feedback", _COLOURS[2])
-    if story.reference_accuracy is not None:
-        axes.axhline(story.reference_accuracy, color=_DIM, linewidth=0.8, linestyle="--", label="on the reference")
+    if story.traits.reference_accuracy is not None:
+        axes.axhline(
+            story.traits.reference_accuracy, color=_DIM, linewidth=0.8, linestyle="--", label="on the reference"
+        )
     axes.set_ylim(0, 1.02)
     _plain(axes, "accuracy")
     axes.set_xlabel(clock.label, fontsize=9, color=_DIM)
@@ -170,13 +191,9 @@ def _curve(axes: Axes, story: Story, clock: _Clock, name: str, label: str, colou
 
 
 def _bars(axes: Axes, story: Story) -> None:
-    reading = story.deciding
-    shares: Sequence[tuple[str, float]] = ()
-    title = "no verdict"
-    if reading is not None:
-        shares = largest(reading.attribution or reading.effects, BARS_DRAWN)
-        what = "what drives the alarm, shares of 1" if reading.attribution else "largest effects"
-        title = f"{what} (verdict at frame {reading.frame})"
+    traits = story.traits
+    shares = largest(traits.attribution or traits.effects, BARS_DRAWN)
+    title = "what raised the alarm, shares of 1" if traits.attribution else "largest effects at the worst verdict"
     names = [named(name) for name, _ in reversed(shares)]
     widths = [share for _, share in reversed(shares)]
     bars = axes.barh(names, widths, color=_COLOURS[0], height=0.7)

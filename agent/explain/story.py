@@ -28,10 +28,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn(Moment):
-    """The state changed.
+    """The state changed, or something happened to the episode.
 
     Attributes:
-        state: The new state: ok, suspect, confirmed, requested or recovered.
+        state: The state from then on: ok, suspect, confirmed, requested or recovered.
+        sign: What led to it, a word of the policy's table; empty where nobody kept it.
         signal: Signal that stood out.
         detector: What raised the alarm.
         severity: Largest effect then, 0 to 1.
@@ -39,6 +40,7 @@ class Turn(Moment):
     """
 
     state: str
+    sign: str = ""
     signal: str | None = None
     detector: str | None = None
     severity: float | None = None
@@ -51,8 +53,10 @@ class Reading(Moment):
 
     Attributes:
         n_effective: Independent frames in it.
-        effects: Distance of each signal from the reference, 0 to 1; perhaps only the largest ones.
-        attribution: Share of each signal and class in what drives the trigger, largest first.
+        severity: The largest effect, 0 to 1.
+        signal: The signal that it is of.
+        limit: The effect that chance explains for so many frames and signals.
+        effects: Distance of each signal from the reference, 0 to 1; empty where only the largest was kept.
         context: Context that explains most of it.
         class_effect: Distance of the predicted classes.
         accuracy: Estimated accuracy, 0 to 1.
@@ -60,12 +64,13 @@ class Reading(Moment):
         accuracy_high: Upper end of it.
         labelled_accuracy: Share of right answers among the frames that feedback labelled.
         true_accuracy: Share of right answers among all of its frames, where the truth is known.
-        changed_at: Frame at which the witness saw the first change of late.
     """
 
     n_effective: int
-    effects: Mapping[str, float]
-    attribution: Mapping[str, float] = field(default_factory=dict)
+    severity: float
+    signal: str = ""
+    limit: float | None = None
+    effects: Mapping[str, float] = field(default_factory=dict)
     context: str = ""
     class_effect: float | None = None
     accuracy: float | None = None
@@ -73,12 +78,6 @@ class Reading(Moment):
     accuracy_high: float | None = None
     labelled_accuracy: float | None = None
     true_accuracy: float | None = None
-    changed_at: int | None = None
-
-    @property
-    def severity(self) -> float:
-        """The largest effect."""
-        return max(self.effects.values(), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,34 +98,69 @@ class Ask(Moment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What an episode was as a whole.
+
+    Attributes:
+        level: How much it matters: watch, minor, major or critical; empty where nothing was confirmed.
+        changed_at: Frame at which the input changed, as far as seen.
+        effects: Distance of each signal from the reference at the worst verdict.
+        signature: Shift of each signal there, -1 (lower) to 1 (higher).
+        attribution: Share of each signal and class in what raised the alarm.
+        on_arrival: Whether the device was never like its reference.
+        known: Name of the drift seen before that it resembles.
+        is_benign: Whether an operator said that it is harmless.
+        waits_for: Why no model is asked for although it is confirmed.
+        is_commissioned: Whether the first time on this site was over.
+        thin: One of so many frames counts as independent.
+        faults: Frames by fault.
+        reference_accuracy: Accuracy on the reference.
+    """
+
+    level: str = ""
+    changed_at: int | None = None
+    effects: Mapping[str, float] = field(default_factory=dict)
+    signature: Mapping[str, float] = field(default_factory=dict)
+    attribution: Mapping[str, float] = field(default_factory=dict)
+    on_arrival: bool = False
+    known: str | None = None
+    is_benign: bool = False
+    waits_for: str | None = None
+    is_commissioned: bool = True
+    thin: int = 1
+    faults: Mapping[str, int] = field(default_factory=dict)
+    reference_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """What happened, oldest first.
 
     Attributes:
         title: Whose story it is, such as ``digits on pi7-cam``.
         source: What it was read from.
-        began: When frame times begin, RFC 3339 or empty where nobody knows.
+        state: Where it stands.
+        began: When its first moment was, RFC 3339 or empty where nobody knows.
+        has_frames: Whether frames are counted through; not where the agent was started anew in between.
         turns: Changes of state.
         readings: Verdicts.
         alarms: Alarms; perhaps only the first of each signal.
         asks: Requests for a model.
-        thin: One of so many frames counts as independent.
-        faults: Frames by fault.
         open_request: Id of the request that waits for an answer.
-        reference_accuracy: Accuracy on the reference.
+        traits: What it was as a whole.
     """
 
     title: str
     source: str
+    state: str = "ok"
     began: str = ""
+    has_frames: bool = True
     turns: tuple[Turn, ...] = ()
     readings: tuple[Reading, ...] = ()
     alarms: tuple[AlarmMark, ...] = ()
     asks: tuple[Ask, ...] = ()
-    thin: int = 1
-    faults: Mapping[str, int] = field(default_factory=dict)
     open_request: str | None = None
-    reference_accuracy: float | None = None
+    traits: Traits = field(default_factory=Traits)
 
     @property
     def is_empty(self) -> bool:
@@ -139,24 +173,10 @@ class Story:
         return max(self.readings, key=lambda reading: reading.severity, default=None)
 
     @property
-    def deciding(self) -> Reading | None:
-        """The verdict that led to the first request, or else the worst one."""
-        asked = [reading for ask in self.asks[:1] for reading in self.readings if reading.frame <= ask.frame]
-        return asked[-1] if asked else self.worst
-
-    @property
-    def changed_at(self) -> int | None:
-        """Frame at which it began as the witness saw it; None where no verdict says."""
-        deciding = self.deciding
-        if deciding is not None and deciding.changed_at is not None:
-            return deciding.changed_at
-        return next((each.changed_at for each in self.readings if each.changed_at is not None), None)
-
-    @property
     def moments(self) -> list[Moment]:
-        """All that happened, by frame."""
+        """All that happened, by time."""
         moments: list[Moment] = [*self.turns, *self.readings, *self.alarms, *self.asks]
-        return sorted(moments, key=lambda moment: moment.frame)
+        return sorted(moments, key=lambda moment: (moment.at_s, moment.frame))
 
 
 def level_of(severity: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.explain.story import AlarmMark, Ask, Reading, Story, Turn
+from agent.explain.story import AlarmMark, Ask, Reading, Story, Traits, Turn
 
 CALM = Story(title="digits on pi-1", source="episode.json")
 
@@ -12,8 +12,10 @@ def reading(frame: int, severity: float, **other: float) -> Reading:
         frame=frame,
         at_s=frame / 10,
         n_effective=200,
+        severity=severity,
+        signal="mean",
+        limit=0.19,
         effects={"mean": severity, "std": severity / 2, "temperature": 0.03},
-        attribution={"mean": 0.7, "class_3": 0.2, "std": 0.1},
         context="day",
         class_effect=0.04,
         accuracy=other.get("accuracy", 0.93),
@@ -38,8 +40,16 @@ def darkness(*, frames_apart: int = 200, open_request: str | None = "7f3a") -> S
         readings=tuple(readings),
         alarms=(AlarmMark(frame=alarm.frame, at_s=alarm.at_s, signal="mean", detector="e_bank"),),
         asks=(Ask(frame=ask.frame, at_s=ask.at_s, id="7f3a", reason="drift", signal="mean"),),
-        thin=5,
-        faults={"refused": 3},
+        state="requested",
         open_request=open_request,
-        reference_accuracy=0.94,
+        traits=Traits(
+            level="critical",
+            changed_at=alarm.frame - 20,
+            effects={"mean": 0.62, "std": 0.31, "temperature": 0.03},
+            signature={"mean": -0.6, "std": 0.02},
+            attribution={"mean": 0.7, "class_3": 0.2, "std": 0.1},
+            thin=5,
+            faults={"refused": 3, "repeated": 0},
+            reference_accuracy=0.94,
+        ),
     )

@@ -12,7 +12,7 @@ import pytest
 from agent.explain.errors import ExplainError
 from agent.explain.picture import check_target, write_picture
 from agent.explain.plot import png
-from agent.explain.story import Story
+from agent.explain.story import Story, Traits
 from tests.unit.agent_explain.stories import CALM, darkness
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,8 +31,10 @@ def size(data: bytes) -> tuple[int, int]:
         darkness(frames_apart=2_000_000),  # of days
         dataclasses.replace(darkness(), readings=()),
         dataclasses.replace(darkness(), turns=(), asks=(), alarms=()),
+        dataclasses.replace(darkness(), has_frames=False),  # started anew in between
+        dataclasses.replace(darkness(), traits=Traits()),
     ],
-    ids=["frames", "hours", "days", "no verdict", "verdicts only"],
+    ids=["frames", "hours", "days", "no verdict", "verdicts only", "restarts", "nothing known"],
 )
 def test_every_story_with_something_in_it_can_be_drawn(story: Story) -> None:
     pytest.importorskip("matplotlib")

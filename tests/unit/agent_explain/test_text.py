@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from agent.explain.story import Story, Turn
+import pytest
+
+from agent.explain.story import Story, Traits, Turn
 from agent.explain.text import MOST_TURNS, told
 from tests.unit.agent_explain.stories import CALM, darkness
 
@@ -16,12 +18,10 @@ def test_a_drift_is_told_by_what_happened_what_changed_and_what_it_may_cost() ->
         "digits on pi-1, from 2026-11-22T10:00:00Z",
         "critical drift: the largest effect was 0.62 (0 is the training data, 1 is nothing in common with it)",
     ]
-    assert "now: requested; request 7f3a waits for an answer" in said
-    assert (
-        "  frame 1200            2 min 0 s  an alarm: something may have changed; mean (brightness of the pict" in said
-    )
-    assert "    0.62  mean (brightness of the picture)\n    0.31  std (contrast)" in said
-    assert "driven by mean 70.0 %, class_3 20.0 %, std 10.0 %" in said
+    assert "now: requested; request 7f3a is open" in said
+    assert "2 min 0 s  an alarm: something may have changed; mean (brightness of the picture), seen by e_bank" in said
+    assert "    0.62  lower mean (brightness of the picture)\n    0.31  std (contrast)" in said
+    assert "the alarm is driven by mean 70.0 %, class_3 20.0 %, std 10.0 %" in said
     assert "one of 5 frames counts as independent" in said
     assert "3  refused (frames that do not fit the model)" in said
 
@@ -36,7 +36,7 @@ def test_an_estimate_is_never_told_as_a_fact() -> None:
 def test_where_nothing_happened_one_line_says_so() -> None:
     assert told(CALM).splitlines() == [
         "digits on pi-1",
-        "nothing drifted: no alarm, no verdict beyond the reference, no request",
+        "nothing drifted: no alarm, no verdict, no request",
     ]
 
 
@@ -62,11 +62,19 @@ def test_a_story_without_end_is_shortened_in_its_middle() -> None:
     said = told(Story(title="t", source="s", turns=turns)).splitlines()
 
     assert len(said) < MOST_TURNS + 10
-    assert f"  ({500 - MOST_TURNS} more changes of state)" in said
+    assert f"  ({500 - MOST_TURNS} more)" in said
 
 
-def test_the_verdict_that_led_to_the_request_is_the_one_explained() -> None:
-    story = darkness()
-
-    assert story.deciding is not None
-    assert story.deciding.frame == story.asks[0].frame
+@pytest.mark.parametrize(
+    ("traits", "expected"),
+    [
+        (Traits(on_arrival=True), "the device was never like its reference"),
+        (Traits(known="night", is_benign=True), "it resembles night, which an operator called harmless"),
+        (Traits(waits_for="cooldown"), "no model is asked for yet: the last request was not long ago"),
+        (Traits(waits_for="a_reason_of_tomorrow"), "no model is asked for yet: a_reason_of_tomorrow"),
+        (Traits(is_commissioned=False), "still commissioning: requests are held"),
+        (Traits(), "no drift is confirmed: the largest effect was 0.62"),
+    ],
+)
+def test_what_an_operator_has_to_know_is_said(traits: Traits, expected: str) -> None:
+    assert expected in told(dataclasses.replace(darkness(), traits=traits))
