@@ -3,9 +3,10 @@
     driftline-agent run -c agent.yaml       until SIGTERM or Ctrl-C
     driftline-agent check -c agent.yaml     is the configuration right?
     driftline-agent replay BUNDLE FRAMES.npz   the whole pipeline over recorded frames, without a broker
+    driftline-agent explain agent.yaml         the last episode of drift, for a person
 
 Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, 2 bad input (one line on stderr says what),
-130 Ctrl-C and 143 SIGTERM during check or replay.
+130 Ctrl-C and 143 SIGTERM during all others.
 """
 
 from __future__ import annotations
@@ -74,10 +75,15 @@ def _run(arguments: argparse.Namespace) -> int:
             return _run_daemon(arguments.config)
         case "check":
             return _check(arguments.config, as_json=arguments.json)
-        case _:
-            from agent.worker.replay_command import run
+        case "explain":
+            from agent.explain.command import run as explain
 
-            print(run(arguments))
+            print(explain(arguments))
+            return 0
+        case _:
+            from agent.worker.replay_command import run as replay
+
+            print(replay(arguments))
             return 0
 
 
@@ -125,15 +131,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
     check.add_argument("--json", action="store_true", help="print one JSON document: ok, file, errors")
-    _add_replay(commands.add_parser("replay", help="run recorded frames through the whole pipeline"))
+    _add_offline(commands)
     return parser
 
 
-def _add_replay(parser: argparse.ArgumentParser) -> None:
-    from agent.worker.replay_command import add_arguments  # loads no numpy
+def _add_offline(commands: argparse._SubParsersAction[Parser]) -> None:
+    from agent.explain import command as explain  # neither loads numpy
+    from agent.worker import replay_command as replay
 
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_arguments(parser)
+    replay.add_arguments(commands.add_parser("replay", help="run recorded frames through the whole pipeline"))
+    explain.add_arguments(commands.add_parser("explain", help="tell the last episode of drift"))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments to ``parser``."""
     parser.description = "Run recorded frames through the whole pipeline, as fast as possible, without a broker."
     parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory of the bundle")
     parser.add_argument("frames", type=Path, metavar="FRAMES.npz", help="recorded frames")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a summary")
