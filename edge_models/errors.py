@@ -11,7 +11,8 @@
     |   |-- RuntimeMissingError    no runtime for the artifact's engine is installed, or none that works
     |   `-- UnsupportedArtifactError  the runtime is there and refuses this artifact
     |-- InputError             a frame does not have the shape or dtype that the model's source delivers
-    `-- SketchError            a sketch cannot be decoded or merged
+    |-- SketchError            a sketch cannot be decoded or merged
+    `-- DriftStateError        the saved state of a drift detector does not fit
 
 A caller's mistake is a ValueError, outside this tree.
 """
@@ -78,3 +79,7 @@ class InputError(EdgeModelsError):
 
 class SketchError(EdgeModelsError):
     """A sketch is truncated, oversized or belongs to another profile."""
+
+
+class DriftStateError(EdgeModelsError):
+    """A detector's saved state is damaged or of another reference; start that detector anew."""

@@ -1,0 +1,199 @@
+"""What is bet on: functions g of a frame, each in 0..1, and the most that their mean may be while nothing is wrong.
+
+For each column (its rank u in the reference): u, 1 - u, |2u - 1|, 1 - |2u - 1|, and whether it lies beyond the upper
+or the lower tail point. For each predicted class: whether it is this one, whether it is another. For each health flag:
+whether it is set. Nothing is wrong while the mean of every g, whatever came before, is at most its ``bound``:
+
+    bound = max over contexts (m + tau),  tau = max(dead_band * s, 3.5 * s / sqrt(n), 5 / n)
+
+with mean m and standard deviation s of g in a context that n independent frames measured. The first term is the shift
+that does not count, the others are what the reference itself does not know. Shares (tails, classes) have Wilson's
+interval (Wilson 1927) at 3.5 standard errors instead, which does not end at 0 for what was never seen. As the bound is
+the largest of the contexts', frames may come from any of them, in any order.
+
+A bet pays ``1 + stake * (g - bound)``: 1 on average at most, and never below .05.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from edge_models.drift.columns import Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edge_models.profile import Context, Profile
+
+HEALTH = ("refused", "out_of_range")
+"""Flags of a frame that are never set while nothing is wrong."""
+DEAD_BAND_SD = 0.1
+MAX_CLASSES = 32  # of more classes only the most frequent have bets of their own
+
+_ERRORS = 3.5  # standard errors of the reference's own mean
+_UNSEEN = 5.0  # frames: what n frames never showed happens in 5 of n with a probability of 99.3 % at most
+_TAIL_BAND = 0.02
+_STAKES = np.array([0.25, 0.7, 1.5]) * 0.289  # of a standard deviation; that of a uniform rank is .289
+_TAIL_STAKES = np.array([2.0, 8.0, 25.0])
+_RISK = 0.95  # of what is there, so that a bet that loses keeps at least .05
+_ROUNDING = 4e-6  # more than float32 can give back in one update: 5e-7 at a stake of at least .14
+_SMALLEST_SD = 1e-3
+_HOPELESS = 0.995  # a bound above leaves nothing to win
+
+
+class BetName(NamedTuple):
+    """What a bet is on: a column, class (``class_3``) or flag, and how it would have to change."""
+
+    signal: str
+    kind: str
+
+
+_COLUMN_KINDS = ("up", "down", "spread", "centre", "high", "low")
+
+
+class Bets:
+    """The functions g of one profile.
+
+    Args:
+        profile: The reference.
+        contexts: All conditions that are all right, those learnt on the device included; None for the profile's.
+        dead_band: Shift of a function's mean, in its standard deviations, that does not count.
+
+    Attributes:
+        columns: How signals become columns.
+        names: What each of the K bets is on.
+        classes: Class indices that have bets of their own, (C,).
+        bound: The most that the mean of each g may be, (K,) float32.
+        stakes: Three stakes for each, (3, K) float32; 0 where nothing can be won.
+    """
+
+    __slots__ = ("_buffer", "_place", "bound", "classes", "columns", "names", "stakes")
+
+    def __init__(
+        self, profile: Profile, contexts: Sequence[Context] | None = None, dead_band: float = DEAD_BAND_SD
+    ) -> None:
+        if not dead_band >= 0:
+            raise ValueError(f"dead band {dead_band}, expected 0 or more standard deviations")
+        known = tuple(contexts) if contexts else profile.contexts
+        self.columns = Columns(profile)
+        prior = np.max([context.class_prior for context in known], axis=0)
+        self.classes = np.sort(np.argsort(-prior, kind="stable")[:MAX_CLASSES])
+        self._place = {int(index): place for place, index in enumerate(self.classes)}
+        self.names = tuple(
+            [BetName(name, kind) for kind in _COLUMN_KINDS for name in self.columns.names]
+            + [BetName(f"class_{index}", kind) for kind in ("more", "less") for index in self.classes]
+            + [BetName(name, "flag") for name in HEALTH]
+        )
+        bounds, spreads = zip(*(_allowed(context, self.classes, dead_band) for context in known), strict=True)
+        bound = np.max(bounds, axis=0) + _ROUNDING
+        self.bound: NDArray[np.float32] = np.nextafter(bound.astype(np.float32), np.float32(2))
+        self.stakes: NDArray[np.float32] = _stakes(bound, np.max(spreads, axis=0), self.names)
+        self._buffer: NDArray[np.float32] = self.bound.copy()
+
+    def of(
+        self, columns: NDArray[np.float32] | None, predicted: int | None = None, health: Sequence[bool] = ()
+    ) -> NDArray[np.float32]:
+        """The functions of one frame, (K,) float32, in a buffer that the next call writes over.
+
+        Args:
+            columns: ``Columns.of`` of the frame, (J,); None for a frame without signals, such as a refused one.
+            predicted: Class that was predicted; None without one.
+            health: Whether each flag of ``HEALTH`` is set; none when left out.
+
+        What is not known equals its bound: it neither wins nor loses.
+        """
+        g = self._buffer
+        count = len(self.columns.names)
+        if columns is None:
+            g[: 6 * count] = self.bound[: 6 * count]
+        else:
+            self._rank(columns, g)
+        classes = len(self.classes)
+        more, less = g[6 * count : 6 * count + classes], g[6 * count + classes : 6 * count + 2 * classes]
+        if predicted is None:
+            g[6 * count : 6 * count + 2 * classes] = self.bound[6 * count : 6 * count + 2 * classes]
+        else:
+            more.fill(0)
+            less.fill(1)
+            place = self._place.get(predicted)
+            if place is not None:
+                more[place], less[place] = 1, 0
+        g[6 * count + 2 * classes :] = health if len(health) else 0
+        return g
+
+    def batch(
+        self, columns: NDArray[np.float32], predicted: NDArray[Any] | None = None, health: NDArray[Any] | None = None
+    ) -> NDArray[np.float32]:
+        """The functions of n frames, (n, K): columns (n, J), classes (n,), flags (n, H)."""
+        n, missing = len(columns), np.isnan(columns)
+        u = self.columns.ranks(np.where(missing, 0, columns).astype(np.float32))
+        v = np.abs(2 * u - 1)
+        low, high = self.columns.tails(columns)
+        parts: list[NDArray[Any]] = [u, 1 - u, v, 1 - v, high, low]
+        if predicted is None:
+            at = 6 * columns.shape[1]
+            parts += [np.broadcast_to(self.bound[at : at + 2 * len(self.classes)], (n, 2 * len(self.classes)))]
+        else:
+            is_it = np.asarray(predicted)[:, None] == self.classes
+            parts += [is_it, ~is_it]
+        parts += [np.zeros((n, len(HEALTH))) if health is None else health]
+        g = np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
+        if missing.any():
+            width = columns.shape[1]
+            np.copyto(g[:, : 6 * width], self.bound[: 6 * width], where=np.tile(missing, 6))
+        return g
+
+    def _rank(self, columns: NDArray[np.float32], g: NDArray[np.float32]) -> None:
+        count = len(columns)
+        table = g[: 6 * count].reshape(6, count)
+        table[0] = self.columns.ranks(columns)
+        np.subtract(1, table[0], out=table[1])
+        np.subtract(table[0], table[1], out=table[2])  # u - (1 - u) = 2u - 1
+        np.abs(table[2], out=table[2])
+        np.subtract(1, table[2], out=table[3])
+        table[5], table[4] = self.columns.tails(columns)
+        missing = np.isnan(columns)
+        if missing.any():
+            np.copyto(table, self.bound[: 6 * count].reshape(6, count), where=missing)
+
+
+def _allowed(
+    context: Context, classes: NDArray[np.intp], dead_band: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bound and standard deviation of each bet in one context, both (K,)."""
+    n = context.n
+    u, v, prior = (np.asarray(m, np.float64) for m in (context.u_mean, context.v_mean, context.class_prior[classes]))
+    mean = np.concatenate([u, 1 - u, v, 1 - v])
+    spread = np.concatenate([context.u_std, context.u_std, context.v_std, context.v_std]).astype(np.float64)
+    slack = np.maximum(np.maximum(dead_band * spread, _ERRORS * spread / np.sqrt(n)), _UNSEEN / n)
+    tails = np.concatenate([context.high, context.low]).astype(np.float64)
+    shares = np.concatenate([prior, 1 - prior])
+    share_band = dead_band * np.sqrt(shares * (1 - shares))
+    bound = np.concatenate(
+        [
+            mean + slack,
+            np.maximum(tails + _TAIL_BAND, wilson_upper(tails, n)),
+            np.maximum(shares + share_band, wilson_upper(shares, n)),
+            np.full(len(HEALTH), _TAIL_BAND),
+        ]
+    )
+    indicators = bound[mean.size :].clip(0, 1)
+    return bound, np.concatenate([spread, np.sqrt(indicators * (1 - indicators))])
+
+
+def wilson_upper(share: NDArray[np.float64], n: int, errors: float = _ERRORS) -> NDArray[np.float64]:
+    """Upper end of Wilson's interval for shares that were measured on n frames, at so many standard errors."""
+    square = errors * errors / n
+    centre = share + square / 2
+    return np.asarray((centre + errors * np.sqrt(share * (1 - share) / n + square / (4 * n))) / (1 + square))
+
+
+def _stakes(bound: NDArray[np.float64], spread: NDArray[np.float64], names: Sequence[BetName]) -> NDArray[np.float32]:
+    rare = np.array([name.kind in ("high", "low", "flag") for name in names])
+    wanted = np.where(rare, _TAIL_STAKES[:, None], _STAKES[:, None] / np.maximum(spread, _SMALLEST_SD))
+    stakes = np.minimum(wanted, _RISK / np.maximum(bound, 1e-9))
+    return np.where(bound < _HOPELESS, stakes, 0).astype(np.float32)
