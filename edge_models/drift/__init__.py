@@ -9,10 +9,12 @@ from edge_models.drift.budget import SHARES, threshold
 from edge_models.drift.class_prior import ClassPrior
 from edge_models.drift.columns import Columns
 from edge_models.drift.decorrelation import integrated_time, thin_of
+from edge_models.drift.error_rate import TOLERANCE as ERROR_TOLERANCE
 from edge_models.drift.error_rate import ErrorRate
 
 __all__ = [
     "DEAD_BAND_SD",
+    "ERROR_TOLERANCE",
     "HEALTH",
     "SHARES",
     "BetName",
