@@ -1,7 +1,9 @@
 """What is bet on: functions g of a frame, each in 0..1, and the most that their mean may be while nothing is wrong.
 
 For each column (its rank u in the reference): u, 1 - u, |2u - 1|, 1 - |2u - 1|, and whether it lies beyond the upper
-or the lower tail point. For each predicted class: whether it is this one, whether it is another. For each health flag:
+or the lower tail point. For each signal: whether it is among the reference's highest or lowest 32nd, and eighth. A bet
+on u pays 1.6 times a frame at most, one on an eighth 7 times, so these find a shift of a standard deviation or more in
+half the frames. For each predicted class: whether it is this one, whether it is another. For each health flag:
 whether it is set. Nothing is wrong while the mean of every g, whatever came before, is at most its ``bound``:
 
     bound = max over contexts (m + tau),  tau = max(dead_band * s, 3.5 * s / sqrt(n), 5 / n)
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edge_models.drift.columns import Columns
+from edge_models.profile.quantiles import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +42,8 @@ _UNSEEN = 5.0  # frames: what n frames never showed happens in 5 of n with a pro
 _TAIL_BAND = 0.02
 _STAKES = np.array([0.25, 0.7, 1.5]) * 0.289  # of a standard deviation; that of a uniform rank is .289
 _TAIL_STAKES = np.array([2.0, 8.0, 25.0])
+_OUTER_BINS = (1, 4)  # of 32, at either end
+_OUTER_STAKES = np.array([1.0, 3.0, 8.0])
 _RISK = 0.95  # of what is there, so that a bet that loses keeps at least .05
 _ROUNDING = 4e-6  # more than float32 can give back in one update: 5e-7 at a stake of at least .14
 _SMALLEST_SD = 1e-3
@@ -53,6 +58,7 @@ class BetName(NamedTuple):
 
 
 _COLUMN_KINDS = ("up", "down", "spread", "centre", "high", "low")
+_SIGNAL_KINDS = ("highest_32nd", "lowest_32nd", "highest_8th", "lowest_8th")
 
 
 class Bets:
@@ -71,7 +77,7 @@ class Bets:
         stakes: Three stakes for each, (3, K) float32; 0 where nothing can be won.
     """
 
-    __slots__ = ("_buffer", "_place", "bound", "classes", "columns", "names", "stakes")
+    __slots__ = ("_buffer", "_place", "_ranked", "bound", "classes", "columns", "names", "stakes")
 
     def __init__(
         self, profile: Profile, contexts: Sequence[Context] | None = None, dead_band: float = DEAD_BAND_SD
@@ -82,9 +88,11 @@ class Bets:
         self.columns = Columns(profile)
         prior = np.max([context.class_prior for context in known], axis=0)
         self.classes = np.sort(np.argsort(-prior, kind="stable")[:MAX_CLASSES])
+        self._ranked = 6 * len(self.columns.names) + 4 * len(profile.signals)
         self._place = {int(index): place for place, index in enumerate(self.classes)}
         self.names = tuple(
             [BetName(name, kind) for kind in _COLUMN_KINDS for name in self.columns.names]
+            + [BetName(name, kind) for kind in _SIGNAL_KINDS for name in profile.signals]
             + [BetName(f"class_{index}", kind) for kind in ("more", "less") for index in self.classes]
             + [BetName(name, "flag") for name in HEALTH]
         )
@@ -107,22 +115,21 @@ class Bets:
         What is not known equals its bound: it neither wins nor loses.
         """
         g = self._buffer
-        count = len(self.columns.names)
+        ranked, classes = self._ranked, len(self.classes)
         if columns is None:
-            g[: 6 * count] = self.bound[: 6 * count]
+            g[:ranked] = self.bound[:ranked]
         else:
             self._rank(columns, g)
-        classes = len(self.classes)
-        more, less = g[6 * count : 6 * count + classes], g[6 * count + classes : 6 * count + 2 * classes]
+        more, less = g[ranked : ranked + classes], g[ranked + classes : ranked + 2 * classes]
         if predicted is None:
-            g[6 * count : 6 * count + 2 * classes] = self.bound[6 * count : 6 * count + 2 * classes]
+            g[ranked : ranked + 2 * classes] = self.bound[ranked : ranked + 2 * classes]
         else:
             more.fill(0)
             less.fill(1)
             place = self._place.get(predicted)
             if place is not None:
                 more[place], less[place] = 1, 0
-        g[6 * count + 2 * classes :] = health if len(health) else 0
+        g[ranked + 2 * classes :] = health if len(health) else 0
         return g
 
     def batch(
@@ -133,9 +140,12 @@ class Bets:
         u = self.columns.ranks(np.where(missing, 0, columns).astype(np.float32))
         v = np.abs(2 * u - 1)
         low, high = self.columns.tails(columns)
+        k = columns.shape[1] // 2
         parts: list[NDArray[Any]] = [u, 1 - u, v, 1 - v, high, low]
+        for bins in _OUTER_BINS:
+            parts += [u[:, :k] >= 1 - bins / BINS, u[:, :k] < bins / BINS]
         if predicted is None:
-            at = 6 * columns.shape[1]
+            at = self._ranked
             parts += [np.broadcast_to(self.bound[at : at + 2 * len(self.classes)], (n, 2 * len(self.classes)))]
         else:
             is_it = np.asarray(predicted)[:, None] == self.classes
@@ -143,8 +153,8 @@ class Bets:
         parts += [np.zeros((n, len(HEALTH))) if health is None else health]
         g = np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
         if missing.any():
-            width = columns.shape[1]
-            np.copyto(g[:, : 6 * width], self.bound[: 6 * width], where=np.tile(missing, 6))
+            where = np.concatenate([np.tile(missing, 6), np.tile(missing[:, :k], 4)], axis=1)
+            np.copyto(g[:, : self._ranked], self.bound[: self._ranked], where=where)
         return g
 
     def _rank(self, columns: NDArray[np.float32], g: NDArray[np.float32]) -> None:
@@ -156,9 +166,15 @@ class Bets:
         np.abs(table[2], out=table[2])
         np.subtract(1, table[2], out=table[3])
         table[5], table[4] = self.columns.tails(columns)
+        outer = g[6 * count : self._ranked].reshape(4, count // 2)
+        u = table[0, : count // 2]
+        for place, bins in enumerate(_OUTER_BINS):
+            np.greater_equal(u, 1 - bins / BINS, out=outer[2 * place], casting="unsafe")
+            np.less(u, bins / BINS, out=outer[2 * place + 1], casting="unsafe")
         missing = np.isnan(columns)
         if missing.any():
             np.copyto(table, self.bound[: 6 * count].reshape(6, count), where=missing)
+            np.copyto(outer, self.bound[6 * count : self._ranked].reshape(4, -1), where=missing[: count // 2])
 
 
 def _allowed(
@@ -171,7 +187,7 @@ def _allowed(
     spread = np.concatenate([context.u_std, context.u_std, context.v_std, context.v_std]).astype(np.float64)
     slack = np.maximum(np.maximum(dead_band * spread, _ERRORS * spread / np.sqrt(n)), _UNSEEN / n)
     tails = np.concatenate([context.high, context.low]).astype(np.float64)
-    shares = np.concatenate([prior, 1 - prior])
+    shares = np.concatenate([_outer_shares(context), prior, 1 - prior])
     share_band = dead_band * np.sqrt(shares * (1 - shares))
     bound = np.concatenate(
         [
@@ -185,6 +201,13 @@ def _allowed(
     return bound, np.concatenate([spread, np.sqrt(indicators * (1 - indicators))])
 
 
+def _outer_shares(context: Context) -> NDArray[np.float64]:
+    """Share of a context's frames in the outer bins of each signal, in the order of ``_SIGNAL_KINDS``, (4k,)."""
+    share = context.histogram / context.n
+    ends = [side for bins in _OUTER_BINS for side in (share[:, -bins:], share[:, :bins])]
+    return np.concatenate([side.sum(axis=1) for side in ends])
+
+
 def wilson_upper(share: NDArray[np.float64], n: int, errors: float = _ERRORS) -> NDArray[np.float64]:
     """Upper end of Wilson's interval for shares that were measured on n frames, at so many standard errors."""
     square = errors * errors / n
@@ -194,6 +217,8 @@ def wilson_upper(share: NDArray[np.float64], n: int, errors: float = _ERRORS) ->
 
 def _stakes(bound: NDArray[np.float64], spread: NDArray[np.float64], names: Sequence[BetName]) -> NDArray[np.float32]:
     rare = np.array([name.kind in ("high", "low", "flag") for name in names])
+    outer = np.array([name.kind in _SIGNAL_KINDS for name in names])
     wanted = np.where(rare, _TAIL_STAKES[:, None], _STAKES[:, None] / np.maximum(spread, _SMALLEST_SD))
+    wanted = np.where(outer, _OUTER_STAKES[:, None], wanted)
     stakes = np.minimum(wanted, _RISK / np.maximum(bound, 1e-9))
     return np.where(bound < _HOPELESS, stakes, 0).astype(np.float32)
