@@ -5,7 +5,8 @@ All of it is taken through the artifact itself on the runtime of the device, nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -148,12 +149,35 @@ def golden_count(spec: TensorSpec) -> int:
     return min(GOLDEN_INPUTS, max(MIN_GOLDEN_INPUTS, GOLDEN_BYTES // spec.size_bytes))
 
 
-def profile_npz(runnable: Runnable, spec: InputSpec, inputs: NDArray[np.float32], classes: int) -> bytes:
-    """The reference profile of held-out inputs, taken through the artifact."""
+def profile_npz(
+    runnable: Runnable,
+    spec: InputSpec,
+    inputs: NDArray[np.float32],
+    classes: int,
+    *,
+    y: NDArray[np.int64] | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> bytes:
+    """The reference profile of held-out inputs, taken through the artifact.
+
+    Args:
+        runnable: The artifact.
+        spec: Of its input.
+        inputs: Preprocessed, (n, ...).
+        classes: Number of labels.
+        y: Class of each input, (n,); None where it is not known.
+        groups: Which inputs, (n,), are of each condition; None for one condition.
+    """
     given = runnable.answers(inputs)
     names = (*input_signal_names(spec.kind, inputs.shape[1:]), *given.signal_names)
     values = np.concatenate([input_signals_batch(spec.kind, inputs), given.signals], axis=1)
-    return build_profile(names, values, given.predicted, classes).to_npz()
+    return build_profile(
+        *(names, values, given.predicted, classes),
+        groups=groups,
+        truth=None if given.predicted is None else y,
+        artifact_sha256=hashlib.sha256(runnable.data).hexdigest(),
+        runtime=runnable.engine.runtime,
+    ).to_npz()
 
 
 def probe_npz(runnable: Runnable, inputs: NDArray[np.float32], y: NDArray[np.int64]) -> bytes:

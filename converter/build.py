@@ -36,6 +36,7 @@ from converter.packaging import (
 from converter.pipeline.converting import Candidate, Converted, converted
 from converter.pipeline.learning import Learnt, calibration, check_learning, learn, more_examples
 from converter.pipeline.order import BuildOrder
+from converter.pipeline.reference import check_conditions, reference
 from converter.pipeline.spiking import Lesson, Spiking, spiking
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
@@ -66,6 +67,7 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         prepared = prepare(order.recipe, progress)
         progress.step("data", 1, 1, f"{len(prepared.parts.train)} to train, {len(prepared.parts.test)} to test")
         check_learning(order.recipe)
+        check_conditions(order.recipe, prepared)
         watch.lap("data")
         learnt = learn(order, prepared, keras, progress, watch.lap)
         part = _test(prepared)
@@ -75,7 +77,7 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         spikes = spiking(learnt.order, keras, _lesson(learnt, prepared), found, part, progress, clock)
         watch.lap("spiking")
         made = _Made(converted=found, spiking=spikes)
-        finished = _finished(made.candidates, _reference(order, prepared), progress)
+        finished = _finished(made.candidates, reference(order, prepared, learnt.plan.lookalikes), progress)
         watch.lap("profile")
         identity = _identity(order, prepared, made)
         report = report_document(_findings(identity, prepared, learnt, made, finished, watch.laps))
@@ -120,22 +122,12 @@ def _test(prepared: Prepared) -> HeldOut:
     )
 
 
-def _reference(order: BuildOrder, prepared: Prepared) -> Reference:
-    """Held-out examples, the more the surer; of anomalies the normal ones of the profile part alone.
-
-    The test part must not choose the threshold that it judges.
-    """
-    parts, data = prepared.parts, prepared.data
-    chosen = parts.profile if order.recipe.task == "anomaly" else np.concatenate([parts.profile, parts.test])
-    return Reference(spec=prepared.spec, inputs=prepared.inputs(chosen), y=data.y[chosen], classes=len(data.labels))
-
-
-def _finished(candidates: Sequence[Candidate], reference: Reference, progress: Progress) -> tuple[Finished, ...]:
+def _finished(candidates: Sequence[Candidate], normal: Reference, progress: Progress) -> tuple[Finished, ...]:
     finished = []
     for number, candidate in enumerate(candidates):
-        runnable = with_threshold(candidate.runnable, reference)
-        finished.append(finish(runnable, candidate.figures, reference))
-        progress.step("profile", number + 1, len(candidates), f"{candidate.mode}, {len(reference.y)} examples")
+        runnable = with_threshold(candidate.runnable, normal)
+        finished.append(finish(runnable, candidate.figures, normal))
+        progress.step("profile", number + 1, len(candidates), f"{candidate.mode}, {len(normal.y)} examples")
     return tuple(finished)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -42,12 +42,14 @@ class Reference:
         inputs: Preprocessed, (n, ...).
         y: Class of each, (n,).
         classes: Number of labels.
+        groups: Which of them, (n,), are of each condition that is all right; those of none are the reference.
     """
 
     spec: InputSpec
     inputs: NDArray[np.float32]
     y: NDArray[np.int64]
     classes: int
+    groups: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +81,9 @@ def finish(runnable: Runnable, figures: Figures, reference: Reference) -> Finish
     artifact = settled.measured(figures)
     files = {artifact.file: settled.data, artifact.probe.file: probe}
     if artifact.profile is not None:
-        files[artifact.profile] = profile_npz(settled, reference.spec, reference.inputs, reference.classes)
+        files[artifact.profile] = profile_npz(
+            *(settled, reference.spec, reference.inputs, reference.classes), y=reference.y, groups=reference.groups
+        )
     return Finished(name=runnable.name, artifact=artifact, files=files)
 
 

@@ -75,7 +75,7 @@ def prepare(recipe: Recipe, progress: Progress = _SILENT) -> Prepared:
         RecipeError: They can, but not with this recipe.
     """
     section = recipe.dataset
-    data = load_dataset(section, seed=recipe.training.seed, progress=progress)
+    data = load_dataset(section, seed=recipe.training.seed, progress=progress, context=recipe.profile.source)
     spec = input_spec(recipe, data)
     _check_augment(recipe, spec)
     check_pretrain(recipe)
@@ -184,6 +184,7 @@ def windowed(recipe: Recipe, data: Dataset, part: Parts | None, spec: InputSpec)
         x=data.x[rows],
         y=data.y[last],
         group=data.group[last],
+        context=None if data.context is None else data.context[last],
         part=None,
         file=None if data.file is None else data.file[last],
         unlabelled=unlabelled,

@@ -40,10 +40,12 @@ class Plan:
     Attributes:
         epochs: Makes the examples.
         findings: What was found out about each device, for the report.
+        lookalikes: What makes pictures like those of the devices, where it makes good ones.
     """
 
     epochs: EpochSource
     findings: tuple[dict[str, Any], ...]
+    lookalikes: tuple[Lookalike, ...] = ()
 
 
 def retraining_schedule(recipe: Recipe) -> TrainingRecipe:
@@ -107,7 +109,11 @@ def retraining_plan(
         clean_share=recipe.retrain.clean_share,
         size=max(len(y), MIN_EPOCH),
     )
-    return Plan(epochs=epochs, findings=tuple(_finding(lesson) for lesson in lessons))
+    return Plan(
+        epochs=epochs,
+        findings=tuple(_finding(lesson) for lesson in lessons),
+        lookalikes=tuple(lesson.lookalike for lesson in lessons if lesson.lookalike_share and lesson.lookalike),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

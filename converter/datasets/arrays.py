@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.datasets.examples import Examples, Integers
-from converter.datasets.places import FREE, groups_of, labels_of, named_places, parts_of
+from converter.datasets.places import FREE, contexts_of, groups_of, labels_of, named_places, parts_of
 from converter.errors import DatasetError
 from edge_models.errors import ArchiveError
 from edge_models.npz import read_npz
@@ -33,17 +33,18 @@ def read_examples(path: Path) -> tuple[NDArray[Any], Integers, Integers | None]:
     return examples.x, examples.label, examples.group
 
 
-def load_arrays(path: Path, *, labelled: bool = True) -> Examples:
+def load_arrays(path: Path, *, labelled: bool = True, context: str | None = None) -> Examples:
     """Arrays ``x`` or ``X``, ``y``, ``group`` and ``rate_hz`` of an npz file; the last two may be missing.
 
     Args:
         path: The file; other arrays in it are passed over.
         labelled: It must have y.
+        context: Array of integers that tells the condition of each example; None for no conditions.
 
     Raises:
         DatasetError: As for ``read_examples``.
     """
-    arrays = _read(path, WANTED, only=_MEANINGS)
+    arrays = _read(path, WANTED, only=_MEANINGS if context is None else (*_MEANINGS, context))
     if "X" in arrays and "x" not in arrays:
         arrays["x"] = arrays["X"]
     if not {"x", "y"} <= set(arrays) and (labelled or "x" not in arrays):
@@ -57,15 +58,36 @@ def load_arrays(path: Path, *, labelled: bool = True) -> Examples:
     if group is not None and (group.shape != x.shape[:1] or group.dtype.kind not in "iu"):
         raise DatasetError(f"{path}: found group {group.shape} {group.dtype}, expected one integer for each example")
     _check_finite(path, x)
+    contexts, number = ((), None) if context is None else _contexts(path, context, arrays.get(context), len(x))
     return Examples(
         x=x,
         label=None if y is None else y.astype(np.int64),
         group=None if group is None else group.astype(np.int64),
+        context=number,
+        contexts=contexts,
         rate_hz=_rate(path, arrays.get("rate_hz")),
     )
 
 
-def load_signals(path: Path, pattern: str | None, rate_hz: float | None, *, labelled: bool = True) -> Examples:
+def _contexts(path: Path, name: str, values: NDArray[Any] | None, count: int) -> tuple[tuple[str, ...], Integers]:
+    """Names of the conditions, such as season-2, and the condition of each example."""
+    if values is None:
+        raise DatasetError(
+            f"{path}: found arrays {', '.join(_names(path))}, expected {name} of profile.groups among them; mend the "
+            "name, or map the names of conditions to groups"
+        )
+    if values.shape != (count,) or values.dtype.kind not in "iu":
+        raise DatasetError(
+            f"{path}: found {name} {values.shape} {values.dtype}, expected one integer for each example, as "
+            "profile.groups asks for it"
+        )
+    numbers, context = np.unique(values, return_inverse=True)
+    return tuple(f"{name}-{number}" for number in numbers), context.astype(np.int64)
+
+
+def load_signals(
+    path: Path, pattern: str | None, rate_hz: float | None, *, labelled: bool = True, context: str | None = None
+) -> Examples:
     """Recordings of rows one after the other, (n, columns) float32; the name of an array says its class.
 
     Args:
@@ -73,6 +95,7 @@ def load_signals(path: Path, pattern: str | None, rate_hz: float | None, *, labe
         pattern: What a name says; without it the name is the class.
         rate_hz: Rows in a second, where known.
         labelled: Recordings need a class.
+        context: ``context`` where the pattern tells conditions; None for no conditions.
 
     Raises:
         DatasetError: It cannot be read, or recordings have different columns or values that are not finite.
@@ -103,12 +126,15 @@ def load_signals(path: Path, pattern: str | None, rate_hz: float | None, *, labe
     else:
         labels, label = labels_of(places, str(path)) if labelled else ((), np.full(len(places), FREE))
     (groups, group), part = groups_of(places, str(path)), parts_of(places)
+    contexts, condition = contexts_of(places, context, str(path))
     return Examples(
         x=np.concatenate(recordings),
         label=label[file] if labelled else None,
         labels=labels,
         group=None if group is None else group[file],
         groups=groups,
+        context=None if condition is None else condition[file],
+        contexts=contexts,
         part=None if part is None else part[file],
         file=file,
         names=tuple(place.name for place in places),

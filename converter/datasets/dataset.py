@@ -22,6 +22,8 @@ class Dataset:
         labels: Name of each class.
         group: Index into ``groups`` of the site, device, speaker or season of each, (n,) int64; None without groups.
         groups: Name of each group.
+        context: Index into ``contexts`` of the condition of each, (n,) int64; None where the recipe asks for none.
+        contexts: Name of each condition.
         part: What the source says: 0 train, 1 profile, 2 test, -1 free, (n,) int8; None when all are free.
         file: Index into ``names`` of the file or recording of each, (n,) int64; None where there is none.
         names: Name of each file or recording.
@@ -36,6 +38,8 @@ class Dataset:
     labels: tuple[str, ...]
     group: Integers | None = None
     groups: tuple[str, ...] = ()
+    context: Integers | None = None
+    contexts: tuple[str, ...] = ()
     part: NDArray[np.int8] | None = None
     file: Integers | None = None
     names: tuple[str, ...] = ()

@@ -23,6 +23,8 @@ class Examples:
         labels: Names of the classes; empty where classes are bare numbers.
         group: Index into ``groups`` of each, (n,); None without groups.
         groups: Names of the groups.
+        context: Index into ``contexts`` of the condition of each, (n,); None where none was asked for.
+        contexts: Names of the conditions.
         part: 0 train, 1 profile, 2 test, -1 free, (n,); None when all are free.
         file: Index into ``names`` of the file or recording that each comes from, (n,); None where there is none.
         names: Names of the files or recordings.
@@ -35,6 +37,8 @@ class Examples:
     labels: tuple[str, ...] = ()
     group: Integers | None = None
     groups: tuple[str, ...] = ()
+    context: Integers | None = None
+    contexts: tuple[str, ...] = ()
     part: NDArray[np.int8] | None = None
     file: Integers | None = None
     names: tuple[str, ...] = ()
@@ -48,6 +52,7 @@ class Examples:
             x=self.x[chosen],
             label=None if self.label is None else self.label[chosen],
             group=None if self.group is None else self.group[chosen],
+            context=None if self.context is None else self.context[chosen],
             part=None if self.part is None else self.part[chosen],
             file=None if self.file is None else self.file[chosen],
         )

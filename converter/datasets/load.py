@@ -17,7 +17,7 @@ from converter.datasets.dataset import Dataset, digest
 from converter.datasets.examples import Examples, Integers
 from converter.datasets.images import SUFFIXES as IMAGE_SUFFIXES
 from converter.datasets.images import load_images
-from converter.datasets.places import FREE, PARTS, groups_of, labels_of, parts_of, places_of
+from converter.datasets.places import FREE, PARTS, contexts_of, groups_of, labels_of, parts_of, places_of
 from converter.datasets.tables import load_tables
 from converter.datasets.tree import open_tree
 from converter.errors import DatasetError
@@ -30,18 +30,22 @@ MAX_CLASSES = 10_000  # as many labels as a manifest holds
 _SILENT = SilentProgress()
 
 
-def load_dataset(section: DatasetRecipe, *, seed: int = 0, progress: Progress = _SILENT) -> Dataset:
+def load_dataset(
+    section: DatasetRecipe, *, seed: int = 0, progress: Progress = _SILENT, context: str | None = None
+) -> Dataset:
     """Load and check a data set.
 
     Args:
         section: Where it is and how to read it.
         seed: Of the choice of ``limit`` examples.
         progress: Told how far reading has come.
+        context: Column, array or named group that tells the condition of an example, as ``profile.groups`` says.
 
     Raises:
         DatasetError: Unknown, missing, malformed, too few classes or values that are not finite.
     """
-    examples = _limited(section, _tested(section, read_source(section, section.source, progress)), seed)
+    source = read_source(section, section.source, progress, context=context)
+    examples = _limited(section, _tested(section, source), seed)
     labels, y = _classes(section, examples)
     examples = _in_blocks(section, _with_group_names(examples))
     unlabelled = tuple(_unlabelled(section, examples, source, progress) for source in section.unlabelled)
@@ -51,18 +55,25 @@ def load_dataset(section: DatasetRecipe, *, seed: int = 0, progress: Progress = 
         labels=labels,
         group=examples.group,
         groups=examples.groups,
+        context=examples.context,
+        contexts=examples.contexts,
         part=examples.part,
         file=examples.file,
         names=examples.names,
         columns=examples.columns,
         rate_hz=examples.rate_hz,
         unlabelled=unlabelled,
-        sha256=digest(examples.x, y, examples.group, examples.part, *(more.x for more in unlabelled)),
+        sha256=digest(examples.x, y, examples.group, examples.part, examples.context, *(more.x for more in unlabelled)),
     )
 
 
 def read_source(
-    section: DatasetRecipe, source: str, progress: Progress = _SILENT, *, labelled: bool = True
+    section: DatasetRecipe,
+    source: str,
+    progress: Progress = _SILENT,
+    *,
+    labelled: bool = True,
+    context: str | None = None,
 ) -> Examples:
     """Examples of one source, in the form that the section describes.
 
@@ -71,6 +82,7 @@ def read_source(
         source: Which one.
         progress: Told how far reading has come.
         labelled: Examples need a class; otherwise classes and the pattern are passed over.
+        context: What tells the condition of an example, as for ``load_dataset``.
 
     Raises:
         DatasetError: As for ``load_dataset``.
@@ -81,20 +93,20 @@ def read_source(
         return Examples(x=x, label=y if labelled else None)
     match kind, bool(path):
         case "npz", True:
-            return load_arrays(Path(path), labelled=labelled)
+            return load_arrays(Path(path), labelled=labelled, context=context)
         case "signals", True:
-            return load_signals(Path(path), section.pattern, section.rate_hz, labelled=labelled)
+            return load_signals(Path(path), section.pattern, section.rate_hz, labelled=labelled, context=context)
         case "csv", True:
             with open_tree(Path(path)) as tree:
-                return load_tables(tree, section, progress, labelled=labelled)
+                return load_tables(tree, section, progress, labelled=labelled, context=context)
         case (("images" | "wav"), True):
-            return _clips_or_pictures(section, kind, Path(path), progress, labelled=labelled)
+            return _clips_or_pictures(section, kind, Path(path), progress, labelled=labelled, context=context)
         case _:
             raise DatasetError(f"dataset.source: found {source!r}, expected {SOURCES}")
 
 
 def _clips_or_pictures(
-    section: DatasetRecipe, kind: str, path: Path, progress: Progress, *, labelled: bool
+    section: DatasetRecipe, kind: str, path: Path, progress: Progress, *, labelled: bool, context: str | None
 ) -> Examples:
     """One example for each file."""
     suffixes, what = (WAV_SUFFIXES, "WAV files") if kind == "wav" else (IMAGE_SUFFIXES, "pictures")
@@ -102,6 +114,7 @@ def _clips_or_pictures(
         places = places_of(tree, suffixes, section.pattern if labelled else None, what, by_folder=labelled)
         labels, label = labels_of(places, tree.where) if labelled else ((), None)
         groups, group = groups_of(places, tree.where)
+        contexts, condition = contexts_of(places, context, tree.where)
         x: NDArray[Any]
         rate_hz = None
         if kind == "wav":
@@ -114,6 +127,8 @@ def _clips_or_pictures(
         labels=labels,
         group=group,
         groups=groups,
+        context=condition,
+        contexts=contexts,
         part=parts_of(places),
         file=np.arange(len(places)),
         names=tuple(place.name for place in places),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,22 +29,32 @@ def fixed_parts(data: Dataset, section: DatasetRecipe) -> Parts | None:
     part = None if data.part is None else data.part.copy()
     if section.test_groups:
         part = np.full(len(data.x), FREE, np.int8) if part is None else part
-        part[_members(data, section)] = TEST
+        part[members_of(data, section.test_groups, "dataset.test_groups", section.source)] = TEST
     check_whole(data, part, section.source)
     return part
 
 
-def _members(data: Dataset, section: DatasetRecipe) -> NDArray[np.bool_]:
-    """Which examples are of ``test_groups``; the name of a recording stands for all of its blocks."""
+def members_of(data: Dataset, names: Iterable[str], key: str, where: str) -> NDArray[np.bool_]:
+    """Which examples (n,) are of the groups with these names; that of a recording stands for all of its blocks.
+
+    Args:
+        data: With groups.
+        names: Of groups.
+        key: Of the recipe that names them.
+        where: The data in messages.
+
+    Raises:
+        DatasetError: Nothing has one of the names.
+    """
     found = np.zeros(len(data.x), bool)
-    for name in section.test_groups:
+    for name in names:
         if data.group is not None and name in data.groups:
             found |= data.group == data.groups.index(name)
         elif data.group is not None and data.file is not None and name in data.names:
             found |= data.file == data.names.index(name)
         else:
             known = ", ".join(data.groups[:20]) or "no groups"
-            raise DatasetError(f"{section.source}: found {known}, expected dataset.test_groups {name!r} among them")
+            raise DatasetError(f"{where}: found {known}, expected {key} {name!r} among them")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the path of a file, or the name of a recording, says of it: class, group and part."""
+"""What the path of a file, or the name of a recording, says of it: class, group, condition and part."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from converter.errors import DatasetError
 
 PARTS = {"train": 0, "training": 0, "profile": 1, "validation": 1, "valid": 1, "val": 1, "test": 2, "testing": 2}
 FREE = -1
+CONTEXT = "context"
+"""What ``profile.groups`` says for the named group of dataset.pattern."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +29,14 @@ class Place:
         label: Its class; None where nothing says it.
         group: Its group; None where nothing says it.
         part: 0 train, 1 profile, 2 test, -1 free.
+        context: Its condition, such as night; None where nothing says it.
     """
 
     name: str
     label: str | None
     group: str | None
     part: int
+    context: str | None = None
 
 
 def places_of(
@@ -43,7 +47,7 @@ def places_of(
     Args:
         tree: The files.
         suffixes: In lower case with the dot.
-        pattern: Regular expression with the named groups label, group and part; None for class folders.
+        pattern: Regular expression with the named groups label, group, part and context; None for class folders.
         what: The files in messages, in the plural.
         by_folder: Folders are classes where there is no pattern, so that none of them may be empty.
 
@@ -84,7 +88,7 @@ def _place(name: str, said: dict[str, str | None], where: str) -> Place:
             f"{where}/{name}: found part {part!r} by dataset.pattern, expected one of {', '.join(PARTS)}"
         )
     number = FREE if part is None else PARTS[part.lower()]
-    return Place(name=name, label=said.get("label"), group=said.get("group"), part=number)
+    return Place(name=name, label=said.get("label"), group=said.get("group"), part=number, context=said.get("context"))
 
 
 def _check_filled(tree: Tree, names: Sequence[str], what: str) -> None:
@@ -128,6 +132,29 @@ def groups_of(places: Sequence[Place], where: str) -> tuple[tuple[str, ...], Int
             "expected (?P<group>...) for all"
         )
     return (), None
+
+
+def contexts_of(places: Sequence[Place], source: str | None, where: str) -> tuple[tuple[str, ...], Integers | None]:
+    """Names of the conditions and the condition of each place; none when none are asked for.
+
+    Args:
+        places: Files or recordings.
+        source: ``context``, or None when no conditions are asked for.
+        where: In messages.
+
+    Raises:
+        DatasetError: Something else is asked for, or a place has no condition.
+    """
+    if source is None:
+        return (), None
+    without = next((place for place in places if place.context is None), None)
+    if source != CONTEXT or without is not None:
+        found = f"profile.groups {source!r}" if source != CONTEXT or without is None else f"none for {without.name}"
+        raise DatasetError(
+            f"{where}: found {found}, expected context, and (?P<context>...) in dataset.pattern for every file; or a "
+            "mapping from the names of conditions to groups"
+        )
+    return coded([place.context or "" for place in places])
 
 
 def parts_of(places: Sequence[Place]) -> NDArray[np.int8] | None:

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.datasets.examples import Examples, coded
-from converter.datasets.places import Place, groups_of, parts_of, places_of
+from converter.datasets.examples import Examples, Integers, coded
+from converter.datasets.places import CONTEXT, Place, contexts_of, groups_of, parts_of, places_of
 from converter.datasets.tree import Tree
 from converter.errors import DatasetError
 from converter.progress import Progress
@@ -60,7 +60,9 @@ class _Table:
         return np.ascontiguousarray(values)
 
 
-def load_tables(tree: Tree, section: DatasetRecipe, progress: Progress, *, labelled: bool) -> Examples:
+def load_tables(
+    tree: Tree, section: DatasetRecipe, progress: Progress, *, labelled: bool, context: str | None = None
+) -> Examples:
     """The rows of all files one after the other, (n, columns) float32.
 
     Args:
@@ -68,6 +70,7 @@ def load_tables(tree: Tree, section: DatasetRecipe, progress: Progress, *, label
         section: Says which columns and where the classes are.
         progress: Told after each file.
         labelled: Rows need a class.
+        context: Column that tells the condition of a row, or ``context`` where the pattern does; None for none.
 
     Raises:
         DatasetError: No rows, a missing column or class, or a cell that is no number.
@@ -83,13 +86,14 @@ def load_tables(tree: Tree, section: DatasetRecipe, progress: Progress, *, label
     for number, place in enumerate(places, start=1):
         tables.append(_parsed(tree, place.name))
         progress.step("data", number, len(places), place.name)
-    columns = section.columns or _numeric(tables[0], {section.label_column, section.group_column})
+    columns = section.columns or _numeric(tables[0], {section.label_column, section.group_column, context})
     file = np.repeat(np.arange(len(tables)), [len(table.rows) for table in tables])
     labels, label = coded(_labels(tree, section, places, tables)) if labelled else ((), None)
     groups, group = groups_of(places, tree.where)
     group = None if group is None else group[file]
     if section.group_column is not None and labelled:
         groups, group = coded([cell for table in tables for cell in _named_cells(table, section.group_column, "group")])
+    contexts, condition = _contexts(tree, places, tables, context)
     part = parts_of(places)
     return Examples(
         x=np.concatenate([table.numbers(columns) for table in tables]),
@@ -97,11 +101,25 @@ def load_tables(tree: Tree, section: DatasetRecipe, progress: Progress, *, label
         labels=labels,
         group=group,
         groups=groups,
+        context=condition,
+        contexts=contexts,
         part=None if part is None else part[file],
         file=file,
         names=tuple(place.name for place in places),
         columns=tuple(columns),
     )
+
+
+def _contexts(
+    tree: Tree, places: Sequence[Place], tables: Sequence[_Table], source: str | None
+) -> tuple[tuple[str, ...], Integers | None]:
+    """Names of the conditions and the condition of each row: its cell, or what the path of its table says."""
+    by_path = source == CONTEXT and not any(CONTEXT in table.header for table in tables)
+    if source is None or by_path:
+        names, condition = contexts_of(places, source, tree.where)
+        rows = np.repeat(np.arange(len(tables)), [len(table.rows) for table in tables])
+        return names, None if condition is None else condition[rows]
+    return coded([cell for table in tables for cell in _named_cells(table, source, "condition")])
 
 
 def _parsed(tree: Tree, name: str) -> _Table:

@@ -15,6 +15,7 @@ from converter.recipe.network import (
     SavedRecipe,
     TransferRecipe,
 )
+from converter.recipe.profile import ProfileRecipe
 from converter.recipe.quantize import FallbackRecipe, Mode, QatRecipe, QuantizeRecipe
 from converter.recipe.spiking import SpikingRecipe, SpikingTrainingRecipe
 from converter.recipe.training import (
@@ -44,6 +45,7 @@ __all__ = [
     "Mode",
     "NetworkRecipe",
     "PretrainRecipe",
+    "ProfileRecipe",
     "QatRecipe",
     "QuantizeRecipe",
     "Recipe",

@@ -9,7 +9,7 @@ from typing import Literal
 from edge_models.fields import described
 from edge_models.manifest import Step
 
-PATTERN_GROUPS = frozenset({"label", "group", "part"})
+PATTERN_GROUPS = frozenset({"label", "group", "part", "context"})
 SOURCES = "mnist5k, digits, npz:PATH, images:PATH, wav:PATH, csv:PATH or signals:PATH"
 
 
@@ -27,8 +27,8 @@ class DatasetRecipe:
     )
     pattern: str | None = described(
         "Regular expression that is searched for in the path of a file below the source (or in the name of an array "
-        "of signals:), with the named groups label, group and part (train, profile or test); files that it does not "
-        "match are left out. Without it, the folder that a file is in is its label.",
+        "of signals:), with the named groups label, group, part (train, profile or test) and context (for "
+        "profile.groups); files that it does not match are left out. Without it, a file's folder is its label.",
         default=None,
         max_length=400,
     )

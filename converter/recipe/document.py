@@ -19,6 +19,7 @@ from converter.recipe.dataset import DatasetRecipe, InputRecipe
 from converter.recipe.gates import GatesRecipe
 from converter.recipe.network import NetworkRecipe, moved
 from converter.recipe.paths import Places
+from converter.recipe.profile import ProfileRecipe
 from converter.recipe.quantize import QuantizeRecipe
 from converter.recipe.spiking import SpikingRecipe
 from converter.recipe.training import (
@@ -62,6 +63,7 @@ class Recipe:
         default="auto",
         max_length=200,
     )
+    profile: ProfileRecipe = described("Reference profile.", default_factory=ProfileRecipe)
     spiking: SpikingRecipe | None = described("A spiking artifact as well; none when left out.", default=None)
     gates: GatesRecipe = described("Gates.", default_factory=GatesRecipe)
     retrain: RetrainRecipe = described("Retraining.", default_factory=RetrainRecipe)

@@ -222,7 +222,7 @@ def test_folders_of_data_stand_in_paths_by_their_name(tmp_path: Path) -> None:
     ("section", "said"),
     [
         ({"pattern": "("}, "a regular expression (missing ), unterminated subpattern at position 0)"),
-        ({"pattern": "(?P<class>x)"}, "pattern with no other named groups than group, label, part"),
+        ({"pattern": "(?P<class>x)"}, "pattern with no other named groups than context, group, label, part"),
         ({"blocks": 4, "group_column": "site"}, "blocks or groups of the data, not both"),
         ({"test_from": 5, "test_groups": ["a"]}, "test_from or test_groups, not both"),
     ],
