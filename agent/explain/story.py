@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 LEVELS = (("watch", 0.0), ("minor", 0.1), ("major", 0.2), ("critical", 0.4))
-"""Names of severity by the largest effect, and where each begins; a large loss of accuracy is critical as well."""
+"""Names of severity and the effect at which each begins (``agent.core.severity``), for the lines of a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,15 +177,6 @@ class Story:
         """All that happened, by time."""
         moments: list[Moment] = [*self.turns, *self.readings, *self.alarms, *self.asks]
         return sorted(moments, key=lambda moment: (moment.at_s, moment.frame))
-
-
-def level_of(severity: float) -> str:
-    """The name of a severity.
-
-    >>> level_of(0.05), level_of(0.15), level_of(0.3), level_of(0.7)
-    ('watch', 'minor', 'major', 'critical')
-    """
-    return [name for name, least in LEVELS if severity >= least][-1]
 
 
 def largest(values: Mapping[str, float], n: int) -> list[tuple[str, float]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from agent.explain.story import Moment, Reading, Story, Turn, largest
+from agent.explain.story import Ask, Moment, Reading, Story, Turn, largest
 from agent.explain.wording import duration, named, percent
 
 TOP_SIGNALS = 5
@@ -71,26 +71,26 @@ def _outcome(story: Story) -> Iterator[str]:
 def _happened(story: Story) -> Iterator[str]:
     yield "what happened"
     turns = list(story.turns)
-    asked = {ask.id: ask for ask in story.asks}
+    asked = {ask.frame: ask for ask in story.asks}
     if len(turns) > MOST_TURNS:
         half = MOST_TURNS // 2
-        yield from (_turn(turn) for turn in turns[:half])
+        yield from (_turn(turn, asked) for turn in turns[:half])
         yield f"  ({len(turns) - 2 * half} more)"
         turns = turns[-half:]
-    yield from (_turn(turn) for turn in turns)
-    for ask in asked.values():
-        yield f"{_moment(ask)}  request {ask.id}: {ask.reason}, {named(ask.signal)}"
-    if not turns and not asked:
+    yield from (_turn(turn, asked) for turn in turns)
+    if not turns:
         yield "  the state never changed"
 
 
-def _turn(turn: Turn) -> str:
+def _turn(turn: Turn, asked: Mapping[int, Ask]) -> str:
     parts = [f"{_moment(turn)}  {_STATES.get(turn.state, turn.state)}"]
     by = f", seen by {turn.detector}" if turn.detector else ""
     if turn.signal is not None:
         parts.append(f"{named(turn.signal)}{by}")
     if turn.severity is not None:
         parts.append(f"effect {turn.severity:.2f}")
+    if turn.state == "requested" and turn.frame in asked:
+        parts.append(f"request {asked[turn.frame].id}")
     if turn.note:
         parts.append(turn.note)
     return "; ".join(parts)
