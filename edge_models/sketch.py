@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import zlib
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from edge_models.errors import SketchError
 from edge_models.profile import BINS, MAX_SIGNALS, PROFILE_ID_DIGITS, count_bins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from edge_models.profile import Profile
@@ -99,6 +102,19 @@ class Sketch:
         merged.n = self.n + other.n
         return merged
 
+    @classmethod
+    def merged(cls, sketches: Iterable[Sketch]) -> Sketch:
+        """All of them in one; exact, in any order.
+
+        Raises:
+            SketchError: There is none, or they count in bins of different profiles, or exceed 32 bits.
+        """
+        parts = iter(sketches)
+        first = next(parts, None)
+        if first is None:
+            raise SketchError("no sketch to merge, expected one at least")
+        return functools.reduce(cls.merge, parts, first)
+
     def distance(self, profile: Profile) -> dict[str, float]:
         """Kolmogorov-Smirnov distance 0..1 from the reference by signal, on the 32 bins; 0 when nothing was counted.
 
@@ -123,6 +139,23 @@ class Sketch:
         if total == 0:
             return 0.0
         return float(np.abs(self.classes / total - profile.class_prior).sum() / 2)
+
+    def shift(self, reference: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """In which direction signals have moved, each -1 to 1: up in rank, and out to the ends (or in to the middle).
+
+        Args:
+            reference: Counts or shares of each signal in the bins, (k, 32), whose rows sum to more than 0.
+
+        Returns:
+            Mean of u less the reference's, and mean of abs(2u - 1) less the reference's, for the rank u at the middle
+            of each bin; (k,) each, 0 when nothing was counted.
+        """
+        if self.n == 0:
+            return np.zeros(len(self.signals)), np.zeros(len(self.signals))
+        expected = np.asarray(reference, np.float64)
+        moved = self.counts / self.n - expected / expected.sum(axis=1, keepdims=True)
+        middles = (np.arange(BINS) + 0.5) / BINS
+        return moved @ middles, moved @ np.abs(2 * middles - 1)
 
     def encode(self) -> str:
         """The sketch as text for a message: header, LEB128 counts, zlib, base64."""

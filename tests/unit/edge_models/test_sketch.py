@@ -223,3 +223,33 @@ def test_a_reader_can_set_its_own_bounds() -> None:
     for bounds in (SketchBounds(max_chars=10), SketchBounds(max_signals=1), SketchBounds(max_classes=2)):
         with pytest.raises(SketchError):
             Sketch.decode(text, bounds)
+
+
+@given(st.lists(sketches(), min_size=1, max_size=5))
+def test_many_are_merged_in_any_order(parts: list[Sketch]) -> None:
+    merged = Sketch.merged(parts)
+
+    assert content(merged) == content(Sketch.merged(reversed(parts)))
+    assert merged.n == sum(part.n for part in parts)
+
+
+def test_merging_nothing_is_refused() -> None:
+    with pytest.raises(SketchError, match="no sketch to merge"):
+        Sketch.merged([])
+
+
+def test_a_shift_tells_up_from_down_and_out_from_in() -> None:
+    flat = np.ones((2, BINS))
+    sketch = empty()
+    sketch.add_batch(np.stack([np.full(10, BINS - 1), np.full(10, BINS // 2)], axis=1))
+
+    up, out = sketch.shift(flat)
+
+    assert up.round(2).tolist() == [0.48, 0.02]
+    assert out.round(2).tolist() == [0.47, -0.47]
+
+
+def test_nothing_counted_has_not_shifted() -> None:
+    up, out = empty().shift(np.ones((2, BINS)))
+
+    assert (up.tolist(), out.tolist()) == ([0.0, 0.0], [0.0, 0.0])
