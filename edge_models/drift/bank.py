@@ -121,6 +121,14 @@ class EBank:
             return [(order[0], 1.0)] if order else []
         return [(name, evidence[name] / total) for name in order if evidence[name] > 0]
 
+    def set_threshold(self, threshold: float) -> None:
+        """Go on with another threshold and all evidence, as when frames are thinned otherwise.
+
+        Raises:
+            ValueError: As for the constructor.
+        """
+        self._limit = _limit(threshold)
+
     def reset(self) -> None:
         """Forget all evidence, as after a new model."""
         self._sums.fill(0)

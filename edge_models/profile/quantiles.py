@@ -26,9 +26,9 @@ TAIL_SHARE = 0.002
 
 def rounded(columns: NDArray[Any]) -> NDArray[np.float32]:
     """Values in standard deviations as float16 holds them, in float32; what is no number counts as very large."""
-    x = np.asarray(columns, np.float32)
-    x = np.clip(np.where(np.isnan(x), np.float32(LIMIT), x), np.float32(-LIMIT), np.float32(LIMIT))
-    return x.astype(np.float16).astype(np.float32)
+    x = np.asarray(columns)
+    x = np.clip(np.where(np.isnan(x), LIMIT, x), -LIMIT, LIMIT)  # before the cast: float32 does not hold every float64
+    return x.astype(np.float32).astype(np.float16).astype(np.float32)
 
 
 def quantile_edges(columns: NDArray[np.float32]) -> NDArray[np.float32]:
