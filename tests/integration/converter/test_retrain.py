@@ -26,12 +26,11 @@ def test_a_retraining_answers_its_requests_with_what_devices_saw_and_delivered(b
     dark = (arrays["x"] // 3).astype(np.uint8)
     profile = Profile.from_npz(built.bundle.read("int8-profile.npz"))
     seen = Preprocessor(built.bundle.manifest.input).batch(dark[:300])
-    guess = output_signals(np.full((300, 10), 0.1))
+    guess = np.concatenate([input_signals_batch("image", seen), output_signals(np.full((300, 10), 0.1))], axis=1)
+    values = np.concatenate([guess, np.tile(profile.mean[guess.shape[1] :], (300, 1))], axis=1)  # embedding: as always
     sketch = Sketch.of(profile)
-    sketch.add_batch(
-        profile.bins(np.concatenate([input_signals_batch("image", seen), guess], axis=1)), np.zeros(300, np.int64)
-    )
-    assert profile.signals[-3:] == OUTPUT_SIGNALS
+    sketch.add_batch(profile.bins(values), np.zeros(300, np.int64))
+    assert profile.signals[guess.shape[1] - 3 : guess.shape[1]] == OUTPUT_SIGNALS
     said = {"request": "r-1", "device": "pi-7", "bundle": built.bundle.id, "artifact": "tflite-int8"}
     said |= {"profile": profile.id, "sketch": sketch.encode()}
     (tmp_path / "e.json").write_text(json.dumps({"v": 1, "evidence": [said]}))
@@ -53,6 +52,8 @@ def test_a_retraining_answers_its_requests_with_what_devices_saw_and_delivered(b
     assert manifest.provenance.answers == ("r-1", "r-2")
     assert manifest.provenance.contributors == ("pi-7",)
     assert json.loads(ended.stdout)["devices"][0]["samples"] == 60
+    learnt = Profile.from_npz(open_bundle(tmp_path / "bundle").read("int8-profile.npz"))
+    assert [context.name for context in learnt.contexts] == ["reference", "device"]
     accuracy = {
         name: answer("evaluate", directory, tmp_path / "held.npz")["artifacts"]["tflite-int8"]["accuracy"]
         for name, directory in (("before", built.bundle.directory), ("after", tmp_path / "bundle"))
