@@ -76,7 +76,9 @@ class DriftReport:
     faults: dict[str, int] = described(
         "Frames by fault: refused, out_of_range, repeated.", default_factory=dict, max_length=16, ge=0, le=MAX_INT
     )
-    commissioned: bool = described("Whether the first time on this site is over; requests wait for it.", default=True)
+    commissioned: bool | None = described(
+        "Whether the first time on this site is over, for which requests wait; null while not known.", default=None
+    )
     on_arrival: bool = described("Whether the device was never like its reference.", default=False)
     learning: str | None = text_field(
         "Name of the context that the present input is being learnt as.", default=None, max_length=MAX_NAME_CHARS

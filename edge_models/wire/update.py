@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from edge_models.fields import described
 from edge_models.manifest import MODEL_NAME, BundleId
-from edge_models.wire.telemetry import MAX_SIGNALS
+from edge_models.wire.telemetry import MAX_SIGNALS, DriftLevel
 from edge_models.wire.values import (
     CODE,
     MAX_INT,
@@ -160,7 +160,23 @@ class Evidence:
     )
     since: Timestamp | None = time_field("When the drift was first suspected.", default=None)
     severity: float | None = share_field("Largest effect.", default=None)
+    level: DriftLevel | None = described("How much it matters.", default=None)
+    context: str | None = text_field("Context of the profile that the input is nearest to.", default=None)
+    attribution: dict[str, float] = described(
+        "Shares of signals and classes in what raised the alarm, the largest of them.",
+        default_factory=dict,
+        max_length=16,
+        ge=0,
+        le=1,
+    )
+    n_effective: int | None = count_field("Independent frames in the last verdict before it.", default=None)
+    estimated_accuracy: float | None = share_field("Estimated accuracy, without any label.", default=None)
     estimated_impact: float | None = share_field("Estimated loss of accuracy.", default=None)
+    estimated_impact_low: float | None = share_field("Lower end of its 90 % interval.", default=None)
+    estimated_impact_high: float | None = share_field("Upper end of it.", default=None)
+    labelled: int = count_field("Labels that feedback gave lately.", default=0)
+    labelled_accuracy: float | None = share_field("Share of right answers among them.", default=None)
+    on_arrival: bool = described("Whether the device was never like the profile.", default=False)
 
     def __post_init__(self) -> None:
         """Refuse a time that is none."""
