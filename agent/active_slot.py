@@ -15,11 +15,12 @@ from agent import ipc
 from agent.config import AgentConfig, CsvSource, ReplaySource
 from agent.core import events as ev
 from agent.core.backoff import Backoff
+from agent.core.commands import DriftKind
 from agent.core.records import ActiveRecord
 from agent.errors import ChildError, IpcError
 from agent.figures import Figures
 from agent.process import WorkerProcess
-from edge_models.manifest import BundleId
+from agent.worker_events import event_of
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,12 @@ START_S = 60.0  # to load the model; a Pi Zero takes most of it for Python and n
 SILENCE_S = 15.0  # between two words; a beat is due every second, between two frames
 STOP_S = 1.0  # to finish the frame in hand
 DEATHS_AT_A_FRAME = 3  # of workers in a row, before the frame is passed over
+DRIFT_KINDS: tuple[DriftKind, ...] = ("contexts", "trigger")
 _NOT_THE_MODEL = ("source", "config")
 
 Shadow = Callable[[ipc.ShadowFrame, bytes], None]
 Learnt = Callable[[str, str], bytes | None]
+DriftKnown = Callable[[str, DriftKind], bytes | None]
 Spawn = Callable[[ipc.Configure], WorkerProcess]
 
 
@@ -44,6 +47,7 @@ class ActiveSlot:
         spawn: Starts a worker process.
         shadow: Takes copies of frames for a candidate.
         learnt: Gives what was learnt on an artifact of a bundle, as it was last stored.
+        drift_known: Gives what a worker of a bundle knew of the stream, as it was last stored.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class ActiveSlot:
         spawn: Spawn,
         shadow: Shadow,
         learnt: Learnt | None = None,
+        drift_known: DriftKnown | None = None,
     ) -> None:
         self.process: WorkerProcess | None = None
         self.figures = Figures()
@@ -64,6 +69,7 @@ class ActiveSlot:
         self._spawn = spawn
         self._shadow = shadow
         self._learnt = learnt
+        self._drift_known = drift_known
         self._backoff = Backoff()
         self._wanted: ActiveRecord | None = None
         self._position = 0
@@ -111,7 +117,7 @@ class ActiveSlot:
         for message, body in frames:
             self._word_s = now_s
             self._note(message, body)
-            event = _event(message, body, process.bundle)
+            event = event_of(message, body, process.bundle)
             events += [] if event is None else [event]
         return events if is_open else [*events, *self._died("ended", now_s)]
 
@@ -158,7 +164,11 @@ class ActiveSlot:
         return [ev.WorkerStarted()]
 
     def _bring_back(self, process: WorkerProcess, active: ActiveRecord) -> None:
-        """Give a fresh worker what was learnt, and the undo that nobody was there to take."""
+        """Give a fresh worker what its forerunner knew of drift and had learnt, and the undo that nobody took."""
+        for kind in DRIFT_KINDS:  # contexts first: the trigger's state is on them
+            known = None if self._drift_known is None else self._drift_known(active.bundle, kind)
+            if known is not None:
+                process.send(ipc.RestoreDrift(kind=kind), known)
         if self._config.adaptation is None or self._learnt is None:
             return
         learnt = self._learnt(active.bundle, active.artifact)
@@ -258,27 +268,3 @@ def _log_ready(ready: ipc.Ready) -> None:
         log.warning("worker slower than it could be: %s", ready.note)
     if ready.unadaptable:
         log.warning("worker learns nothing: %s", ready.unadaptable)
-
-
-def _event(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
-    event: ev.Event | None = None
-    match message:
-        case ipc.Ready():
-            event = ev.WorkerReady(bundle=bundle)
-        case ipc.Heartbeat(seq=seq, held=held):
-            event = ev.WorkerRan(bundle=bundle, frames=seq - held)
-        case ipc.Alarm():
-            event = ev.WorkerAlarm(alarm=message)
-        case ipc.Window():
-            event = ev.WorkerWindow(window=message)
-        case ipc.PredictionOut():
-            event = ev.WorkerPrediction(prediction=message)
-        case ipc.SampleOut():
-            event = ev.WorkerSample(sample=message, body=body)
-        case ipc.Adapted():
-            event = ev.WorkerAdapted(bundle=BundleId(bundle), adapted=message, body=body)
-        case ipc.SourceEnded(position=position):
-            event = ev.SourceEnded(position=position)
-        case _:
-            pass
-    return event

@@ -166,7 +166,10 @@ class Hands:
 
     def _do(self, action: do.Action, now: Now) -> list[ev.Event]:
         match action:
-            case do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.StoreAdapted() | do.KeepBundles():
+            case (
+                do.StoreUpdate() | do.PointTo() | do.StoreRequest() | do.StoreEpisode() | do.StoreDrift()
+                | do.StoreAdapted() | do.KeepBundles()
+            ):  # fmt: skip
                 self._store(action)
                 return []
             case do.Publish() | do.DropSamples() | do.PublishState() | do.TellWorker():
@@ -185,6 +188,10 @@ class Hands:
                 self.state_dir.write_active(active)
             case do.StoreRequest(record=request):
                 self.state_dir.write_request(request)
+            case do.StoreEpisode(record=story):
+                self.state_dir.write_episode(story)
+            case do.StoreDrift(bundle=bundle, kind=kind, body=body):
+                self.state_dir.write_drift(bundle, kind, body)
             case do.StoreAdapted(bundle=bundle, artifact=artifact, body=body):
                 self.state_dir.write_adapted(bundle, artifact, body)
             case do.KeepBundles(keep=keep):

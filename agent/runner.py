@@ -15,7 +15,7 @@ from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
 from agent.core.core import Core
 from agent.core.episode import begin_episode
-from agent.core.records import ActiveRecord, Now, RequestRecord
+from agent.core.records import ActiveRecord, Now
 from agent.core.recovery import Recovery, recover
 from agent.core.reports import Voice
 from agent.core.sample_budget import SampleBudget
@@ -79,7 +79,7 @@ def _assembled(
     recovery = _recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
-    core = _core(config, recovery, voice, outbox, state_dir.read_request(), runtimes, rng, now)
+    core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
     spawn = partial(WorkerProcess, module=worker_module)
     candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
     active = ActiveSlot(
@@ -89,6 +89,7 @@ def _assembled(
         spawn=spawn,
         shadow=candidate.compare,
         learnt=state_dir.read_adapted,
+        drift_known=state_dir.read_drift,
     )
     floor_s = state_dir.read_time_floor_s()
     hands = Hands(
@@ -112,7 +113,7 @@ def _core(
     recovery: Recovery,
     voice: Voice,
     outbox: Outbox,
-    request: RequestRecord | None,
+    state_dir: StateDir,
     runtimes: dict[str, str],
     rng: random.Random,
     now: Now,
@@ -120,11 +121,12 @@ def _core(
     episode = begin_episode(
         config,
         voice,
-        request,
+        state_dir.read_request(),
         now,
         new_id=lambda: f"{config.id}-{rng.getrandbits(48):012x}",
         budget=_budget(config, outbox, now),
         capabilities=_capabilities(config, runtimes),
+        story=state_dir.read_episode(),
     )
     return Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
 

@@ -1,8 +1,9 @@
 """The state directory: records, bundles and counters, on top of ``Storage``.
 
-    active.json  update.json  request.json  time_floor.json  boot  outbox.sqlite  tuf/
+    active.json  update.json  request.json  episode.json  time_floor.json  boot  outbox.sqlite  tuf/
     bundles/ID/       a whole bundle: manifest.json and the files of one artifact
     bundles/ID.part/  one that is being fetched or copied
+    drift/ID.trigger, drift/ID.contexts   what its worker knew of drift: the worker's own bytes
     adapted/ID        what was learnt here on an artifact of that bundle: a line of JSON, then the worker's bytes
 
 A record that cannot be read is put aside (``.bad``) and counts as missing: a damaged file must not keep the device
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from agent.core.commands import DriftKind
+from agent.core.episode_record import EPISODE_FILE, EpisodeRecord
 from agent.core.records import (
     ACTIVE_FILE,
     BUNDLES_DIR,
@@ -27,9 +30,9 @@ from agent.core.records import (
     REQUEST_FILE,
     UPDATE_FILE,
     ActiveRecord,
-    RequestRecord,
     UpdateRecord,
 )
+from agent.core.request_record import RequestRecord
 from agent.errors import StorageError
 from agent.ipc import MAX_BODY_BYTES
 from agent.storage import Storage
@@ -43,6 +46,8 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 ADAPTED_DIR = "adapted"
+DRIFT_DIR = "drift"
+MAX_DRIFT_BYTES = 256 * 1024
 _MAX_ADAPTED_BYTES = MAX_BODY_BYTES + 1024
 BOOT_FILE = "boot"
 TIME_FLOOR_FILE = "time_floor.json"
@@ -100,6 +105,14 @@ class StateDir:
         """Make request.json durable."""
         self.storage.write_atomic(REQUEST_FILE, canonical_json(record))
 
+    def read_episode(self) -> EpisodeRecord | None:
+        """episode.json, or None."""
+        return self._read(EPISODE_FILE, EpisodeRecord)
+
+    def write_episode(self, record: EpisodeRecord) -> None:
+        """Make episode.json durable."""
+        self.storage.write_atomic(EPISODE_FILE, canonical_json(record))
+
     def write_active(self, active: ActiveRecord | None) -> None:
         """Make active.json durable, or remove it."""
         if active is None:
@@ -147,9 +160,10 @@ class StateDir:
         for name in self._bundle_names():
             if name.removesuffix(PART_SUFFIX) not in kept:
                 self.storage.remove(Path(BUNDLES_DIR) / name)
-        for name in self._names(ADAPTED_DIR):
-            if name not in kept:
-                self.storage.remove(Path(ADAPTED_DIR) / name)
+        for folder in (ADAPTED_DIR, DRIFT_DIR):
+            for name in self._names(folder):
+                if name.partition(".")[0] not in kept:
+                    self.storage.remove(Path(folder) / name)
 
     def write_adapted(self, bundle: str, artifact: str, body: bytes) -> None:
         """Make durable what was learnt on an artifact of a bundle, as its worker packed it."""
@@ -169,6 +183,24 @@ class StateDir:
             self.put_aside(name, exc)
             return None
         return body if record.artifact == artifact else None
+
+    def write_drift(self, bundle: str, kind: DriftKind, body: bytes) -> None:
+        """Make durable what the worker of a bundle knows of its stream; empty bytes remove it."""
+        name = f"{DRIFT_DIR}/{bundle}.{kind}"
+        if not body:
+            self.storage.remove(name)
+            return
+        self.storage.make_dir(DRIFT_DIR)
+        self.storage.write_atomic(name, body)
+
+    def read_drift(self, bundle: str, kind: DriftKind) -> bytes | None:
+        """What a worker of that bundle knew, or None; the worker looks whether the bytes are whole and still fit."""
+        name = f"{DRIFT_DIR}/{bundle}.{kind}"
+        try:
+            return self.storage.read(name, max_bytes=MAX_DRIFT_BYTES)
+        except StorageError as exc:
+            self.put_aside(name, exc)
+            return None
 
     def install(self, bundle: Bundle, artifact: str, runtimes: Iterable[str] = ()) -> None:
         """Copy manifest and the files that one artifact needs with these runtimes, of a checked bundle elsewhere."""

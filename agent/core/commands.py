@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from agent import ipc
-from agent.core.records import ActiveRecord, RequestRecord, Target, UpdateRecord
+from agent.core.episode_record import EpisodeRecord
+from agent.core.records import ActiveRecord, Target, UpdateRecord
+from agent.core.request_record import RequestRecord
 from edge_models.manifest import BundleId
+
+DriftKind = Literal["trigger", "contexts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,22 @@ class StoreRequest:
     """Make request.json durable."""
 
     record: RequestRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreEpisode:
+    """Keep the story of the last episode of drift."""
+
+    record: EpisodeRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreDrift:
+    """Keep what the worker of a bundle knows of its stream, for the next worker; empty bytes remove it."""
+
+    bundle: BundleId
+    kind: DriftKind
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,5 +137,5 @@ class TellWorker:
 
 
 Work = StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow | StopTrial | RunActive
-Store = StoreUpdate | PointTo | StoreRequest | StoreAdapted | KeepBundles
+Store = StoreUpdate | PointTo | StoreRequest | StoreEpisode | StoreDrift | StoreAdapted | KeepBundles
 Action = Store | Publish | DropSamples | PublishState | TellWorker | Work

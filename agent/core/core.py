@@ -30,6 +30,7 @@ from agent.core.selection import (
 )
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import RESTING, State
+from agent.core.worker_words import heard, kept_for_the_next
 from edge_models.channel import Channel
 from edge_models.manifest import BundleId, short
 from edge_models.wire.telemetry import EventType, Severity
@@ -141,8 +142,8 @@ class Core:
             case ev.CheckFailed():
                 return self._on_check_failed(event, now)
             case (
-                ev.WorkerAlarm() | ev.WorkerWindow() | ev.WorkerSample() | ev.WorkerPrediction() | ev.WorkerStarted()
-                | ev.SourceEnded() | ev.FrameSkipped()
+                ev.WorkerAlarm() | ev.WorkerWindow() | ev.WorkerVerdict() | ev.WorkerSample() | ev.WorkerPrediction()
+                | ev.WorkerStarted() | ev.SourceEnded() | ev.FrameSkipped()
             ):  # fmt: skip
                 return self._on_worker_word(event, now)
             case (
@@ -150,9 +151,8 @@ class Core:
                 | ev.MessageRefused() | ev.SubscriptionRefused()
             ):  # fmt: skip
                 return self._on_link_word(event, now)
-            case ev.WorkerAdapted(bundle=bundle, adapted=adapted, body=body):
-                kept = do.StoreAdapted(bundle=bundle, artifact=adapted.artifact, body=body)
-                return [kept, self.voice.adapted(now, adapted), do.PublishState()]
+            case ev.WorkerAdapted() | ev.WorkerDriftSaved():
+                return kept_for_the_next(event, self.episode, self.voice, now, self.active)
             case ev.WorkerDied(reason=reason):
                 died = self.voice.event(now, EventType.WORKER_RESTARTED, reason, severity=Severity.WARNING)
                 return [died, *self.update(event, now)]
@@ -186,7 +186,7 @@ class Core:
         active = self.active
         match event:
             case ev.WorkerStarted():
-                return [*self.machine.orders(), *self.episode.orders()]
+                return [*self.machine.orders(), *self.episode.first_orders()]
             case ev.SourceEnded(position=position):
                 data = {"position": position}
                 return [self.voice.event(now, EventType.SOURCE_ENDED, "the source has no more frames", data=data)]
@@ -195,14 +195,10 @@ class Core:
                 return [self.voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=data)]
             case _ if active is None:
                 return []
-            case ev.WorkerAlarm(alarm=alarm):
-                return self.episode.on_alarm(alarm, now, active)
-            case ev.WorkerWindow(window=window):
-                return self.episode.on_window(window, now, active)
-            case ev.WorkerSample(sample=sample, body=body):
-                return self.episode.on_sample(sample, body, now, active)
             case ev.WorkerPrediction(prediction=prediction):
                 return [self.voice.prediction(now, active, prediction)]
+            case _:
+                return heard(event, self.episode, now, active)
 
     def _follow(self, step: Callable[[], list[do.Action]], now: Now) -> list[do.Action]:
         before = self.machine.record

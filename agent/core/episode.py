@@ -1,33 +1,29 @@
-"""Episodes of drift: what the request policy says, as messages, orders to the worker and a durable request.
+"""Episodes of drift: what the request policy says, as messages, orders to the worker and durable records.
 
 The policy decides; this file gathers the evidence that travels with a request, tells the worker to collect evidence
-and samples while it matters, and keeps ``request.json`` so that an open request survives a restart unchanged.
+and samples while it matters, and keeps ``request.json`` and ``episode.json``, so that an open request survives a
+restart unchanged and the last episode can be told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent import ipc
 from agent.config import AgentConfig
 from agent.core import commands as do
-from agent.core.records import ActiveRecord, Now, RequestRecord
-from agent.core.reports import Voice, clipped_effects
-from agent.core.request_policy import (
-    CloseRequest,
-    OpenRequest,
-    PolicyOutput,
-    PolicySettings,
-    RequestPolicy,
-    StateChanged,
-    WindowFacts,
-)
+from agent.core.drift_messages import drift_report, evidence_of, fitting_request
+from agent.core.episode_history import EpisodeHistory, Stamp
+from agent.core.episode_record import EpisodeRecord
+from agent.core.records import ActiveRecord, Now
+from agent.core.reports import Voice
+from agent.core.request_outputs import CloseRequest, OpenRequest, PolicyOutput, PolicySettings, StateChanged
+from agent.core.request_policy import RequestPolicy
+from agent.core.request_record import RequestRecord
 from agent.core.sample_budget import SampleBudget
-from edge_models.wire.drift import DriftReport
 from edge_models.wire.telemetry import DriftState, EventType, Severity
-from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest, UpdatePhase
-from edge_models.wire.values import Timestamp
+from edge_models.wire.update import ModelRequest, UpdatePhase
 
 _WATCHED = (DriftState.SUSPECT, DriftState.CONFIRMED)
 _DRIFTING = (DriftState.SUSPECT, DriftState.CONFIRMED, DriftState.REQUESTED)
@@ -37,15 +33,6 @@ _EVENTS = {
     DriftState.REQUESTED: (EventType.MODEL_REQUESTED, Severity.WARNING),
     DriftState.RECOVERED: (EventType.DRIFT_RECOVERED, Severity.INFO),
 }
-
-
-@dataclass(slots=True, kw_only=True)
-class _Since:
-    ts: Timestamp | None = None
-    position: int | None = None
-    detector: str | None = None
-    signal: str | None = None
-    suspected: Timestamp | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +46,7 @@ class Episode:
         budget: Of samples.
         capabilities: What the device can run, for requests.
         request: The open request exactly as it is published.
+        history: The story of the episode.
     """
 
     config: AgentConfig
@@ -67,42 +55,58 @@ class Episode:
     budget: SampleBudget
     capabilities: dict[str, str]
     request: ModelRequest | None = None
-    _since: _Since = field(default_factory=_Since)
+    history: EpisodeHistory = field(default_factory=EpisodeHistory)
+    _stored: RequestRecord | None = None
     _window: ipc.Window | None = None
+    _verdict: ipc.Verdict | None = None
     _position: int = 0
+    _entered: int | None = None  # frame at which the state was
 
     def resumed(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
         """Messages that a broker must have after every connect; the request is the same one, byte for byte."""
         return [do.Publish(kind="model/request", message=self.request), *self.report(now, active)]
 
     def orders(self) -> list[do.Action]:
-        """What a fresh worker has to be told."""
+        """What the worker has to collect from now on."""
         return [do.TellWorker(message=ipc.EvidenceOn(on=self.policy.state in _WATCHED)), self._sampling()]
+
+    def first_orders(self) -> list[do.Action]:
+        """What a fresh worker has to be told; a context that its forerunner was learning begins anew."""
+        learning = self.policy.record.learning
+        learn = [] if learning is None else [do.TellWorker(message=ipc.ResetDrift(learn=learning))]
+        return [*learn, *self.orders()]
 
     def on_alarm(self, alarm: ipc.Alarm, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A detector saw a change."""
         self._position = alarm.position
-        outputs = self.policy.on_alarm(position=alarm.position, signal=alarm.signal, detector=alarm.detector)
-        return self._carry_out(outputs, now, active)
+        return self._carry_out(self.policy.on_alarm(alarm, now), now, active)
 
     def on_window(self, window: ipc.Window, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A window is full."""
         self._window, self._position = window, window.position
-        is_new_day = self.budget.renew(now.monotonic_s)
-        effects = window.effects if window.profile else {}
-        facts = WindowFacts(start=window.start, position=window.position, n=window.n, effects=effects)
-        was_learning = self.policy.is_learning
-        outputs = self.policy.on_window(facts, _policy_time_s(now))
+        outputs = [] if window.profile else self.policy.on_unmeasured(window.position, now)
         actions = self._carry_out(outputs, now, active)
-        if was_learning and not self.policy.is_learning:  # this device's normal is known now: keep it
-            actions.append(do.StoreRequest(record=self._record(now)))
-        if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
-            actions += self.report(now, active)
-        if is_new_day:  # the worker counts down what it was given
+        if self.budget.renew(now.monotonic_s):  # the worker counts down what it was given
             actions.append(self._sampling())
         if self.config.report.stats:
             actions.append(self.voice.stats(now, active, window))
         return actions
+
+    def on_verdict(self, verdict: ipc.Verdict, now: Now, active: ActiveRecord) -> list[do.Action]:
+        """A stretch of independent frames was measured."""
+        self._verdict, self._position = verdict, verdict.position
+        outputs = self.policy.on_verdict(verdict, now)
+        actions = self._carry_out(outputs, now, active, verdict=verdict)
+        if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
+            actions += self.report(now, active)
+        return actions
+
+    def on_saved(self, saved: ipc.DriftSaved, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+        """The worker gave what it knows for keeping; with contexts, it has learnt one."""
+        if saved.kind != "contexts" or self.policy.record.learning is None:
+            return []
+        self.policy.on_learnt()
+        return [*self._kept(), *self.report(now, active)]
 
     def on_sample(self, sample: ipc.SampleOut, body: bytes, now: Now, active: ActiveRecord) -> list[do.Action]:
         """An input worth a label; it leaves only if the owner opted in and the budget allows."""
@@ -113,12 +117,12 @@ class Episode:
 
     def on_update_started(self, answers: str | None, now: Now) -> list[do.Action]:
         """A bundle is being installed; one that answers the request closes it."""
-        outputs = [] if answers is None else self.policy.on_answer(answers)
+        outputs = [] if answers is None else self.policy.on_answer(answers, self._position, now)
         return self._carry_out(outputs, now, None)
 
     def on_update_failed(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
         """It was no good here; when it was the answer, the device is without one again."""
-        return self._carry_out([], now, active, always=True) if self.policy.on_answer_failed() else []
+        return self._carry_out(self.policy.on_answer_failed(self._position, now), now, active)
 
     def caught_up(self, phase: UpdatePhase, now: Now, active: ActiveRecord | None) -> list[do.Action]:
         """After a restart: draw the conclusion that a power cut may have prevented when the update ended."""
@@ -128,47 +132,47 @@ class Episode:
         return self.on_commit(now, active) if self.policy.is_answered or held != active.bundle else []
 
     def on_commit(self, now: Now, active: ActiveRecord) -> list[do.Action]:
-        """Another bundle was committed."""
-        self._window = None
-        return self._carry_out(self.policy.on_commit(self._position), now, active, always=True)
+        """Another bundle was committed; its worker runs already, and starts counting again."""
+        self._window = self._verdict = None
+        actions = self._carry_out(self.policy.on_commit(self._position, now), now, active, always=True)
+        return [do.TellWorker(message=ipc.ResetDrift(learn=self.policy.record.learning)), *actions]
 
     def dismiss(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
         """The operator wants no model for this."""
-        return self._carry_out(self.policy.dismiss(self._position), now, active)
+        return self._carry_out(self.policy.dismiss(self._position, now), now, active)
 
-    def rebaseline(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+    def call_benign(self, name: str, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+        """The operator says that the present drift is harmless whenever it comes."""
+        return self._carry_out(self.policy.call_benign(name, self._position, now), now, active, always=True)
+
+    def forget_benign(self, name: str, now: Now, active: ActiveRecord | None) -> list[do.Action] | None:
+        """The operator takes that back; None when no drift has this name."""
+        return self._carry_out([], now, active, always=True) if self.policy.forget(name) else None
+
+    def rebaseline(self, now: Now, active: ActiveRecord | None, *, name: str | None, forget: bool) -> list[do.Action]:
         """The operator says that the present input is normal."""
-        actions = self._carry_out(self.policy.rebaseline(self._position), now, active, always=True)
-        return [do.TellWorker(message=ipc.ResetDrift()), *actions]
+        outputs = self.policy.rebaseline(self._position, now, name=name)
+        actions = self._carry_out(outputs, now, active, always=True)
+        dropped: list[do.Action] = []
+        if forget and active is not None:
+            dropped = [do.StoreDrift(bundle=active.bundle, kind="contexts", body=b"")]
+        reset = ipc.ResetDrift(learn=self.policy.record.learning, forget=forget)
+        return [*dropped, do.TellWorker(message=reset), *actions]
 
     def report(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
         """The verdict as a message."""
-        window = self._window
-        effects = {} if window is None else clipped_effects(window.effects)
-        signal = next(iter(effects), self._since.signal)
-        message = DriftReport(
-            ts=self.voice.ts(now),
-            up=self.voice.up(now),
-            state=self.policy.state,
-            since=self._since.ts,
-            position=self._since.position,
-            bundle=None if active is None else active.bundle,
-            artifact=None if active is None else active.artifact,
-            severity=None if signal is None else effects.get(signal),
-            signal=signal,
-            detector=self._since.detector,
-            effects=effects,
-            class_effect=None if window is None else window.class_effect,
-            n=0 if window is None else window.n,
-            request=self.policy.request,
-        )
-        return [do.Publish(kind="drift", message=message)]
+        report = drift_report(now, self.voice, self.policy, self._verdict, active, position=self._entered)
+        return [do.Publish(kind="drift", message=report)]
 
     def _carry_out(
-        self, outputs: list[PolicyOutput], now: Now, active: ActiveRecord | None, *, always: bool = False
+        self,
+        outputs: list[PolicyOutput],
+        now: Now,
+        active: ActiveRecord | None,
+        *,
+        always: bool = False,
+        verdict: ipc.Verdict | None = None,
     ) -> list[do.Action]:
-        if not outputs and not always:
-            return []
         actions: list[do.Action] = []
         for output in outputs:
             match output:
@@ -182,17 +186,36 @@ class Episode:
                     actions.append(do.Publish(kind="model/request", message=None))
                     data = {"request": request, "why": why}
                     actions.append(self.voice.event(now, EventType.REQUEST_CLOSED, f"request {why}", data=data))
-        return [do.StoreRequest(record=self._record(now)), *actions, *self.report(now, active), *self.orders()]
+        kept = [*self._kept(), *self._told(outputs, now, active, verdict)]
+        if not outputs and not always:
+            return kept
+        return [*kept, *actions, *self.report(now, active), *self.orders()]
+
+    def _kept(self) -> list[do.Action]:
+        """request.json, when it would say something new."""
+        record = self.policy.kept(self.request)
+        if record == self._stored:
+            return []
+        self._stored = record
+        return [do.StoreRequest(record=record)]
+
+    def _told(
+        self, outputs: list[PolicyOutput], now: Now, active: ActiveRecord | None, verdict: ipc.Verdict | None
+    ) -> list[do.Action]:
+        """episode.json, when it is time."""
+        ts, up, boot = self.voice.ts(now), self.voice.up(now), self.voice.boot
+        stamp = Stamp(ts=ts, up=up, boot=boot, device=self.config.id, model=self.config.model, active=active)
+        self.history.on_outputs(outputs, self.policy, stamp, self._position)
+        if verdict is not None:
+            self.history.on_verdict(verdict, self.policy, stamp)
+        record = self.history.to_store(changed=bool(outputs))
+        return [] if record is None else [do.StoreEpisode(record=record)]
 
     def _on_changed(self, change: StateChanged, now: Now) -> list[do.Action]:
-        suspected = self.voice.ts(now) if change.state is DriftState.SUSPECT else self._since.suspected
-        self._since = _Since(
-            ts=self.voice.ts(now),
-            position=change.position,
-            detector=change.detector,
-            signal=change.signal,
-            suspected=suspected,
-        )
+        policy, ts = self.policy, self.voice.ts(now)
+        suspected = ts if change.state is DriftState.SUSPECT else policy.record.suspected
+        policy.record = replace(policy.record, since=ts, suspected=suspected)
+        self._entered = change.position
         if change.state not in _EVENTS:
             return []
         kind, severity = _EVENTS[change.state]
@@ -202,6 +225,12 @@ class Episode:
             "detector": change.detector,
             "severity": None if change.severity is None else round(change.severity, 3),
         }
+        known = policy.known if change.state is DriftState.CONFIRMED else None
+        if known is not None:
+            data["known"] = known.name
+            severity = Severity.INFO if known.benign else severity
+        if policy.waits_for is not None:
+            data["waits_for"] = policy.waits_for
         return [self.voice.event(now, kind, f"drift {change.state.value}", severity=severity, data=data)]
 
     def _sampling(self) -> do.TellWorker:
@@ -210,13 +239,13 @@ class Episode:
             message=ipc.SamplesOn(
                 on=on,
                 budget_left=self.budget.left if on else 0,
-                signal=self._since.signal,
+                signal=self.policy.record.signal,
                 drifting=self.policy.state in _DRIFTING,
             )
         )
 
     def _request_of(self, output: OpenRequest, now: Now, active: ActiveRecord | None) -> ModelRequest:
-        return ModelRequest(
+        request = ModelRequest(
             ts=self.voice.ts(now),
             up=self.voice.up(now),
             id=output.id,
@@ -226,36 +255,11 @@ class Episode:
             artifact=None if active is None else active.artifact,
             position=output.position,
             signal=output.signal,
-            evidence=self._evidence(output),
+            evidence=evidence_of(output, self.policy, self._verdict, self._window),
             capabilities=dict(sorted(self.capabilities.items())),
             samples_on_offer=self.budget.left if self.config.samples.enabled else 0,
         )
-
-    def _evidence(self, output: OpenRequest) -> Evidence | None:
-        window = self._window
-        if window is None or not window.profile:
-            return None
-        merged = 0 < len(window.evidence) <= MAX_EVIDENCE_CHARS
-        single = "" if len(window.sketch) > MAX_EVIDENCE_CHARS else window.sketch
-        return Evidence(
-            profile=window.profile,
-            sketch=window.evidence if merged else single,
-            n=window.evidence_n if merged else window.n,
-            effects=dict(sorted(clipped_effects(window.effects).items())),  # as stored, so resent unchanged
-            since=self._since.suspected,
-            severity=output.severity,
-        )
-
-    def _record(self, now: Now) -> RequestRecord:
-        policy = self.policy
-        until_s = policy.cooldown_until_s
-        return RequestRecord(
-            state=policy.state,
-            request=self.request,
-            cooldown_until_s=until_s if until_s is not None and now.utc_s is not None else None,
-            baseline=policy.baseline,
-            is_learning=policy.is_learning,
-        )
+        return fitting_request(request)
 
 
 def begin_episode(
@@ -267,14 +271,24 @@ def begin_episode(
     new_id: Callable[[], str],
     budget: SampleBudget,
     capabilities: dict[str, str],
+    story: EpisodeRecord | None = None,
 ) -> Episode:
-    """The episode that was under way when the agent stopped, or a calm one."""
-    settings = PolicySettings(confirm_windows=config.drift.confirm_windows, cooldown_s=config.drift.cooldown_s)
+    """The episode that was under way when the agent stopped, or a calm one.
+
+    Args:
+        config: Of the agent.
+        voice: Stamps messages.
+        record: request.json, or None.
+        now: The moment of the start.
+        new_id: Gives an id that no other request of the fleet has.
+        budget: Of samples.
+        capabilities: What the device can run, for requests.
+        story: episode.json, or None.
+    """
+    settings = PolicySettings(confirm_verdicts=config.drift.confirm_windows, cooldown_s=config.drift.cooldown_s)
     policy = RequestPolicy(settings, new_id)
     known = record if record is not None else RequestRecord()
-    policy.cooldown_until_s = known.cooldown_until_s if now.utc_s is not None else None
-    policy.baseline = dict(known.baseline)
-    policy.restore(known.state, None if known.request is None else known.request.id, is_learning=known.is_learning)
+    policy.restore(known, now)
     return Episode(
         config=config,
         voice=voice,
@@ -282,9 +296,5 @@ def begin_episode(
         budget=budget,
         capabilities=capabilities,
         request=known.request,
+        history=EpisodeHistory(record=story, kept=story),
     )
-
-
-def _policy_time_s(now: Now) -> float:
-    """Time for the cool-down: the calendar's, which survives restarts, or else the time since the machine started."""
-    return now.monotonic_s if now.utc_s is None else now.utc_s

@@ -179,6 +179,22 @@ class WorkerWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerVerdict:
+    """The active worker measured how far a stretch of frames is from the reference."""
+
+    verdict: ipc.Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDriftSaved:
+    """What the active worker knows of its stream, for the next one."""
+
+    bundle: BundleId
+    saved: ipc.DriftSaved
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPrediction:
     """A prediction to publish."""
 
@@ -269,19 +285,12 @@ UpdateEvent = (
     | TargetBad | CandidateTested | CandidateCompared | CandidateDied | WorkerReady | WorkerRan | WorkerDied
     | StorageFailed
 )  # fmt: skip
-EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerSample
+EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerVerdict | WorkerSample
 LinkEvent = (
     Connected | SubscriptionRefused | DesiredSeen | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
 )
 SourceEvent = SourceEnded | FrameSkipped
 Event = (
-    UpdateEvent
-    | EpisodeEvent
-    | SourceEvent
-    | LinkEvent
-    | WorkerStarted
-    | WorkerAdapted
-    | WorkerPrediction
-    | ChannelSeen
-    | CheckFailed
-)
+    UpdateEvent | EpisodeEvent | SourceEvent | LinkEvent | WorkerStarted | WorkerAdapted | WorkerDriftSaved
+    | WorkerPrediction | ChannelSeen | CheckFailed
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from edge_models.wire.command import Command, Reply
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.values import Scalar
 
+CONTEXT_NAME = r"[a-z0-9_-]{1,40}"
 MAX_REPLIES = 64  # commands expire after 300 s, so a repeated one is never old
 Update = Callable[[ev.UpdateEvent, Now], list[do.Action]]
 Reports = Callable[[Now], list[do.Action]]
@@ -88,9 +90,9 @@ class Operator:
                 looks = [do.TellWorker(message=ipc.Snapshot())] if self.config.samples.enabled else []
                 return [*looks, do.PublishState(), *self.reports(now), *self.episode.report(now, active)]
             case CommandVerb.REBASELINE:
-                return self.episode.rebaseline(now, active)
+                return self._rebaseline(command.args, now)
             case CommandVerb.DISMISS:
-                return self._dismiss(now)
+                return self._dismiss(command.args, now)
             case CommandVerb.HOLD:
                 return self._hold(command.args.get("on", True), now)
             case CommandVerb.UNDO:
@@ -98,10 +100,29 @@ class Operator:
             case CommandVerb.SAMPLES:
                 return self._samples(command.args)
 
-    def _dismiss(self, now: Now) -> list[do.Action] | Refusal:
-        if self.episode.request is None:
-            return Refusal(code="no_request", message="no model request is open")
-        return self.episode.dismiss(now, self.machine.active)
+    def _rebaseline(self, args: Mapping[str, Scalar], now: Now) -> list[do.Action] | Refusal:
+        name, forget = args.get("as"), args.get("forget", False)
+        if name is not None and not _is_name(name):
+            return _bad_name(name)
+        if not isinstance(forget, bool):
+            return Refusal(code="bad_args", message=f"found forget: {forget!r}, expected true or false")
+        return self.episode.rebaseline(
+            now, self.machine.active, name=None if name is None else str(name), forget=forget
+        )
+
+    def _dismiss(self, args: Mapping[str, Scalar], now: Now) -> list[do.Action] | Refusal:
+        benign, name, active = args.get("benign"), args.get("as", "benign"), self.machine.active
+        if benign is None:
+            has_request = self.episode.request is not None
+            return self.episode.dismiss(now, active) if has_request else _NO_REQUEST
+        if not isinstance(benign, bool):
+            return Refusal(code="bad_args", message=f"found benign: {benign!r}, expected true or false")
+        if not _is_name(name):
+            return _bad_name(name)
+        if not benign:
+            forgotten = self.episode.forget_benign(str(name), now, active)
+            return Refusal(code="unknown_drift", message=f"no drift {name} is kept") if forgotten is None else forgotten
+        return self.episode.call_benign(str(name), now, active) if self.episode.policy.can_be_named else _NO_DRIFT
 
     def _hold(self, held: object, now: Now) -> list[do.Action] | Refusal:
         if not isinstance(held, bool):
@@ -145,3 +166,15 @@ class Operator:
         if active is None or active.previous is None:
             return Refusal(code="nothing_to_roll_back_to", message="no previous bundle is kept on this device")
         return self.update(ev.RollbackAsked(rev=self.machine.record.metadata.get(CHANNEL_REV, 0)), now)
+
+
+_NO_REQUEST = Refusal(code="no_request", message="no model request is open")
+_NO_DRIFT = Refusal(code="no_drift", message="no drift is confirmed whose signals say what it looks like")
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(CONTEXT_NAME, name) is not None
+
+
+def _bad_name(name: object) -> Refusal:
+    return Refusal(code="bad_args", message=f"found as: {str(name)[:60]!r}, expected 1 to 40 of a-z, 0-9, '_' and '-'")

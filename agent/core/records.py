@@ -6,12 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from edge_models.fields import described
 from edge_models.manifest import SHA256, BundleId
-from edge_models.wire.telemetry import DriftState
 from edge_models.wire.update import (
     Desired,
     GroupDesired,
     LastResult,
-    ModelRequest,
     ModelVersion,
     UpdateError,
     UpdatePhase,
@@ -94,18 +92,6 @@ class UpdateRecord:
         entry = BadBundle(bundle=target.bundle, rev=target.rev)
         kept = [old for old in self.bad if old != entry and old.rev >= target.rev]
         return replace(self, bad=(*kept, entry)[-MAX_BAD:])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
-    """request.json: the open request and what the request policy must not forget."""
-
-    v: int = described("Version of the document.", default=1, ge=1, le=1)
-    state: DriftState = described("State of the episode.", default=DriftState.OK)
-    request: ModelRequest | None = described("The open request, exactly as it is published.", default=None)
-    cooldown_until_s: float | None = described("POSIX time before which no request is made.", default=None)
-    baseline: dict[str, float] = described("Effects that are normal on this device.", default_factory=dict)
-    is_learning: bool = described("Whether the next windows are to be the baseline.", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

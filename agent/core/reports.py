@@ -99,6 +99,8 @@ class Voice:
             position=window.position,
             n=window.n,
             held=window.held,
+            thin=window.thin,
+            faults=dict(list(window.faults.items())[:16]),
             rate_hz=window.rate_hz,
             mean_confidence=window.mean_confidence,
             p50_us=window.p50_us,

@@ -1,120 +1,75 @@
 """When drift is real enough to ask for another model. The agent and the offline ``replay`` run this same code.
 
-    OK -> SUSPECT        an alarm; or FROM_START windows in a row over the threshold, for a device that differs from
-                         its training data from the start, where a change detector has nothing to notice
-    SUSPECT -> CONFIRMED ``confirm_windows`` windows in a row over the threshold, all their frames after the alarm
-    SUSPECT -> OK        CALM windows in a row below it
-    CONFIRMED -> REQUESTED  at once, or when the cool-down after the last request is over
-    -> RECOVERED         two windows in a row below half the threshold; OK after CALM more below it
+The states and moves are a table (``agent.core.request_table``); this file sees the signs in alarms and verdicts:
 
-A bundle that answers the device's own request was made for the input that this device has now, while its profile still
-speaks of the original data. So after such a commit the first two windows are taken as this device's normal, as
-``cmd/rebaseline`` does by hand: a cured device does not ask again, and a further change still counts.
+    DIFFERS    FROM_START verdicts in a row over the limit without any alarm
+    CONFIRMED  ``confirm_verdicts`` in a row over it, all their frames after the alarm
+    CALM       CALM in a row within it, and no alarm between them; or as many windows without alarm, where the bundle
+               has no profile and so there are no verdicts
+    QUIET      QUIET in a row far within it: half the limit, or what luck alone exceeds in 10 %
+    ASK        confirmed, over in this verdict, and nothing speaks against it: see ``_obstacle``
 
-A window is over the threshold when the largest distance of a signal from the profile is. The distance is the
-Kolmogorov-Smirnov statistic on the profile's 32 bins, and the threshold for k signals and n frames is
+What counts as over is in ``agent.core.severity``. A request is followed by a cool-down that doubles with every further
+one until a bundle is committed. A drift that went away by itself after a request, or whose request was dismissed, is
+remembered by its fingerprint: it is asked about again only when it was there, or away, for a pause of twice the
+cool-down, and each time that it comes and goes within the pause doubles it. So a night that nobody retrains for leads
+to one request, not to one a day. One that the operator called benign never leads to any.
 
-    max(0.1, c(k) / sqrt(n) + 0.05),   c(k) = sqrt(ln(2 k / 0.01) / 2)
-
-c(1) = 1.63 is the usual critical value at 1 %; dividing the 1 % by k (Bonferroni) keeps the chance that any of k
-signals exceeds it by luck. 0.05 allows for a profile that is itself an estimate and for neighbouring frames that
-resemble each other; 0.1 because a smaller effect is not worth another model, however certain.
+A bundle that answers the device's own request was made for the input that this device has now, while its profile may
+still speak of the original data. So after such a commit the worker learns the present input as a context ``answered``,
+as ``cmd/rebaseline`` does by hand: a cured device does not ask again, and a further change still counts.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from agent import ipc
+from agent.core.fingerprint import (
+    MIN_NORM,
+    Fingerprint,
+    blended,
+    known_as,
+    norm,
+    remembered,
+    shift_of,
+    with_fingerprint,
+)
+from agent.core.pause import pause_of
+from agent.core.records import Now
+from agent.core.request_outputs import CloseRequest, OpenRequest, PolicyOutput, PolicySettings, StateChanged
+from agent.core.request_record import PolicyRecord, RequestRecord
+from agent.core.request_table import Act, Sign, is_legal, next_step
+from agent.core.severity import Measured, measured
 from edge_models.wire.telemetry import DriftState
-from edge_models.wire.update import RequestReason
+from edge_models.wire.update import ModelRequest, RequestReason
 
-MIN_FRAMES = 50  # c(12) / sqrt(50) + 0.05 = 0.33: fewer frames could confirm only the grossest drift
+__all__ = ["ARRIVAL", "VERDICT", "PolicySettings", "RequestPolicy"]
+
 FROM_START = 4
 CALM = 3
-RECOVERY_WINDOWS = 2
-_MIN_EFFECT = 0.1
-_MARGIN = 0.05
-_LEVEL = 0.01
+QUIET = 2
+MOST_DOUBLINGS = 5  # a month of days, for a cool-down of one
+ARRIVAL = "arrival"  # the detector of a device that never was like its reference
+VERDICT = "verdict"  # the detector where only verdicts said anything
+ANSWERED = "answered"  # the context that is learnt after an answer
+REBASELINED = "rebaselined"  # the context of a rebaseline without a name
+_SENSOR_FAULTS = ("refused", "repeated", "constant", "missing", "nan")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowFacts:
-    """What the policy needs to know of a window.
-
-    Attributes:
-        start: Index of its first frame.
-        position: Index of its last frame.
-        n: Frames in it.
-        effects: Distance of each signal from the profile, 0 to 1.
-    """
-
-    start: int
-    position: int
-    n: int
-    effects: Mapping[str, float]
+_DRIFTING = (DriftState.SUSPECT, DriftState.CONFIRMED, DriftState.REQUESTED)
+_WHY = {Sign.QUIET: "recovered"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateChanged:
-    """The episode moved on.
-
-    Attributes:
-        state: The new state.
-        position: Index of the frame at which it did.
-        signal: The signal with the largest effect, or the one that raised the alarm.
-        detector: The detector that raised the alarm, or "window".
-        severity: The largest effect; None before the first window.
-    """
-
-    state: DriftState
-    position: int
+class _Cause(NamedTuple):
     signal: str | None = None
-    detector: str | None = None
     severity: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRequest:
-    """Ask for a model; the id stays the same until the episode ends."""
-
-    id: str
-    reason: RequestReason
-    position: int
-    signal: str | None
-    severity: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseRequest:
-    """The request needs no answer any more."""
-
-    id: str
-    why: str  # recovered, committed, answered or dismissed
-
-
-PolicyOutput = StateChanged | OpenRequest | CloseRequest
-
-
-@dataclass(slots=True, kw_only=True)
-class _Episode:
-    state: DriftState = DriftState.OK
-    request: str | None = None
-    is_answered: bool = False  # a bundle that answers the request is being installed
-    after: int = -1  # only windows whose first frame comes later count
-    over: int = 0
-    calm: int = 0
-    quiet: int = 0
     detector: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySettings:
-    """How careful to be."""
-
-    confirm_windows: int = 2
-    cooldown_s: float = 86400.0
+_NO_CAUSE = _Cause()
 
 
 @dataclass(slots=True)
@@ -124,172 +79,231 @@ class RequestPolicy:
     Args:
         settings: How careful to be.
         new_id: Gives an id that no other request of the fleet has.
+
+    Attributes:
+        state: How far the episode has come.
+        request: Id of the open request.
+        record: Everything else that must survive a restart.
+        known: The drift seen before that the present one is like.
+        waits_for: Why a confirmed drift leads to no request.
     """
 
     settings: PolicySettings
     new_id: Callable[[], str]
-    cooldown_until_s: float | None = None
-    baseline: dict[str, float] = field(default_factory=dict)
-    _episode: _Episode = field(default_factory=_Episode)
-    _learning: list[WindowFacts] | None = None
-
-    @property
-    def state(self) -> DriftState:
-        """How far the episode has come."""
-        return self._episode.state
-
-    @property
-    def request(self) -> str | None:
-        """Id of the open request."""
-        return self._episode.request
+    state: DriftState = DriftState.OK
+    request: str | None = None
+    record: PolicyRecord = field(default_factory=PolicyRecord)
+    known: Fingerprint | None = None
+    waits_for: str | None = None
+    _after: int = -1  # only verdicts whose first frame comes later count
 
     @property
     def is_answered(self) -> bool:
         """Whether an answer to the request is being installed."""
-        return self._episode.is_answered
+        return self.state is DriftState.REQUESTED and self.request is None
+
+    def restore(self, kept: RequestRecord, now: Now) -> None:
+        """Take up an episode after a start; positions begin anew with it."""
+        self.state = next_step(kept.state, Sign.RESTARTED).state
+        self.request = None if kept.request is None else kept.request.id
+        known = tuple(replace(each, pause=each.pause.resumed(now)) for each in kept.policy.fingerprints)
+        self.record = replace(kept.policy, pause=kept.policy.pause.resumed(now), fingerprints=known)
+        self.known = known_as(self.record.shift, known) if self.state is not DriftState.OK else None
+        self._after = -1
+
+    def kept(self, request: ModelRequest | None) -> RequestRecord:
+        """What ``restore`` takes."""
+        return RequestRecord(state=self.state, request=request, policy=self.record)
+
+    def on_alarm(self, alarm: ipc.Alarm, now: Now) -> list[PolicyOutput]:
+        """A detector saw a change at a frame."""
+        self.record = replace(self.record, calm=0)
+        return self._move(Sign.ALARM, alarm.position, now, _Cause(alarm.signal, detector=alarm.detector))
+
+    def on_verdict(self, verdict: ipc.Verdict, now: Now) -> list[PolicyOutput]:
+        """A verdict was closed; one of few frames, or on frames from before the alarm, is passed over."""
+        if verdict.start <= self._after or verdict.is_learning:
+            return []
+        self.record = replace(self.record, learning=None)  # it has ended, or cannot be done
+        weighed = measured(verdict)
+        if weighed is None or weighed.is_undecided:
+            return []
+        self._count(weighed, verdict)
+        return self._advance(weighed, verdict, now)
+
+    def on_unmeasured(self, position: int, now: Now) -> list[PolicyOutput]:
+        """A window of a bundle without profile: all that can be said is that no alarm came."""
+        if self.state not in (DriftState.SUSPECT, DriftState.RECOVERED):
+            return []
+        self.record = replace(self.record, calm=self.record.calm + 1)
+        return self._move(Sign.CALM, position, now) if self.record.calm >= CALM else []
+
+    def on_commit(self, position: int, now: Now) -> list[PolicyOutput]:
+        """Another bundle was committed: the episode is over, and its reference with it."""
+        learning = ANSWERED if self.is_answered else None
+        outputs = self._move(Sign.COMMITTED, position, now)
+        self.record = replace(self.record, learning=learning, has_matched=False)
+        self._after = position
+        return outputs
+
+    def on_answer(self, request: str, position: int, now: Now) -> list[PolicyOutput]:
+        """A bundle that answers the request is being installed; the episode itself goes on."""
+        return self._move(Sign.ANSWERED, position, now) if self.request == request else []
+
+    def on_answer_failed(self, position: int, now: Now) -> list[PolicyOutput]:
+        """The answer was no good here: another request may follow, after the cool-down."""
+        return self._move(Sign.UNANSWERED, position, now) if self.is_answered else []
+
+    def dismiss(self, position: int, now: Now) -> list[PolicyOutput]:
+        """The operator wants no model for this."""
+        return self._move(Sign.DISMISSED, position, now)
 
     @property
-    def is_learning(self) -> bool:
-        """Whether the next windows are taken as this device's normal."""
-        return self._learning is not None
+    def can_be_named(self) -> bool:
+        """Whether there is a drift, with a direction, that could be called benign."""
+        return is_legal(self.state, Sign.BENIGN) and norm(self.record.shift) >= MIN_NORM
 
-    def restore(self, state: DriftState, request: str | None, *, is_learning: bool = False) -> None:
-        """Take up an episode after a restart; one that had not led to a request starts anew."""
-        self._learning = [] if is_learning else None
-        if state is DriftState.REQUESTED:
-            self._episode = _Episode(state=state, request=request, is_answered=request is None)
+    def call_benign(self, name: str, position: int, now: Now) -> list[PolicyOutput]:
+        """The operator says that the present drift is harmless whenever it comes."""
+        return self._move(Sign.BENIGN, position, now, name=name)
 
-    def on_alarm(self, *, position: int, signal: str, detector: str) -> list[PolicyOutput]:
-        """A detector saw a change at a frame."""
-        if self._episode.state not in (DriftState.OK, DriftState.RECOVERED):
-            return []
-        self._episode = _Episode(state=DriftState.SUSPECT, after=position, detector=detector)
-        return [StateChanged(state=DriftState.SUSPECT, position=position, signal=signal, detector=detector)]
+    def forget(self, name: str) -> bool:
+        """Drop a fingerprint; whether there was one of this name."""
+        left = tuple(each for each in self.record.fingerprints if each.name != name)
+        found = len(left) < len(self.record.fingerprints)
+        self.record = replace(self.record, fingerprints=left)
+        self.known = known_as(self.record.shift, left) if self.state is not DriftState.OK else None
+        return found
 
-    def on_window(self, window: WindowFacts, now_s: float) -> list[PolicyOutput]:
-        """A window is full.
+    def rebaseline(self, position: int, now: Now, *, name: str | None = None) -> list[PolicyOutput]:
+        """The worker learns the present input as a context; until it has, its verdicts do not count."""
+        outputs = self._move(Sign.REBASELINED, position, now)
+        self.record = replace(self.record, learning=name or REBASELINED, has_matched=True)
+        self._after = position
+        return outputs
 
-        Args:
-            window: Its figures; one of few frames or without effects says nothing and is passed over.
-            now_s: POSIX or monotonic seconds, for the cool-down; always the same of the two.
-        """
-        if window.n < MIN_FRAMES or not window.effects or window.start <= self._episode.after:
-            return []
-        if self._learning is not None:
-            return self._learn(window)
-        signal, severity = self._largest(window)
-        limit = threshold(window.n, len(window.effects))
-        self._count(severity, limit)
-        return self._advance(window, signal, severity, now_s)
+    def on_learnt(self) -> None:
+        """The worker knows the context."""
+        self.record = replace(self.record, learning=None)
 
-    def on_commit(self, position: int) -> list[PolicyOutput]:
-        """Another bundle was committed: the episode is over, and its reference with it."""
-        self.baseline = {}
-        self._learning = [] if self._episode.is_answered else None
-        return self._end(DriftState.OK, position, "committed")
+    def _count(self, weighed: Measured, verdict: ipc.Verdict) -> None:
+        """Counts stop where they decide nothing more, so that calm writes nothing to the disk."""
+        record, most = self.record, max(FROM_START, self.settings.confirm_verdicts)
+        self.record = replace(
+            record,
+            over=min(record.over + 1, most) if weighed.is_over else 0,
+            calm=min(record.calm + 1, CALM) if not weighed.is_over else 0,
+            quiet=min(record.quiet + 1, QUIET) if weighed.is_quiet else 0,
+            has_matched=record.has_matched or not weighed.is_over,
+        )
+        if weighed.is_over and self.state is not DriftState.OK:
+            self.record = replace(self.record, signal=weighed.signal, shift=blended(record.shift, shift_of(verdict)))
 
-    def on_answer(self, request: str) -> list[PolicyOutput]:
-        """A bundle that answers the request is being installed; the episode itself goes on."""
-        if self._episode.request != request:
-            return []
-        self._episode.request = None
-        self._episode.is_answered = True
-        return [CloseRequest(id=request, why="answered")]
+    def _advance(self, weighed: Measured, verdict: ipc.Verdict, now: Now) -> list[PolicyOutput]:
+        record, state = self.record, self.state
+        cause = _Cause(weighed.signal, weighed.effect)
+        if state in (DriftState.OK, DriftState.RECOVERED) and record.over >= FROM_START:
+            return self._move(Sign.DIFFERS, verdict.position, now, cause._replace(detector=VERDICT))
+        if state in (DriftState.SUSPECT, DriftState.RECOVERED) and record.calm >= CALM:
+            return self._move(Sign.CALM, verdict.position, now, cause)
+        if state in (DriftState.CONFIRMED, DriftState.REQUESTED) and record.quiet >= QUIET:
+            return self._move(Sign.QUIET, verdict.position, now, cause)
+        outputs: list[PolicyOutput] = []
+        if state is DriftState.SUSPECT and record.over >= self.settings.confirm_verdicts:
+            detector = ARRIVAL if record.on_arrival else record.detector
+            outputs = self._move(Sign.CONFIRMED, verdict.position, now, cause._replace(detector=detector))
+        if self.state is not DriftState.CONFIRMED or not weighed.is_over:
+            return outputs
+        self.known = known_as(self.record.shift, self.record.fingerprints)
+        self.waits_for = self._obstacle(verdict, now)
+        return outputs if self.waits_for else [*outputs, *self._move(Sign.ASK, verdict.position, now, cause)]
 
-    def on_answer_failed(self) -> bool:
-        """The answer was no good here: another request may follow, after the cool-down. Whether that is new."""
-        if self._episode.state is not DriftState.REQUESTED or self._episode.request is not None:
-            return False
-        self._episode.state = DriftState.CONFIRMED
-        self._episode.is_answered = False
-        return True
+    def _obstacle(self, verdict: ipc.Verdict, now: Now) -> str | None:
+        """What speaks against asking for a model now."""
+        if self.known is not None and self.known.benign:
+            return "benign"
+        if 2 * sum(verdict.faults.get(fault, 0) for fault in _SENSOR_FAULTS) > verdict.n:
+            return "faults"  # a sensor that delivers nothing needs a screwdriver
+        if not verdict.commissioned:
+            return "commissioning"
+        if not self.record.pause.is_over(now):
+            return "cooldown"
+        return "known" if self.known is not None and not self.known.pause.is_over(now) else None
 
-    def dismiss(self, position: int) -> list[PolicyOutput]:
-        """The operator wants no model for this."""
-        return self._end(DriftState.OK, position, "dismissed")
+    def _move(
+        self, sign: Sign, position: int, now: Now, cause: _Cause = _NO_CAUSE, *, name: str = ""
+    ) -> list[PolicyOutput]:
+        before, step = self.state, next_step(self.state, sign)
+        self.state = step.state
+        self.waits_for = self.waits_for if step.state is DriftState.CONFIRMED else None
+        closed, opened = list[PolicyOutput](), list[PolicyOutput]()
+        for act in step.acts:
+            if act is Act.OPEN:
+                opened = [self._open(position, now, cause)]
+            elif act is Act.CLOSE:
+                closed = self._close(_WHY.get(sign, sign.value))
+            else:
+                self._note(act, before, sign, position, now, name)
+        if before is step.state:
+            return [*closed, *opened]
+        detector = cause.detector or self.record.detector
+        if step.state in _DRIFTING:
+            self.record = replace(self.record, signal=cause.signal or self.record.signal, detector=detector)
+        about = StateChanged(state=step.state, sign=sign, position=position, detector=detector)
+        return [*closed, replace(about, signal=cause.signal, severity=cause.severity), *opened]
 
-    def rebaseline(self, position: int) -> list[PolicyOutput]:
-        """Take the next two windows as normal: from then on only what exceeds their effects counts."""
-        self.baseline = {}
-        self._learning = []
-        return self._end(DriftState.OK, position, "dismissed")
+    def _note(self, act: Act, before: DriftState, sign: Sign, position: int, now: Now, name: str) -> None:
+        match act:
+            case Act.BEGIN:
+                self._begin(position)
+            case Act.REMEMBER:
+                self._remember(before, sign, now)
+            case Act.NAME:
+                self._name(name)
+            case Act.FORGET:
+                benign = tuple(each for each in self.record.fingerprints if each.benign)
+                self.record = replace(self.record, fingerprints=benign, asked=0)
+            case Act.END:
+                self._end()
+            case Act.OPEN | Act.CLOSE:
+                raise ValueError(f"{act.value} says something, so _move does it")
 
-    def _learn(self, window: WindowFacts) -> list[PolicyOutput]:
-        learning = [*(self._learning or ()), window]
-        self._learning = learning
-        if len(learning) >= RECOVERY_WINDOWS:
-            self.baseline = {
-                name: sum(each.effects.get(name, 0.0) for each in learning) / len(learning) for name in window.effects
-            }
-            self._learning = None
-        return []
+    def _close(self, why: str) -> list[PolicyOutput]:
+        request, self.request = self.request, None
+        return [] if request is None else [CloseRequest(id=request, why=why)]
 
-    def _largest(self, window: WindowFacts) -> tuple[str, float]:
-        excess = {name: max(0.0, effect - self.baseline.get(name, 0.0)) for name, effect in window.effects.items()}
-        signal = max(excess, key=lambda name: excess[name])
-        return signal, min(excess[signal], 1.0)
-
-    def _count(self, severity: float, limit: float) -> None:
-        episode = self._episode
-        episode.over = episode.over + 1 if severity > limit else 0
-        episode.calm = episode.calm + 1 if severity <= limit else 0
-        episode.quiet = episode.quiet + 1 if severity < limit / 2 else 0
-
-    def _advance(self, window: WindowFacts, signal: str, severity: float, now_s: float) -> list[PolicyOutput]:
-        episode = self._episode
-        match episode.state:
-            case DriftState.OK | DriftState.RECOVERED if episode.over >= FROM_START:
-                self._episode = _Episode(state=DriftState.SUSPECT, after=window.position, detector="window")
-            case DriftState.RECOVERED if episode.calm >= CALM:
-                self._episode = _Episode()
-            case DriftState.SUSPECT if episode.calm >= CALM:
-                self._episode = _Episode()
-            case DriftState.SUSPECT if episode.over >= self.settings.confirm_windows:
-                episode.state = DriftState.CONFIRMED
-                return [self._changed(window.position, signal, severity), *self._ask(window, signal, severity, now_s)]
-            case DriftState.CONFIRMED | DriftState.REQUESTED if episode.quiet >= RECOVERY_WINDOWS:
-                return self._end(DriftState.RECOVERED, window.position, "recovered")
-            case DriftState.CONFIRMED if episode.over > 0:
-                return self._ask(window, signal, severity, now_s)
-            case _:
-                return []
-        return [self._changed(window.position, signal, severity)]
-
-    def _ask(self, window: WindowFacts, signal: str, severity: float, now_s: float) -> list[PolicyOutput]:
-        if self.cooldown_until_s is not None and now_s < self.cooldown_until_s:
-            return []
-        self.cooldown_until_s = now_s + self.settings.cooldown_s
-        self._episode.state = DriftState.REQUESTED
-        self._episode.request = self.new_id()
-        return [
-            self._changed(window.position, signal, severity),
-            OpenRequest(
-                id=self._episode.request,
-                reason=RequestReason.DRIFT,
-                position=window.position,
-                signal=signal,
-                severity=severity,
-            ),
-        ]
-
-    def _end(self, state: DriftState, position: int, why: str) -> list[PolicyOutput]:
-        before, request = self._episode.state, self._episode.request
-        self._episode = _Episode(state=state)
-        outputs: list[PolicyOutput] = [] if request is None else [CloseRequest(id=request, why=why)]
-        return outputs if before is state else [*outputs, StateChanged(state=state, position=position)]
-
-    def _changed(self, position: int, signal: str, severity: float) -> StateChanged:
-        episode = self._episode
-        return StateChanged(
-            state=episode.state, position=position, signal=signal, detector=episode.detector, severity=severity
+    def _begin(self, position: int) -> None:
+        self._after, self.known = position, None
+        self.record = replace(
+            self.record, over=0, calm=0, quiet=0, shift={}, on_arrival=not self.record.has_matched, detector=None
         )
 
+    def _open(self, position: int, now: Now, cause: _Cause) -> OpenRequest:
+        record, self.request = self.record, self.new_id()
+        length_s = self._base_s * 2 ** min(record.asked, MOST_DOUBLINGS)
+        self.record = replace(record, asked=record.asked + 1, pause=pause_of(length_s, now))
+        reason, signal, severity = RequestReason.DRIFT, cause.signal, cause.severity
+        return OpenRequest(id=self.request, reason=reason, position=position, signal=signal, severity=severity)
 
-def threshold(n: int, signals: int) -> float:
-    """Largest distance that a window of ``n`` frames with this many signals may show by luck.
+    def _name(self, name: str) -> None:
+        named = Fingerprint(name=name, benign=True, shift=self.record.shift)
+        self.record = replace(self.record, fingerprints=with_fingerprint(self.record.fingerprints, named))
+        self.known, self.waits_for = named, "benign" if self.state is DriftState.CONFIRMED else None
 
-    >>> round(threshold(200, 1), 3), round(threshold(200, 12), 3), round(threshold(100_000, 12), 3)
-    (0.165, 0.189, 0.1)
-    """
-    critical = math.sqrt(math.log(2 * signals / _LEVEL) / 2)
-    return max(_MIN_EFFECT, critical / math.sqrt(n) + _MARGIN)
+    def _end(self) -> None:
+        record, is_over = self.record, self.state is DriftState.OK
+        shift = {} if is_over else record.shift  # what has just gone may still be called benign
+        record = replace(record, detector=None, signal=None, on_arrival=False)
+        self.record = replace(record, over=0, calm=0, quiet=0, shift=shift)
+        self.known = None if is_over else self.known
+
+    def _remember(self, before: DriftState, sign: Sign, now: Now) -> None:
+        record, known = self.record, self.known or known_as(self.record.shift, self.record.fingerprints)
+        if known is not None or before is DriftState.REQUESTED or sign is Sign.DISMISSED:
+            most_s = self._base_s * 2**MOST_DOUBLINGS
+            fingerprints = remembered(record.shift, record.fingerprints, known, self._base_s, most_s, now)
+            self.record = replace(record, fingerprints=fingerprints)
+
+    @property
+    def _base_s(self) -> float:
+        return self.settings.cooldown_s

@@ -14,17 +14,20 @@ from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.core import Core
 from agent.core.episode import begin_episode
-from agent.core.records import ActiveRecord, RequestRecord, UpdateRecord
+from agent.core.episode_record import MAX_EPISODE_BYTES, MAX_POINTS
+from agent.core.records import ActiveRecord, UpdateRecord
 from agent.core.recovery import recover
 from agent.core.reports import Voice
+from agent.core.request_record import RequestRecord
 from agent.core.sample_budget import SampleBudget
 from agent.core.update_table import State
 from edge_models.channel import Channel
+from edge_models.fields import canonical_json
 from edge_models.wire.codec import encode_message
 from edge_models.wire.command import Command, Feedback, Reply
 from edge_models.wire.drift import DriftReport
 from edge_models.wire.predictions import SampleReason
-from edge_models.wire.telemetry import DriftState, Event, Stats
+from edge_models.wire.telemetry import DriftLevel, DriftState, Event, Stats
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.update import Desired, GroupDesired, ModelRequest, ModelState, UpdateEntity
 from tests.unit.agent.world import CONFIG, bundle, channel, moment, only, published, running, target
@@ -71,29 +74,39 @@ class Device:
         self.after_s += seconds
         return self.tell(ev.Tick())
 
-    def command(self, verb: CommandVerb, identity: str | None = "c1", **arguments: bool) -> list[do.Action]:
+    def command(self, verb: CommandVerb, identity: str | None = "c1", **arguments: bool | str) -> list[do.Action]:
         return self.tell(ev.CommandSeen(verb=verb, command=Command(id=identity, args=dict(arguments))))
 
     def look(self, seen: Channel) -> list[do.Action]:
         return [*self.wait(1000), *self.tell(ev.ChannelSeen(channel=seen, metadata={"root": 1}))]
 
-    def windows(self, *effects: float) -> list[do.Action]:
+    def verdicts(self, *effects: float) -> list[do.Action]:
         actions: list[do.Action] = []
         for effect in effects:
-            window = ipc.Window(
-                start=self.position, position=self.position + 199, n=200, seconds=20.0, rate_hz=10.0, p50_us=300.0,
-                p95_us=400.0, mean_confidence=0.9, classes={"1": 120, "7": 80}, sketch="c2tldGNo", profile=PROFILE,
-                effects={"mean": effect, "std": 0.01}, class_effect=0.1, evidence="ZXZpZGVuY2U=", evidence_n=400,
+            verdict = ipc.Verdict(
+                start=self.position, position=self.position + 199, n=200, n_effective=200, profile=PROFILE,
+                context="day", effects={"mean": effect, "std": 0.01}, signature={"mean": -effect, "std": 0.01},
+                attribution={"mean": 0.8, "std": 0.2}, class_effect=0.1, class_n=200, accuracy=0.6, accuracy_low=0.5,
+                accuracy_high=0.7, accuracy_reference=0.9, changed_at=self.position, evidence="ZXZpZGVuY2U=",
+                evidence_n=400,
             )  # fmt: skip
             self.position += 200
             self.after_s += 20
-            actions += self.tell(ev.WorkerWindow(window=window))
+            actions += self.tell(ev.WorkerVerdict(verdict=verdict))
         return actions
 
+    def window(self) -> list[do.Action]:
+        window = ipc.Window(
+            start=self.position, position=self.position + 199, n=200, seconds=20.0, rate_hz=10.0, p50_us=300.0,
+            p95_us=400.0, mean_confidence=0.9, classes={"1": 120, "7": 80}, sketch="c2tldGNo", profile=PROFILE,
+            thin=4, faults={"repeated": 3},
+        )  # fmt: skip
+        return self.tell(ev.WorkerWindow(window=window))
+
     def drift(self) -> list[do.Action]:
-        alarm = ipc.Alarm(position=max(self.position - 1, 0), signal="mean", detector="adwin", value=0.2)
+        alarm = ipc.Alarm(position=max(self.position - 1, 0), signal="mean", detector="e_bank", value=0.2)
         self.position += 1
-        return [*self.tell(ev.WorkerAlarm(alarm=alarm)), *self.windows(0.5, 0.5)]
+        return [*self.tell(ev.WorkerAlarm(alarm=alarm)), *self.verdicts(0.5, 0.5)]
 
     def install(self, letter: str) -> list[do.Action]:
         ready = ev.WorkerReady(bundle=bundle(letter))
@@ -213,7 +226,7 @@ def test_drift_asks_once_with_evidence() -> None:
     assert request.evidence is not None
     assert (request.evidence.sketch, request.evidence.n, request.evidence.profile) == ("ZXZpZGVuY2U=", 400, PROFILE)
     assert events(actions) == ["drift_suspected", "drift_confirmed", "model_requested"]
-    assert messages(ModelRequest, device.windows(0.5, 0.5, 0.5)) == []
+    assert messages(ModelRequest, device.verdicts(0.5, 0.5, 0.5)) == []
 
 
 def test_request_is_stored_before_it_is_published() -> None:
@@ -244,8 +257,8 @@ def test_worker_collects_evidence_only_while_it_matters_and_keeps_samples_always
 
     assert ipc.EvidenceOn(on=True) in orders
     assert ipc.SamplesOn(on=True, budget_left=3, signal="mean", drifting=True) in orders
-    device.windows(0.01)
-    calm = [action.message for action in only(do.TellWorker, device.windows(0.01))]
+    device.verdicts(0.01)
+    calm = [action.message for action in only(do.TellWorker, device.verdicts(0.01))]
     assert calm == [ipc.EvidenceOn(on=False), ipc.SamplesOn(on=True, budget_left=3)]
 
 
@@ -387,7 +400,7 @@ class TestCommands:
 
         actions = device.command(CommandVerb.REBASELINE)
 
-        assert ipc.ResetDrift() in [action.message for action in only(do.TellWorker, actions)]
+        assert ipc.ResetDrift(learn="rebaselined") in [action.message for action in only(do.TellWorker, actions)]
         assert published("model/request", actions) == [None]
 
     def test_snapshot_reports_now(self) -> None:
@@ -404,6 +417,139 @@ class TestCommands:
         reply = self.reply(device.tell(ev.CommandSeen(verb=CommandVerb.HOLD, command=command)))
 
         assert reply.code == "bad_args"
+
+
+class TestDrift:
+    """What is told and kept of an episode."""
+
+    def report(self, actions: list[do.Action]) -> DriftReport:
+        report = messages(DriftReport, actions)[-1]
+        assert isinstance(report, DriftReport)
+        return report
+
+    def test_verdict_says_how_much_what_and_since_when(self) -> None:
+        device = Device(running("a"))
+        device.verdicts(0.02)
+
+        report = self.report(device.drift())
+
+        assert (report.state, report.level, report.signal, report.context) == (
+            DriftState.REQUESTED, DriftLevel.CRITICAL, "mean", "day",
+        )  # fmt: skip
+        assert (report.attribution, report.changed_at, report.detector) == ({"mean": 0.8, "std": 0.2}, 401, "e_bank")
+        assert (report.estimated_accuracy, report.estimated_impact) == (0.6, 0.3)
+        assert (report.estimated_impact_low, report.estimated_impact_high) == (0.2, 0.4)
+
+    def test_dismissed_as_benign_it_is_known_and_not_asked_about(self) -> None:
+        device = Device(running("a"))
+        device.drift()
+
+        actions = device.command(CommandVerb.DISMISS, benign=True, **{"as": "night"})
+        report = self.report(device.verdicts(0.5))
+
+        assert published("model/request", actions) == [None]
+        assert (report.state, report.known, report.benign) == (DriftState.CONFIRMED, "night", True)
+        assert report.waits_for == "benign"
+
+    def test_what_is_benign_can_be_taken_back(self) -> None:
+        device = Device(running("a"))
+        device.drift()
+        device.command(CommandVerb.DISMISS, "c1", benign=True, **{"as": "night"})
+
+        taken = device.command(CommandVerb.DISMISS, "c2", benign=False, **{"as": "night"})
+        again = device.command(CommandVerb.DISMISS, "c3", benign=False, **{"as": "night"})
+
+        assert [reply.code for reply in (*replies(taken), *replies(again))] == ["ok", "unknown_drift"]
+
+    @pytest.mark.parametrize("name", ["", "Night Time", "x" * 41, 7, None])
+    def test_name_that_is_none_is_refused(self, name: str) -> None:
+        device = Device(running("a"))
+        device.drift()
+
+        (reply,) = replies(device.command(CommandVerb.DISMISS, benign=True, **{"as": name}))
+
+        assert reply.code == "bad_args"
+
+    def test_without_drift_nothing_is_benign(self) -> None:
+        (reply,) = replies(Device(running("a")).command(CommandVerb.DISMISS, benign=True))
+
+        assert reply.code == "no_drift"
+
+    def test_rebaseline_teaches_the_worker_a_context_even_if_it_dies_meanwhile(self) -> None:
+        device = Device(running("a"))
+        device.drift()
+
+        told = device.command(CommandVerb.REBASELINE, forget=True, **{"as": "winter"})
+        fresh = device.tell(ev.WorkerStarted())
+        saved = ev.WorkerDriftSaved(bundle=bundle("a"), saved=ipc.DriftSaved(kind="contexts"), body=b"c")
+        learnt = device.tell(saved)
+
+        dropped = do.StoreDrift(bundle=bundle("a"), kind="contexts", body=b"")
+        assert told.index(dropped) < told.index(do.TellWorker(message=ipc.ResetDrift(learn="winter", forget=True)))
+        assert do.TellWorker(message=ipc.ResetDrift(learn="winter")) in fresh
+        assert do.StoreDrift(bundle=bundle("a"), kind="contexts", body=b"c") in learnt
+        assert only(do.StoreRequest, learnt)[-1].record.policy.learning is None
+        assert ipc.ResetDrift(learn="winter") not in [
+            action.message for action in only(do.TellWorker, device.tell(ev.WorkerStarted()))
+        ]
+
+    def test_calm_writes_nothing(self) -> None:
+        device = Device(running("a"))
+        device.verdicts(*[0.02] * 5)
+
+        stored = device.verdicts(*[0.02] * 20)
+
+        assert not only(do.StoreRequest, stored)
+        assert not only(do.StoreEpisode, stored)
+
+    def test_story_of_the_episode_is_kept(self) -> None:
+        device = Device(running("a"))
+        device.verdicts(*[0.02] * 10)
+        device.drift()
+
+        (*_, story) = only(do.StoreEpisode, device.verdicts(0.01, 0.01))
+
+        steps = [(step.sign, step.state) for step in story.record.steps]
+        assert steps == [
+            ("alarm", DriftState.SUSPECT), ("confirmed", DriftState.CONFIRMED), ("ask", DriftState.REQUESTED),
+            ("recovered", DriftState.REQUESTED), ("quiet", DriftState.RECOVERED),
+        ]  # fmt: skip
+        assert [point.effect for point in story.record.points][-4:] == [0.5, 0.5, 0.01, 0.01]
+        assert len(story.record.points) == 12  # eight of them from before
+        assert (story.record.request, story.record.level) == ("q1", DriftLevel.CRITICAL)
+
+    def test_story_of_a_year_stays_short(self) -> None:
+        device = Device(running("a"))
+        device.drift()
+        told = device.verdicts(*[0.5] * 2000)
+
+        stories = only(do.StoreEpisode, told)
+
+        assert len(stories) < 100
+        assert all(len(story.record.points) <= MAX_POINTS for story in stories)
+        assert len(canonical_json(stories[-1].record)) <= MAX_EPISODE_BYTES
+        assert stories[-1].record.points[0].position < 400
+
+    def test_false_alarm_does_not_overwrite_a_real_episode(self) -> None:
+        device = Device(running("a"))
+        device.drift()
+        device.verdicts(*[0.01] * 8)
+        alarm = ipc.Alarm(position=device.position - 1, signal="mean", detector="e_bank")
+        device.position += 1
+
+        told = [*device.tell(ev.WorkerAlarm(alarm=alarm)), *device.verdicts(0.01, 0.01, 0.01)]
+
+        assert not only(do.StoreEpisode, told)
+
+    def test_row_says_how_many_frames_count(self) -> None:
+        (row,) = messages(Stats, Device(running("a")).window())
+
+        assert isinstance(row, Stats)
+        assert (row.thin, row.faults) == (4, {"repeated": 3})
+
+
+def replies(actions: list[do.Action]) -> list[Reply]:
+    return [action.message for action in only(do.Publish, actions) if isinstance(action.message, Reply)]
 
 
 class TestHomeAssistantEntity:
@@ -483,7 +629,7 @@ def test_power_cut_after_the_end_of_an_answer_and_before_the_episode_knew_is_mad
     device = Device(running("b"), record=record, request=RequestRecord(state=DriftState.REQUESTED))
 
     assert device.core.episode.policy.state is after
-    assert device.core.episode.policy.is_learning is (phase is State.COMMITTED)
+    assert device.core.episode.policy.record.learning == ("answered" if phase is State.COMMITTED else None)
 
 
 def test_power_cut_between_the_start_of_an_answer_and_its_note_does_not_keep_the_request_open() -> None:
@@ -502,7 +648,7 @@ def test_worker_is_told_of_a_new_days_samples() -> None:
     device.drift()
     device.after_s += 86_400
 
-    orders = [action.message for action in only(do.TellWorker, device.windows(0.5))]
+    orders = [action.message for action in only(do.TellWorker, device.window())]
 
     assert orders == [ipc.SamplesOn(on=True, budget_left=3, signal="mean", drifting=True)]
 

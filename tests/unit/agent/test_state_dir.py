@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.records import RequestRecord, UpdateRecord
+from agent.core.records import UpdateRecord
+from agent.core.request_record import PolicyRecord, RequestRecord
 from agent.core.update_table import State
 from agent.errors import StorageError
 from agent.state_dir import StateDir
@@ -39,7 +40,7 @@ def test_records_come_back_as_they_were(state_dir: StateDir) -> None:
         last_result=LastResult(bundle=bundle("a"), outcome=State.COMMITTED),
     ).with_bad(target("c"))  # fmt: skip
     active = running("a", previous="b", provisional=True)
-    request = RequestRecord(state=DriftState.REQUESTED, cooldown_until_s=5.0, baseline={"mean": 0.1})
+    request = RequestRecord(state=DriftState.REQUESTED, policy=PolicyRecord(asked=1, signal="mean"))
 
     state_dir.write_update(update)
     state_dir.write_active(active)

@@ -1,0 +1,132 @@
+"""What a drift looks like, in few bytes, so that it is known again: a camera's night, a heating season.
+
+A shift is the mean signature of an episode: the signed move of each signal's mean rank, in hundredths, of the signals
+that moved most. Two drifts are of one kind when their shifts point in the same direction (cosine) and the new one is
+not much larger than the known one; something worse that comes on top of a harmless drift is therefore not covered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agent import ipc
+from agent.core.pause import Pause, pause_of
+from agent.core.records import Now
+from agent.core.severity import CLASS_FRAMES
+from edge_models.fields import described
+from edge_models.wire.drift import MAX_NAME_CHARS
+
+Shift = dict[str, int]
+
+MAX_BENIGN = 4
+MAX_ASKED = 3
+MAX_COMPONENTS = 10
+UNNAMED = "seen-"
+MIN_NORM = 10.0  # hundredths: below this a signature is noise and nothing is known by it
+_ALIKE = 0.85  # cosine; verdicts of 200 frames on one drift have some 0.95, other kinds of drift mostly less than 0.7
+_LARGER = 1.5
+_NEWEST = 0.3  # weight of the newest verdict in an episode's shift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """A drift that was seen before."""
+
+    name: str = described("What people call it.", max_length=MAX_NAME_CHARS)
+    benign: bool = described("Whether it is harmless: then no model is ever asked for.", default=False)
+    shift: Shift = described("Signed move of signals in hundredths.", max_length=MAX_COMPONENTS, ge=-100, le=100)
+    pause: Pause = described("No model is asked for until its end.", default_factory=Pause)
+
+
+def shift_of(verdict: ipc.Verdict) -> Shift:
+    """The shift of one verdict; predicted classes move it by what they drive the trigger."""
+    shift = dict(verdict.signature)
+    if verdict.class_effect is not None and verdict.class_n >= CLASS_FRAMES:
+        classes = (name for name in verdict.attribution if name not in verdict.effects)
+        shift |= {name: verdict.attribution[name] * verdict.class_effect for name in classes}
+    return _largest({name: 100 * value for name, value in shift.items()})
+
+
+def blended(before: Shift, newest: Shift) -> Shift:
+    """The shift of an episode after one more verdict.
+
+    >>> blended({"mean": 50}, {"mean": 40, "bright": 10})
+    {'mean': 47, 'bright': 3}
+    """
+    if not before:
+        return newest
+    names = dict.fromkeys((*before, *newest))
+    return _largest({name: (1 - _NEWEST) * before.get(name, 0) + _NEWEST * newest.get(name, 0) for name in names})
+
+
+def known_as(shift: Shift, fingerprints: Iterable[Fingerprint]) -> Fingerprint | None:
+    """The known drift that this one is like most; a harmless one goes first."""
+    alike = [
+        (each.benign, likeness(shift, each.shift), index, each)
+        for index, each in enumerate(fingerprints)
+        if likeness(shift, each.shift) >= _ALIKE and norm(shift) <= _LARGER * norm(each.shift)
+    ]
+    return max(alike)[3] if alike else None
+
+
+def likeness(one: Shift, other: Shift) -> float:
+    """Cosine of two shifts; 0 when one is too small to have a direction.
+
+    >>> likeness({"mean": 40, "sharp": -30}, {"mean": 20, "sharp": -15})
+    1.0
+    """
+    if min(norm(one), norm(other)) < MIN_NORM:
+        return 0.0
+    return sum(value * other.get(name, 0) for name, value in one.items()) / (norm(one) * norm(other))
+
+
+def norm(shift: Shift) -> float:
+    """Length of a shift."""
+    return math.sqrt(sum(value * value for value in shift.values()))
+
+
+def with_fingerprint(known: tuple[Fingerprint, ...], new: Fingerprint) -> tuple[Fingerprint, ...]:
+    """The known drifts and this one; it replaces its namesake, and the oldest of too many goes."""
+    others = [each for each in known if each.name != new.name]
+    rest = [each for each in others if each.benign is not new.benign]
+    same = [each for each in others if each.benign is new.benign]
+    return (*rest, *same[-((MAX_BENIGN if new.benign else MAX_ASKED) - 1) :], new)
+
+
+def remembered(
+    shift: Shift,
+    fingerprints: tuple[Fingerprint, ...],
+    known: Fingerprint | None,
+    base_s: float,
+    most_s: float,
+    now: Now,
+) -> tuple[Fingerprint, ...]:
+    """The known drifts, with one that was asked about: the next of its kind waits twice as long as the last one did.
+
+    Args:
+        shift: What it looks like; one too small to be known again is not kept.
+        fingerprints: The known drifts.
+        known: The one of them that it is like; a harmless one stays as it is.
+        base_s: The cool-down.
+        most_s: The longest wait.
+        now: When it ended.
+    """
+    if norm(shift) < MIN_NORM or (known is not None and known.benign):
+        return fingerprints
+    length_s = min(2 * (base_s if known is None else known.pause.length_s), most_s)
+    name = _unnamed(fingerprints) if known is None else known.name
+    return with_fingerprint(fingerprints, Fingerprint(name=name, shift=shift, pause=pause_of(length_s, now)))
+
+
+def _unnamed(known: Iterable[Fingerprint]) -> str:
+    """A name for a drift that nobody has named."""
+    numbers = [each.name.removeprefix(UNNAMED) for each in known if each.name.startswith(UNNAMED)]
+    return f"{UNNAMED}{1 + max((int(number) for number in numbers if number.isdecimal()), default=0)}"
+
+
+def _largest(shift: Mapping[str, float]) -> Shift:
+    rounded = {name: max(-100, min(100, round(value))) for name, value in shift.items()}
+    kept = sorted((name for name in rounded if rounded[name]), key=lambda name: (-abs(rounded[name]), name))
+    return {name: rounded[name] for name in kept[:MAX_COMPONENTS]}

@@ -1,0 +1,48 @@
+"""The active worker's messages as events of the core."""
+
+from __future__ import annotations
+
+from agent import ipc
+from agent.core import events as ev
+from edge_models.manifest import BundleId
+
+
+def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
+    """The event of a message; None for one that only the slot cares about."""
+    event: ev.Event | None = None
+    match message:
+        case ipc.Ready():
+            event = ev.WorkerReady(bundle=bundle)
+        case ipc.Heartbeat(seq=seq, held=held):
+            event = ev.WorkerRan(bundle=bundle, frames=seq - held)
+        case ipc.Alarm() | ipc.Window() | ipc.Verdict():
+            event = _observation(message)
+        case ipc.PredictionOut():
+            event = ev.WorkerPrediction(prediction=message)
+        case ipc.SampleOut():
+            event = ev.WorkerSample(sample=message, body=body)
+        case ipc.Adapted() | ipc.DriftSaved():
+            event = _knowledge(message, body, BundleId(bundle))
+        case ipc.SourceEnded(position=position):
+            event = ev.SourceEnded(position=position)
+        case _:
+            pass
+    return event
+
+
+def _observation(message: ipc.Alarm | ipc.Window | ipc.Verdict) -> ev.Event:
+    match message:
+        case ipc.Alarm():
+            return ev.WorkerAlarm(alarm=message)
+        case ipc.Window():
+            return ev.WorkerWindow(window=message)
+        case ipc.Verdict():
+            return ev.WorkerVerdict(verdict=message)
+
+
+def _knowledge(message: ipc.Adapted | ipc.DriftSaved, body: bytes, bundle: BundleId) -> ev.Event:
+    match message:
+        case ipc.Adapted():
+            return ev.WorkerAdapted(bundle=bundle, adapted=message, body=body)
+        case ipc.DriftSaved():
+            return ev.WorkerDriftSaved(bundle=bundle, saved=message, body=body)
