@@ -124,6 +124,16 @@ class ClassPrior:
         names = [*(f"class_{index}" for index in self.classes), "class_other"]
         return [(names[place], float(beyond[place]) / total) for place in order if beyond[place] > 0]
 
+    def set_threshold(self, threshold: float) -> None:
+        """Go on with another threshold and all evidence, as when frames are thinned otherwise.
+
+        Raises:
+            ValueError: A threshold below 1.
+        """
+        if not threshold >= 1:
+            raise ValueError(f"threshold {threshold}, expected 1 or more")
+        self._threshold = threshold
+
     def reset(self) -> None:
         """Forget all evidence, as after a new model."""
         self._counts[:] = 0

@@ -67,6 +67,16 @@ class ErrorRate:
         self._is_over = self._bound < _LARGEST_BOUND and self.value >= self._threshold
         return self._is_over
 
+    def set_threshold(self, threshold: float) -> None:
+        """Go on with another threshold and all evidence, as when frames are thinned otherwise.
+
+        Raises:
+            ValueError: A threshold below 1.
+        """
+        if not threshold >= 1:
+            raise ValueError(f"threshold {threshold}, expected 1 or more")
+        self._threshold = threshold
+
     def reset(self) -> None:
         """Forget all labels, as after a new model."""
         self._sums[:] = 0
