@@ -59,12 +59,21 @@ class Lookalike:
     pixel_map: PixelMap | None = None
     distance: float = 1.0
 
-    def take(self, images: Images, rng: np.random.Generator) -> Images:
-        """Pictures (n, h, w, c) as the device would take them, each with a slightly different setting."""
+    def take(self, images: Images, rng: np.random.Generator, *, is_shaken: bool = True) -> Images:
+        """Pictures (n, h, w, c) as the device would take them.
+
+        Args:
+            images: In 0..1.
+            rng: For noise and small steps.
+            is_shaken: Each with a slightly different setting, as it takes to learn; otherwise all with the same one.
+        """
         ways = (self.corruption, *self.instead)
         parts = np.array_split(images, len(ways))
         taken = np.concatenate(
-            [corrupt(part, _jittered(one, len(part), rng), rng) for one, part in zip(ways, parts, strict=True)]
+            [
+                corrupt(part, _jittered(one, len(part), rng) if is_shaken else settings(one, len(part)), rng)
+                for one, part in zip(ways, parts, strict=True)
+            ]
         )
         return taken if self.pixel_map is None else self.pixel_map.apply(taken, rng)
 

@@ -139,11 +139,15 @@ def _devices(
 def _taken(
     lookalike: Lookalike, recipe: Recipe, prepared: Prepared, chosen: NDArray[np.intp], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Inputs (n, ...) of pictures as the device would take them."""
+    """Inputs (n, ...) of pictures as the device would take them, all with the setting that was found.
+
+    With the steps that training takes about it, signals spread more than those of a device (of digits: a largest
+    distance of .12 to .33 in the distribution of a signal, .04 to .08 without).
+    """
     made = []
     for start in range(0, len(chosen), _AT_ONCE):
         frames = prepared.data.x[chosen[start : start + _AT_ONCE]]
-        images = lookalike.take(to_unit(frames, recipe.input.value_range), rng)
+        images = lookalike.take(to_unit(frames, recipe.input.value_range), rng, is_shaken=False)
         frames = from_unit(images, frames, recipe.input.value_range)
         made.append(in_batches(prepared.preprocess, frames, np.arange(len(frames))))
     return np.concatenate(made)

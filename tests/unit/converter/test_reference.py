@@ -160,6 +160,14 @@ def test_a_retraining_adds_held_out_pictures_as_each_device_takes_them(tmp_path:
     assert (np.sum(list(found.groups.values()), axis=0)[:held] == 0).all()
 
 
+def test_all_pictures_of_a_device_are_taken_with_the_setting_that_was_found(tmp_path: Path) -> None:
+    found = made(recipe(arrays(tmp_path)), DIM)
+
+    members = found.groups["device"]
+    dimmed, original = found.inputs[members], found.inputs[~members]
+    assert float(dimmed.max()) == pytest.approx(0.4 * float(original.max()), abs=1.0)
+
+
 def test_devices_that_are_alike_share_a_condition_and_no_more_are_added_than_fit(tmp_path: Path) -> None:
     season = np.arange(COUNT) % 3
     asked = recipe(arrays(tmp_path, season=season), "season")
