@@ -1,12 +1,14 @@
-"""What came out of a replay: one document for programs, one summary for people. No decisions here."""
+"""What came out of a replay, and the one document that programs get of it. No decisions here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from agent.core.severity import measured
+from agent.explain.story import Turn
+from agent.ipc import Verdict
 from agent.worker.adaptation.guard import Change
 from agent.worker.drift.port import Alarm
 from edge_models.fields import JsonValue
@@ -22,6 +24,53 @@ class Request:
     signal: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictAt:
+    """A verdict, when it was given, and what the labels of the recording say of its frames.
+
+    Attributes:
+        at_s: Seconds since the first frame.
+        verdict: The verdict.
+        accuracy: Share of right predictions among its labelled frames; None without labels.
+    """
+
+    at_s: float
+    verdict: Verdict
+    accuracy: float | None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The verdict as it is weighed; an estimate is called one."""
+        verdict, weighed = self.verdict, measured(self.verdict)
+        return {
+            "frame": verdict.position,
+            "at_s": self.at_s,
+            "start": verdict.start,
+            "n": verdict.n,
+            "n_effective": verdict.n_effective,
+            "thin": verdict.thin,
+            "level": None if weighed is None else weighed.level.value,
+            "signal": None if weighed is None else weighed.signal,
+            "effect": None if weighed is None else weighed.effect,
+            "limit": None if weighed is None else weighed.limit,
+            "is_over": weighed is not None and weighed.is_over,
+            "context": verdict.context or None,
+            "effects": dict(verdict.effects),
+            "signature": dict(verdict.signature),
+            "attribution": dict(verdict.attribution),
+            "class_effect": verdict.class_effect,
+            "class_n": verdict.class_n,
+            "changed_at": verdict.changed_at,
+            "estimated_accuracy": verdict.accuracy,
+            "estimated_accuracy_low": verdict.accuracy_low,
+            "estimated_accuracy_high": verdict.accuracy_high,
+            "accuracy": self.accuracy,
+            "labelled": verdict.labelled,
+            "labelled_accuracy": verdict.labelled_accuracy,
+            "commissioned": verdict.commissioned,
+            "faults": dict(verdict.faults),
+        }
+
+
 @dataclass(slots=True, kw_only=True)
 class ReplayReport:
     """What came out.
@@ -29,13 +78,24 @@ class ReplayReport:
     Attributes:
         artifact: What ran.
         runtime: With what.
+        recording: Name of the recording, for people.
         executor: How, in the end.
         note: Why that is slower than it could be here; empty where nothing is missing.
         mean_steps: Time steps that a frame took on average; None for an engine without them.
         predictions: Predicted class of each frame; None for a refused one and while a window of rows fills.
         refused: Reason and number of the frames that the model could not take.
         alarms: What the detectors said.
+        states: States of the episodes, in the order in which they were entered.
+        verdicts: How far each stretch of independent frames was from the reference.
         requests: What the policy asked for.
+        thin: One of so many frames counts as independent, in the end.
+        faults: Frames by fault.
+        commissioned_at: Frame of the first verdict after commissioning; None where that did not end.
+        waits_for: Why no model is asked for although drift is confirmed, in the end.
+        on_arrival: Whether the device was never like its reference.
+        rate_hz: Frames in a second.
+        false_alarms_per_month: Their budget.
+        fed_back: Labels that went back as feedback.
         accuracy: Share of right predictions among the labelled frames; None without labels.
         labelled: Number of labelled frames with a prediction.
         held: Frames that gating held.
@@ -48,13 +108,24 @@ class ReplayReport:
 
     artifact: str
     runtime: str
+    recording: str = ""
     executor: str = ""
     note: str = ""
     mean_steps: float | None = None
     predictions: list[int | None] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     alarms: list[Alarm] = field(default_factory=list)
+    states: list[Turn] = field(default_factory=list)
+    verdicts: list[VerdictAt] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    thin: int = 1
+    faults: dict[str, int] = field(default_factory=dict)
+    commissioned_at: int | None = None
+    waits_for: str | None = None
+    on_arrival: bool = False
+    rate_hz: float = 0.0
+    false_alarms_per_month: float = 0.0
+    fed_back: int = 0
     accuracy: float | None = None
     labelled: int = 0
     held: int = 0
@@ -66,34 +137,47 @@ class ReplayReport:
     infer_us: list[float] = field(default_factory=list)
     drift_us: list[float] = field(default_factory=list)
 
+    @property
+    def worst(self) -> VerdictAt | None:
+        """The verdict with the largest effect, the first of equals; None before the first one."""
+        return max(self.verdicts, key=lambda each: max(each.verdict.effects.values(), default=0.0), default=None)
+
     def to_json(self) -> dict[str, JsonValue]:
         """The document that ``--json`` prints."""
-        asked: dict[str, JsonValue] = {}
-        if self.mean_steps is not None:
-            asked["mean_steps"] = self.mean_steps
-        if self.ungated is not None:
-            asked["gating"] = {"on": self.cost(), "off": self.ungated.cost()}
-        if self.unadapted_accuracy is not None:
-            asked["adaptation"] = {
-                "accuracy": self.accuracy,
-                "unadapted_accuracy": self.unadapted_accuracy,
-                "adapted_rev": self.changes[-1].rev if self.changes else 0,
-                "changes": [{"labels": c.labels, "why": c.why, "rev": c.rev} for c in self.changes],
-            }
         return {
-            **asked,
+            **self._asked(),
             "n": len(self.predictions),
             "predictions": list(self.predictions),
             "alarms": [{"frame": a.position, "signal": a.signal, "detector": a.detector} for a in self.alarms],
+            "states": [
+                {
+                    "frame": turn.frame,
+                    "at_s": turn.at_s,
+                    "state": turn.state,
+                    "signal": turn.signal,
+                    "detector": turn.detector,
+                    "effect": turn.severity,
+                }
+                for turn in self.states
+            ],
+            "verdicts": [each.to_json() for each in self.verdicts],
             "requests": [
                 {"frame": request.frame, "id": request.id, "reason": request.reason, "signal": request.signal}
                 for request in self.requests
             ],
-            "stage_us": {
-                "preprocess": _median(self.preprocess_us),
-                "infer": _median(self.infer_us),
-                "drift": _median(self.drift_us),
+            "drift": {
+                "thin": self.thin,
+                "rate_hz": self.rate_hz,
+                "false_alarms_per_month": self.false_alarms_per_month,
+                "commissioned_at": self.commissioned_at,
+                "on_arrival": self.on_arrival,
+                "waits_for": self.waits_for,
+                "faults": dict(self.faults),
             },
+            "accuracy": self.accuracy,
+            "labelled": self.labelled,
+            "fed_back": self.fed_back,
+            "stage_us": {name: median(times) for name, times in self.stages().items()},
         }
 
     def cost(self) -> dict[str, JsonValue]:
@@ -106,54 +190,31 @@ class ReplayReport:
             "requests": len(self.requests),
         }
 
-    def summary(self) -> str:
-        """The same for people, one fact a line."""
-        return "\n".join(self._lines())
+    def stages(self) -> dict[str, list[float]]:
+        """Microseconds of each frame that was run, by stage."""
+        return {"preprocess": self.preprocess_us, "infer": self.infer_us, "drift": self.drift_us}
 
-    def _lines(self) -> Iterator[str]:
-        yield f"{len(self.predictions)} frames through {self.artifact} on {self.runtime}, {self.executor}"
-        if self.accuracy is not None:
-            yield f"accuracy     {self.accuracy:.4f} over {self.labelled} labelled frames"
+    def _asked(self) -> dict[str, JsonValue]:
+        """What only some replays have."""
+        asked: dict[str, JsonValue] = {}
         if self.mean_steps is not None:
-            yield f"time steps   {self.mean_steps:.2f} a frame on average"
-        if self.note:
-            yield f"slower than it could be: {self.note}"
-        if self.unadapted_accuracy is not None:
-            yield f"un-adapted   {self.unadapted_accuracy:.4f} without what was learnt"
-            for change in self.changes:
-                yield f"             {change.why.replace('_', ' ')} after {change.labels} labels: revision {change.rev}"
-        for reason, count in self.refused.items():
-            yield f"refused      {count}: {reason}"
-        yield f"alarms       {len(self.alarms)}" + (
-            f", the first at frame {self.alarms[0].position}" if self.alarms else ""
-        )
-        for signal, alarms in _by_signal(self.alarms).items():
-            yield f"             {signal}: {len(alarms)} ({alarms[0].detector}), first at frame {alarms[0].position}"
-        yield f"requests     {len(self.requests)}"
-        for request in self.requests:
-            yield f"             {request.id} at frame {request.frame}: {request.reason}, signal {request.signal}"
+            asked["mean_steps"] = self.mean_steps
         if self.ungated is not None:
-            yield f"gating       {self.held} of {len(self.predictions)} frames held"
-            yield from (f"             {line}" for line in _compared(self, self.ungated))
-        stages = (("preprocess", self.preprocess_us), ("infer", self.infer_us), ("drift", self.drift_us))
-        yield "median us    " + ", ".join(f"{name} {_median(times):.1f}" for name, times in stages)
+            asked["gating"] = {"on": self.cost(), "off": self.ungated.cost()}
+        if self.unadapted_accuracy is not None:
+            asked["adaptation"] = {
+                "accuracy": self.accuracy,
+                "unadapted_accuracy": self.unadapted_accuracy,
+                "adapted_rev": self.changes[-1].rev if self.changes else 0,
+                "changes": [{"labels": c.labels, "why": c.why, "rev": c.rev} for c in self.changes],
+            }
+        return asked
 
 
-def _compared(on: ReplayReport, off: ReplayReport) -> Iterator[str]:
-    """What gating changes, one figure a line."""
-    times = off.cpu_s_per_hour / on.cpu_s_per_hour if on.cpu_s_per_hour else 1.0
-    yield f"CPU seconds an hour  {on.cpu_s_per_hour:.2f}, without {off.cpu_s_per_hour:.2f} ({times:.1f} times)"
-    if on.accuracy is not None and off.accuracy is not None:
-        yield f"accuracy             {on.accuracy:.4f}, without {off.accuracy:.4f}"
-    yield f"alarms, requests     {len(on.alarms)}, {len(on.requests)}, without {len(off.alarms)}, {len(off.requests)}"
+def median(values: list[float]) -> float:
+    """The median; 0 of nothing.
 
-
-def _by_signal(alarms: list[Alarm]) -> dict[str, list[Alarm]]:
-    grouped: dict[str, list[Alarm]] = {}
-    for alarm in alarms:
-        grouped.setdefault(alarm.signal, []).append(alarm)
-    return grouped
-
-
-def _median(values: list[float]) -> float:
+    >>> median([3.0, 1.0, 2.0]), median([])
+    (2.0, 0.0)
+    """
     return float(np.median(values)) if values else 0.0
