@@ -146,7 +146,11 @@ class Stage:
                 "provisional": {"frames": 50, "deadline_s": 15},
             },
             "source": {"type": "replay", "path": "stream.npz", "rate_hz": options.rate_hz},
-            "drift": {"window": 100},
+            "drift": {
+                "window": 100,
+                "window_effective": 100,
+                "commissioning": {"hours": 0, "n_effective": 200},  # the demo has minutes where a site has days
+            },
             "report": {"state_s": 2, "predictions_hz": 1000},
             "samples": {"enabled": True, "budget_per_day": SAMPLES_PER_DEVICE, "rate_hz": 20},
             "labels": {"site": "demo"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import AdaptationConfig, GatingConfig, load_config
+from agent.config import AdaptationConfig, DriftConfig, GatingConfig, load_config
 from agent.worker.adaptation.delta_rule import DEFAULT_RATE, DEFAULT_REPLAYS
 from agent.worker.stream import REMEMBERED_BYTES, REMEMBERED_PREDICTIONS
 
@@ -20,7 +20,7 @@ def example(name: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("name", ["gating", "adaptation"])
+@pytest.mark.parametrize("name", ["gating", "drift", "adaptation"])
 def test_an_example_is_a_section_with_the_defaults(tmp_path: Path, name: str) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("id: pi7-cam\nmodel: digits\nstate_dir: state\n" + example(name))
@@ -28,7 +28,11 @@ def test_an_example_is_a_section_with_the_defaults(tmp_path: Path, name: str) ->
     config = load_config(path)
 
     learner: dict[str, object] = {"name": "delta_rule", "rate": DEFAULT_RATE, "replays": DEFAULT_REPLAYS}
-    expected = {"gating": GatingConfig(threshold=12), "adaptation": AdaptationConfig(learner=learner)}
+    expected = {
+        "gating": GatingConfig(threshold=12),
+        "drift": DriftConfig(),
+        "adaptation": AdaptationConfig(learner=learner),
+    }
     assert getattr(config, name) == expected[name]
 
 
