@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import AdaptationConfig, DriftConfig, GatingConfig, load_config
+from agent.core.request_table import DIAGRAM_BEGIN, DIAGRAM_END, diagram_section
 from agent.worker.adaptation.delta_rule import DEFAULT_RATE, DEFAULT_REPLAYS
 from agent.worker.stream import REMEMBERED_BYTES, REMEMBERED_PREDICTIONS
 
@@ -34,6 +35,12 @@ def test_an_example_is_a_section_with_the_defaults(tmp_path: Path, name: str) ->
         "adaptation": AdaptationConfig(learner=learner),
     }
     assert getattr(config, name) == expected[name]
+
+
+def test_the_diagram_of_drift_states_is_the_table() -> None:
+    text = README.read_text()
+
+    assert DIAGRAM_BEGIN + text.partition(DIAGRAM_BEGIN)[2].partition(DIAGRAM_END)[0] + DIAGRAM_END == diagram_section()
 
 
 def test_how_far_back_feedback_reaches_is_as_written() -> None:
