@@ -7,6 +7,7 @@
     |   `-- LabelError          a label or a table of labels cannot be used
     |-- BrokerError             the embedded broker does not start, or died
     |-- LinkError               the broker cannot be reached
+    |-- CommandError            a device refused a command, or did not answer
     |-- DatabaseError           the fleet database cannot be opened or is newer than this program
     |-- RolloutError            a rollout cannot be started now
     `-- ConverterError          the converter's process failed
@@ -53,6 +54,10 @@ class BrokerError(DeployError):
 
 class LinkError(DeployError):
     """The MQTT broker cannot be reached or refuses us; check host, port and credentials."""
+
+
+class CommandError(DeployError):
+    """A device refused a command, or did not answer in time; its reply says why, or it is offline."""
 
 
 class DatabaseError(DeployError):

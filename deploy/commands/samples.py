@@ -1,5 +1,7 @@
-"""Show, label and export the inputs that devices have delivered.
+"""Ask devices for inputs worth a label; show, label and export those that have come.
 
+  driftline-fleet samples deliver DEVICE [-n N]               have a device send what it keeps and what comes next
+  driftline-fleet samples wipe DEVICE                         have a device forget what it keeps
   driftline-fleet samples list [--unlabelled] [--device ID]
   driftline-fleet samples label ID LABEL [ID LABEL ...]       or --from CSV
   driftline-fleet samples import CSV                          a table with the columns id and label
@@ -18,19 +20,34 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.commands._fleet import add_options, config_of, count, opened
 from deploy.commands._output import print_json, print_table, say
+from deploy.commands._tell import add_device_options, tell_devices
 from deploy.errors import EXIT_OK, LabelError
 
 if TYPE_CHECKING:
     from deploy.fleet.models import Sample
 
-EXIT_CODES: dict[int, str] = {2: "wrong usage, an unknown sample, a wrong label, a malformed table; nothing is stored"}
+EXIT_CODES: dict[int, str] = {
+    1: "a device refused, or did not answer in time",
+    2: "wrong usage, an unknown sample, a wrong label, a malformed table; nothing is stored",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list|label|import|export", parser_class=type(parser)
+        dest="action", required=True, metavar="deliver|wipe|list|label|import|export", parser_class=type(parser)
     )
+    deliver = actions.add_parser(
+        "deliver", help="ask devices for samples", description="Ask devices for inputs worth a label."
+    )
+    deliver.add_argument("-n", type=count, metavar="N", help="how many of each (as many as it may send today)")
+    add_device_options(deliver)
+    wipe = actions.add_parser(
+        "wipe",
+        help="have devices forget samples",
+        description="Have devices forget the inputs that they keep; those that have arrived here stay.",
+    )
+    add_device_options(wipe)
     listing = actions.add_parser("list", help="show samples", description="Show samples, the newest last.")
     _filters(listing)
     listing.add_argument("--limit", type=count, metavar="N", help="only the newest N")
@@ -52,8 +69,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
+    if args.action in ("deliver", "wipe"):
+        return _ask(args)
     {"list": _list, "label": _label, "import": _label, "export": _export}[args.action](args)
     return EXIT_OK
+
+
+def _ask(args: argparse.Namespace) -> int:
+    from edge_models.wire import CommandVerb
+
+    n = getattr(args, "n", None)
+    return tell_devices(args, CommandVerb.SAMPLES, {"do": args.action} | ({} if n is None else {"n": n}))
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:

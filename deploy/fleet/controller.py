@@ -13,7 +13,7 @@ from typing import NoReturn
 from deploy.clock import Clock
 from deploy.config import FleetConfig
 from deploy.errors import ConfigError, DatabaseError, DeployError
-from deploy.fleet import desired, jobs, reports, requests, rollouts, samples
+from deploy.fleet import counts, desired, jobs, reports, requests, rollouts, samples
 from deploy.fleet.asking import SampleAsker
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest, subscriptions
@@ -165,6 +165,7 @@ class Controller:
         before_s = now_s - self._config.keep_days * _DAY_S
         with self._database.write() as session:
             reports.forget_before(session, before_s)
+            counts.forget_before(session, before_s)
             samples.forget_unlabelled_before(session, before_s)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from deploy.clock import Clock
-from deploy.fleet import reports, requests, samples
+from deploy.fleet import counts, reports, requests, samples
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.models import Device
 from deploy.link import Delivery
@@ -29,6 +29,7 @@ RECORDERS: dict[str, Record] = {
     "status": reports.record_status,
     "meta": reports.record_meta,
     "state": reports.record_state,
+    "stats": counts.record_stats,
     "drift": reports.record_drift,
     "model/state": reports.record_model_state,
     "event": reports.record_event,

@@ -219,3 +219,21 @@ class Sample(Base):
     labelled_by: Mapped[str | None] = mapped_column(NAME)
     labelled_at: Mapped[float | None]
     received_at: Mapped[float] = mapped_column(index=True)
+
+
+class Count(Base):
+    """What a device counted in one window on its profile's bins, for the fleet's view of drift."""
+
+    __tablename__ = "counts"
+    __table_args__ = (Index("ix_counts_device_received", "device", "received_at"),)
+
+    device: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    boot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    bundle: Mapped[str] = mapped_column(DIGEST)
+    artifact: Mapped[str] = mapped_column(NAME)
+    profile: Mapped[str] = mapped_column(String(16))
+    n: Mapped[int]
+    thin: Mapped[float]  # of so many frames one says something new
+    sketch: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[float]

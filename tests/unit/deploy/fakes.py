@@ -141,10 +141,17 @@ class FakeConverter:
 
 
 def write_fake_bundle(
-    directory: Path, *, serial: int, version: str, accuracy: float | None, answers: tuple[str, ...] = ()
+    directory: Path,
+    *,
+    serial: int,
+    version: str,
+    accuracy: float | None,
+    answers: tuple[str, ...] = (),
+    profile: bytes | None = None,
 ) -> Bundle:
     """A bundle that is right in every byte, with a model that is none."""
     files = {"model.tflite": f"model {serial} {version}".encode(), "probe.npz": b"probe"}
+    files |= {} if profile is None else {"profile.npz": profile}
     quant = QuantParams(scale=0.5, zero_point=0)
     artifact = Artifact(
         engine="tflite",
@@ -153,6 +160,7 @@ def write_fake_bundle(
         input=TensorSpec(shape=(8, 8, 1), dtype="int8", quant=quant),
         outputs=(OutputSpec(name="logits", role="logits", spec=TensorSpec(shape=(3,), dtype="int8", quant=quant)),),
         probe=Probe(file="probe.npz", count=4),
+        profile=None if profile is None else "profile.npz",
         acceptance={} if accuracy is None else {"accuracy": accuracy},
     )
     manifest = Manifest(

@@ -21,6 +21,7 @@ from edge_models.wire import (
     SampleMessage,
     SampleReason,
     State,
+    Stats,
     Timestamp,
     encode_message,
 )
@@ -35,8 +36,10 @@ def delivery(device: str, kind: str, message: object, *, retained: bool = False)
     return Delivery(topic=topic, payload=payload, retained=retained, qos=1, mid=1, client=None)
 
 
-def meta(device: str, *, model: str = "digits", channel: str = "stable") -> Delivery:
-    message = Meta(ts=TS, up=1.0, id=DeviceId(device), agent="0.1", model=model, channel=channel)
+def meta(
+    device: str, *, model: str = "digits", channel: str = "stable", labels: dict[str, str] | None = None
+) -> Delivery:
+    message = Meta(ts=TS, up=1.0, id=DeviceId(device), agent="0.1", model=model, channel=channel, labels=labels or {})
     return delivery(device, "meta", message, retained=True)
 
 
@@ -86,6 +89,23 @@ def request(
 
 def request_closed(device: str) -> Delivery:
     return delivery(device, "model/request", b"")
+
+
+def stats(
+    device: str,
+    number: int,
+    sketch: str | None,
+    *,
+    n: int = 200,
+    thin: int = 1,
+    bundle: BundleId = OLD,
+    artifact: str = "tflite-int8",
+    boot: int = 1,
+) -> Delivery:
+    message = Stats(
+        ts=TS, up=7.0, boot=boot, seq=number, bundle=bundle, artifact=artifact, n=n, thin=thin, sketch=sketch
+    )
+    return delivery(device, "stats", message)
 
 
 def sample(device: str, number: int, *, value: int = 7, side: int = 8) -> Delivery:

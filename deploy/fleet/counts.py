@@ -1,0 +1,155 @@
+"""What devices counted, window by window: kept as it came, bounded in number, and read as one sketch per device.
+
+Rows are not added up as they come, for a message may come twice (QoS 1); (boot, seq) tells it from a new one. A device
+that starts to count its boots anew, because its disk was replaced, replaces its old rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import Session
+
+from deploy.errors import DeployError
+from deploy.fleet.deviation import DeviceSketch
+from deploy.fleet.models import Count, Device
+from deploy.fleet.profiles import Profiles
+from deploy.fleet.reports import expect
+from edge_models.errors import EdgeModelsError, FieldError, SketchError
+from edge_models.profile import Profile
+from edge_models.sketch import Sketch
+from edge_models.wire import Stats
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS = 400  # of one device: 1000 independent frames at windows of 200 for up to one in 80, in less than 1 MB
+_PRUNE_EVERY = 20  # rows
+_HARDWARE_LABELS = ("hardware", "agent", "arch", "os", "python")
+
+
+def record_stats(session: Session, device: Device, message: object, now_s: float) -> None:
+    """Keep what a window counted; rows without a sketch, of models without a profile, have nothing to keep."""
+    if message is None:
+        return
+    stats = expect(message, Stats)
+    if stats.sketch is None or stats.n == 0:
+        return
+    try:
+        sketch = Sketch.decode(stats.sketch)
+    except SketchError as exc:
+        raise FieldError("sketch", "text that is none", str(exc)) from exc
+    row = Count(
+        device=device.id,
+        boot=stats.boot,
+        seq=stats.seq,
+        bundle=stats.bundle,
+        artifact=stats.artifact,
+        profile=sketch.profile_id,
+        n=sketch.n,
+        thin=float(stats.thin),
+        sketch=stats.sketch,
+        received_at=now_s,
+    )
+    known = session.get(Count, (device.id, stats.boot, stats.seq))
+    if known is None:
+        session.add(row)
+    elif known.sketch != stats.sketch:
+        session.merge(row)
+    if stats.seq % _PRUNE_EVERY == 0:
+        _prune(session, device.id)
+
+
+def forget_before(session: Session, before_s: float) -> None:
+    """Drop rows that are older."""
+    session.execute(delete(Count).where(Count.received_at < before_s))
+
+
+def device_sketches(
+    session: Session, profiles: Profiles, *, model: str | None, since_s: float, enough: float
+) -> tuple[list[DeviceSketch], dict[str, str]]:
+    """What each device has counted lately on the profile of the model that it runs now.
+
+    Args:
+        session: Any.
+        profiles: Where profiles are.
+        model: Only devices of this model slot; None for all.
+        since_s: Nothing older.
+        enough: Independent frames, the latest ones; older rows are left out as soon as there are so many.
+
+    Returns:
+        The devices by id, and why others are left out, by id.
+    """
+    found, left_out = [], {}
+    known: dict[tuple[str, str], Profile | str] = {}
+    devices = select(Device).order_by(Device.id)
+    for device in session.scalars(devices if model is None else devices.where(Device.model == model)):
+        rows = _latest(session, device.id, since_s)
+        newest = next(rows, None)
+        if newest is None:
+            left_out[device.id] = "no statistics"
+            continue
+        key = (newest.bundle, newest.artifact)
+        if key not in known:
+            known[key] = _profile(profiles, *key)
+        profile = known[key]
+        if isinstance(profile, str):
+            left_out[device.id] = profile
+        elif profile.id != newest.profile:
+            left_out[device.id] = f"counts on profile {newest.profile}, not on its artifact's {profile.id}"
+        else:
+            found.append(_device_sketch(device, profile, newest, rows, enough))
+    return found, left_out
+
+
+def labels_of(device: Device) -> dict[str, str]:
+    """What a device may have in common with others: its owner's labels, its groups, hardware, software and model."""
+    meta = device.meta or {}
+    groups = {f"group {name}": "yes" for name in meta.get("groups") or ()}
+    machine = {name: str(meta[name]) for name in _HARDWARE_LABELS if meta.get(name)}
+    running = {"bundle": device.running_bundle[:12]} if device.running_bundle else {}
+    labels: Mapping[str, str] = meta.get("labels") or {}
+    return {**running, **machine, **groups, **{name: str(value) for name, value in labels.items()}}
+
+
+def _latest(session: Session, device: str, since_s: float) -> Iterator[Count]:
+    chosen = select(Count).where(Count.device == device, Count.received_at >= since_s)
+    newest = chosen.order_by(Count.received_at.desc(), Count.boot.desc(), Count.seq.desc())
+    return iter(session.scalars(newest.limit(MAX_ROWS)).all())
+
+
+def _device_sketch(
+    device: Device, profile: Profile, newest: Count, older: Iterator[Count], enough: float
+) -> DeviceSketch:
+    thin = max(newest.thin, 1.0)  # the device's latest measurement holds for all of its rows
+    merged = Sketch.decode(newest.sketch)
+    for row in older:
+        if merged.n / thin >= enough:
+            break
+        if row.profile == newest.profile and row.bundle == newest.bundle:
+            merged = merged.merge(Sketch.decode(row.sketch))
+    return DeviceSketch(device=device.id, sketch=merged, profile=profile, thin=thin, labels=labels_of(device))
+
+
+def _profile(profiles: Profiles, bundle: str, artifact: str) -> Profile | str:
+    """The profile, or why there is none."""
+    try:
+        return profiles.profile(bundle, artifact)
+    except (DeployError, EdgeModelsError) as exc:
+        log.info("no profile of bundle=%s artifact=%s: %s", bundle[:12], artifact, exc)
+        return f"runs bundle {bundle[:12]}, whose profile cannot be read: {str(exc).splitlines()[0][:200]}"
+
+
+def _prune(session: Session, device: str) -> None:
+    surplus = (
+        select(Count.boot, Count.seq)
+        .where(Count.device == device)
+        .order_by(Count.received_at.desc(), Count.boot.desc(), Count.seq.desc())
+        .offset(MAX_ROWS)
+    )
+    session.flush()
+    gone = session.execute(surplus).all()
+    if gone:
+        chosen = tuple_(Count.boot, Count.seq).in_([tuple(row) for row in gone])
+        session.execute(delete(Count).where(Count.device == device, chosen))
