@@ -165,10 +165,7 @@ class ActiveSlot:
 
     def _bring_back(self, process: WorkerProcess, active: ActiveRecord) -> None:
         """Give a fresh worker what its forerunner knew of drift and had learnt, and the undo that nobody took."""
-        for kind in DRIFT_KINDS:  # contexts first: the trigger's state is on them
-            known = None if self._drift_known is None else self._drift_known(active.bundle, kind)
-            if known is not None:
-                process.send(ipc.RestoreDrift(kind=kind), known)
+        self._bring_back_drift(process, active)
         if self._config.adaptation is None or self._learnt is None:
             return
         learnt = self._learnt(active.bundle, active.artifact)
@@ -177,6 +174,19 @@ class ActiveSlot:
         if self._undo_of == active.bundle:
             process.send(ipc.UndoAdaptation())
         self._undo_of = ""
+
+    def _bring_back_drift(self, process: WorkerProcess, active: ActiveRecord) -> None:
+        """Contexts go first, because the trigger's state is on them.
+
+        A bundle that never ran gets the trigger's state of the one before: the worker takes from it what is known of
+        the site, such as how alike neighbouring frames are.
+        """
+        for kind in DRIFT_KINDS:
+            known = None if self._drift_known is None else self._drift_known(active.bundle, kind)
+            if known is None and kind == "trigger" and self._drift_known is not None and active.previous is not None:
+                known = self._drift_known(active.previous.bundle, kind)
+            if known is not None:
+                process.send(ipc.RestoreDrift(kind=kind), known)
 
     def _configure(self, active: ActiveRecord) -> ipc.Configure:
         return ipc.Configure(

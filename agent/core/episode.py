@@ -101,9 +101,9 @@ class Episode:
             actions += self.report(now, active)
         return actions
 
-    def on_saved(self, saved: ipc.DriftSaved, now: Now, active: ActiveRecord | None) -> list[do.Action]:
-        """The worker gave what it knows for keeping; with contexts, it has learnt one."""
-        if saved.kind != "contexts" or self.policy.record.learning is None:
+    def on_learnt(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
+        """The worker knows the context that it was told to learn."""
+        if self.policy.record.learning is None:
             return []
         self.policy.on_learnt()
         return [*self._kept(), *self.report(now, active)]

@@ -19,7 +19,7 @@ from edge_models.wire.command import Command, Reply
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.values import Scalar
 
-CONTEXT_NAME = r"[a-z0-9_-]{1,40}"
+CONTEXT_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"  # as edge_models.profile has it, which needs numpy
 MAX_REPLIES = 64  # commands expire after 300 s, so a repeated one is never old
 Update = Callable[[ev.UpdateEvent, Now], list[do.Action]]
 Reports = Callable[[Now], list[do.Action]]
@@ -177,4 +177,4 @@ def _is_name(name: object) -> bool:
 
 
 def _bad_name(name: object) -> Refusal:
-    return Refusal(code="bad_args", message=f"found as: {str(name)[:60]!r}, expected 1 to 40 of a-z, 0-9, '_' and '-'")
+    return Refusal(code="bad_args", message=f"found as: {str(name)[:60]!r}, expected 1 to 32 of a-z, 0-9, '_' and '-'")

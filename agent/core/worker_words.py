@@ -36,4 +36,5 @@ def kept_for_the_next(
             return [kept, voice.adapted(now, adapted), do.PublishState()]
         case ev.WorkerDriftSaved(bundle=bundle, saved=saved, body=body):
             stored = do.StoreDrift(bundle=bundle, kind=saved.kind, body=body)
-            return [stored, *episode.on_saved(saved, now, active)]
+            is_learnt = saved.kind == "contexts" and len(body) > 0  # none: they were dropped
+            return [stored, *(episode.on_learnt(now, active) if is_learnt else [])]

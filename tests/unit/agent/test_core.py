@@ -461,7 +461,7 @@ class TestDrift:
 
         assert [reply.code for reply in (*replies(taken), *replies(again))] == ["ok", "unknown_drift"]
 
-    @pytest.mark.parametrize("name", ["", "Night Time", "x" * 41, 7, None])
+    @pytest.mark.parametrize("name", ["", "Night Time", "x" * 33, 7, None])
     def test_name_that_is_none_is_refused(self, name: str) -> None:
         device = Device(running("a"))
         device.drift()
@@ -492,6 +492,14 @@ class TestDrift:
         assert ipc.ResetDrift(learn="winter") not in [
             action.message for action in only(do.TellWorker, device.tell(ev.WorkerStarted()))
         ]
+
+    def test_contexts_that_were_dropped_are_not_the_one_that_is_learnt(self) -> None:
+        device = Device(running("a"))
+        device.command(CommandVerb.REBASELINE, forget=True, **{"as": "winter"})
+
+        device.tell(ev.WorkerDriftSaved(bundle=bundle("a"), saved=ipc.DriftSaved(kind="contexts"), body=b""))
+
+        assert device.core.episode.policy.record.learning == "winter"
 
     def test_calm_writes_nothing(self) -> None:
         device = Device(running("a"))

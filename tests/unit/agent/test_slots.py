@@ -29,6 +29,7 @@ class FakeWorker:
         self.bundle = configure.bundle
         self.pid = 4711
         self.sent: list[ipc.ToWorker] = []
+        self.bodies: list[bytes] = []
         self.says: list[tuple[ipc.Message, bytes]] = []
         self.is_open = True
         self.garbles = False
@@ -36,6 +37,7 @@ class FakeWorker:
 
     def send(self, message: ipc.ToWorker, body: bytes = b"") -> None:
         self.sent.append(message)
+        self.bodies.append(body)
 
     def receive(self) -> tuple[list[tuple[ipc.Message, bytes]], bool]:
         if self.garbles:
