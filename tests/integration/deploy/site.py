@@ -27,12 +27,14 @@ from deploy.registry import Registry
 from edge_models.channel import Channel
 from edge_models.manifest import BundleId
 from edge_models.wire import (
+    Command,
     Desired,
     DeviceId,
     LastResult,
     Meta,
     ModelState,
     ModelVersion,
+    Reply,
     Topics,
     UpdatePhase,
     decode_message,
@@ -40,6 +42,7 @@ from edge_models.wire import (
 )
 from tests.integration.deploy.brokers import Ports, until
 from tests.unit.deploy.fakes import write_fake_bundle
+from tests.unit.deploy.fleets import reference
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = "digits"
@@ -59,17 +62,20 @@ def silent(_: Desired) -> UpdatePhase | None:
 
 
 class FakeAgent:
-    """What the fleet side sees of an agent: it obeys ``desired`` as its behaviour says."""
+    """What the fleet side sees of an agent: it obeys ``desired`` as its behaviour says, and every command."""
 
     def __init__(self, name: str, port: int, running: BundleId, behaviour: Behaviour) -> None:
         self.name = name
         self.running = running
         self.behaviour = behaviour
         self.told: list[Desired] = []
+        self.commanded: list[tuple[str, dict[str, Any]]] = []
         self._topics = Topics()
         self._up = 1.0
         config = MqttConfig(host="127.0.0.1", port=port)
-        self.link = Link(config, [(self._topics.desired(name), 1)], client_id=name)
+        self.link = Link(
+            config, [(self._topics.desired(name), 1), (self._topics.command(name, "+"), 1)], client_id=name
+        )
 
     def __enter__(self) -> Self:
         self.link.start()
@@ -98,6 +104,10 @@ class FakeAgent:
         deliveries = self.link.receive(0.02)
         self.link.acknowledge(deliveries)
         for delivery in deliveries:
+            kind, _, verb = self._topics.parse(delivery.topic).kind.partition("/")
+            if kind == "cmd":
+                self._obey(verb, decode_message(Command, delivery.payload))
+                continue
             desired = decode_message(Desired, delivery.payload)
             self.told.append(desired)
             outcome = self.behaviour(desired)
@@ -108,6 +118,11 @@ class FakeAgent:
                 self.running = desired.bundle
             last = LastResult(bundle=desired.bundle, outcome=outcome, rollout=desired.rollout)
             self.report(outcome, self.running, last)
+
+    def _obey(self, verb: str, command: Command) -> None:
+        self.commanded.append((verb, dict(command.args)))
+        reply = Reply(ts=None, up=self._up, id=command.id, ok=verb != "undo", code="ok" if verb != "undo" else "no")
+        self.publish(f"reply/{verb}", encode_message(reply), retain=False)
 
 
 class Site:
@@ -122,7 +137,11 @@ class Site:
         self.old, self.new = (
             self.registry.publish(
                 write_fake_bundle(
-                    folder / f"bundle-{serial}", serial=serial, version=str(serial), accuracy=0.9
+                    folder / f"bundle-{serial}",
+                    serial=serial,
+                    version=str(serial),
+                    accuracy=0.9,
+                    profile=reference().to_npz(),
                 ).directory
             )
             for serial in (1, 2)
