@@ -6,7 +6,7 @@
     |-- IpcError             bytes between supervisor and worker are not a frame of ours
     |-- LinkError            the broker cannot be reached as configured
     |-- ChildError           a child process could not be started
-    |-- TransitionError      an update state has no row for an event
+    |-- TransitionError      a table of states has no row for an event
     `-- UpdateError          a check or download of a model failed; carries a code for model/state
 
 A caller's mistake is a ValueError or RuntimeError, outside this tree.
@@ -40,7 +40,7 @@ class ChildError(AgentError):
 
 
 class TransitionError(AgentError):
-    """The update table has no row for this state and event; only a developer can fix it."""
+    """A table of states has no row for this state and event; only a developer can fix it."""
 
 
 class UpdateError(AgentError):

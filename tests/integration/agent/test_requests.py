@@ -20,7 +20,12 @@ from tests.integration.agent.device import Heard, Onlooker
 pytestmark = pytest.mark.integration
 
 DRIFT_AT = 600
-QUICK = {"window": 100, "cooldown_s": 0}
+QUICK = {
+    "window": 100,
+    "window_effective": 100,
+    "cooldown_s": 0,
+    "commissioning": {"hours": 0, "n_effective": 0, "decorrelation_frames": 256},
+}
 
 
 @pytest.fixture(scope="session")
