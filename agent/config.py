@@ -149,8 +149,9 @@ class DriftConfig:
 
     window: int = described("Frames in a window.", default=200, ge=20, le=100_000)
     detectors: tuple[dict[str, object], ...] = described(
-        "Change detectors: a name such as adwin or River's class, and its parameters.",
-        default_factory=lambda: ({"name": "adwin", "delta": 0.002},),
+        "What alarms: e_bank, class_prior and error_rate, which share the budget, or a name such as adwin or any other "
+        "of River's, and its parameters.",
+        default_factory=lambda: ({"name": "e_bank"}, {"name": "class_prior"}, {"name": "error_rate"}),
         max_length=16,
     )
     false_alarms_per_month: float = described(

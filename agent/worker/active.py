@@ -16,6 +16,7 @@ from agent.ipc import (
     Message,
     ResetDrift,
     RestoreAdaptation,
+    RestoreDrift,
     SamplesOn,
     ShadowOn,
     Snapshot,
@@ -64,6 +65,7 @@ class Active:
         self, configure: Configure, link: SupervisorLink, *, now_s: float, clock_ns: MonotonicNs, rng: Random
     ) -> None:
         self._link = link
+        self._now_s = now_s
         self._boot = configure.boot
         self._model = open_model(
             Path(configure.bundle_dir),
@@ -74,15 +76,21 @@ class Active:
         )
         manifest = self._model.bundle.manifest
         guard, unadaptable = _guard(configure, self._model)
-        self._stream = open_stream(
-            self._model, configure.drift, clock_ns, first_seq=configure.position, gating=configure.gating, guard=guard
-        )
         self._source: Source | None = None
         if configure.source is not None:
             self._source = open_source(configure.source, manifest.input, manifest.labels, position=configure.position)
+        rate_hz = None if self._source is None else self._source.rate_hz
+        self._stream = open_stream(
+            self._model,
+            configure.drift,
+            clock_ns,
+            first_seq=configure.position,
+            gating=configure.gating,
+            guard=guard,
+            rate_hz=rate_hz,
+        )
         self._outgoing = Outgoing(link, artifact=configure.artifact, source=manifest.input.source)
         self._idle_position = configure.position
-        rate_hz = None if self._source is None else self._source.rate_hz
         self._pacer = None if rate_hz is None else Pacer(rate_hz=rate_hz, start_s=now_s)
         self._predictions = RateLimit(rate_hz=configure.predictions_hz)
         self._shadow: RateLimit | None = None
@@ -135,10 +143,8 @@ class Active:
                 self._shadow = RateLimit(rate_hz=message.rate_hz) if message.on else None
             case SamplesOn() | DeliverSamples() | WipeSamples():
                 self._sampling(message)
-            case EvidenceOn():
-                self._stream.window.collect_evidence(on=message.on)
-            case ResetDrift():
-                self._stream.reset_drift()
+            case EvidenceOn() | ResetDrift() | RestoreDrift():
+                self._drift(message, body)
             case Snapshot():
                 self._snapshot = True
             case Feedback():
@@ -167,9 +173,14 @@ class Active:
             self._frames_waiting = False
             self._tell_end()
             return
+        self._now_s = now_s
         outcome = self._stream.step(frame, now_s)
         if outcome is not None:
             self._tell(outcome, now_s)
+
+    def leave(self) -> None:
+        """Tell what a later worker needs: this one was told to stop."""
+        self._outgoing.drift_state(self._stream.unsaved(at_once=True))
 
     def close(self) -> None:
         """Close the source and unload the model."""
@@ -213,6 +224,15 @@ class Active:
             case WipeSamples():
                 self._samples.wipe()
 
+    def _drift(self, message: EvidenceOn | ResetDrift | RestoreDrift, body: bytes) -> None:
+        match message:
+            case EvidenceOn():
+                self._stream.collect_evidence(on=message.on)
+            case ResetDrift():
+                self._stream.reset_drift(learn=message.learn, forget=message.forget)
+            case RestoreDrift() if self._stream.trigger is not None:
+                self._stream.trigger.restore(message.kind, body, self._now_s)
+
     def _adapt(self, message: RestoreAdaptation | UndoAdaptation, body: bytes) -> None:
         guard = self._stream.guard
         if guard is None:
@@ -234,6 +254,9 @@ class Active:
         self._outgoing.alarms(outcome.alarms)
         if outcome.window is not None:
             self._link.send(outcome.window)
+        if outcome.verdict is not None:
+            self._link.send(outcome.verdict)
+        self._outgoing.drift_state(self._stream.unsaved())
         result = outcome.result
         if self._snapshot:
             self._snapshot = False

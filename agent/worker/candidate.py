@@ -80,6 +80,9 @@ class Candidate:
     def work(self, now_s: float) -> None:
         """Nothing is ever due: a candidate only answers."""
 
+    def leave(self) -> None:
+        """Nothing: a candidate has no stream of its own."""
+
     def close(self) -> None:
         """Unload the model."""
         self._model.engine.close()

@@ -44,6 +44,9 @@ class Role(Protocol):
     def work(self, now_s: float) -> None:
         """Do what is due: one frame at most."""
 
+    def leave(self) -> None:
+        """Send what a later worker needs, as the supervisor said stop."""
+
     def close(self) -> None:
         """Give everything back."""
 
@@ -76,6 +79,8 @@ class Loop:
                 while not (self._stopping or self._link.closed):
                     self._turn(selector)
             if self._stopping:
+                if self._role is not None:
+                    self._role.leave()
                 self._beat(self._clock.monotonic_s())  # so that the next worker goes on at this very frame
         except Exception as exc:  # noqa: BLE001 - the one place where everything is caught: it is reported, then the process ends
             self._report(exc)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.ipc import MAX_BODY_BYTES, Adapted, Alarm, PredictionOut, SampleOut, ShadowFrame
+from agent.ipc import MAX_BODY_BYTES, Adapted, Alarm, DriftSaved, PredictionOut, SampleOut, ShadowFrame
 from agent.worker.adaptation.guard import Change, Guard
 from agent.worker.drift import port
+from agent.worker.drift.trigger import Kind
 from agent.worker.link import SupervisorLink
 from agent.worker.samples import Sample
 from agent.worker.stream import FrameOutcome
@@ -36,6 +38,11 @@ class Outgoing:
             self._link.send(
                 Alarm(position=alarm.position, signal=alarm.signal, detector=alarm.detector, value=alarm.value)
             )
+
+    def drift_state(self, states: Sequence[tuple[Kind, bytes]]) -> None:
+        """What a later worker needs to go on watching."""
+        for kind, body in states:
+            self._link.send(DriftSaved(kind=kind), body)
 
     def change(self, change: Change | None, guard: Guard | None) -> None:
         """Other weights correct predictions from now on; with them goes what a later worker needs."""

@@ -7,6 +7,7 @@ the frame is counted as refused. What the engine itself cannot survive is raised
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,9 +20,10 @@ from agent.worker.adaptation.port import Example
 from agent.worker.gating import Gate
 from edge_models.bundle import Bundle
 from edge_models.engines.port import Engine, infer
-from edge_models.errors import InputError
+from edge_models.errors import ArchiveError, InputError
 from edge_models.manifest import Artifact, InputSpec
 from edge_models.preprocess import Preprocessor
+from edge_models.profile import Profile
 from edge_models.signals import (
     class_count,
     input_signal_names,
@@ -60,6 +62,7 @@ class PipelineResult:
             for a model that tells neither.
         confidence: Its probability; for anomalies a share that is 0.5 at the threshold.
         margin: Its distance from the second most probable class.
+        calibrated: The confidence at the profile's temperature; None without classes or without a profile.
         signals: The drift signals in the order of ``Pipeline.signal_names``, (k,); None for a refused frame.
         example: What a learner may learn from; None for a refused frame, and where nothing learns.
         times: How long each stage took.
@@ -70,6 +73,7 @@ class PipelineResult:
     predicted: int | None = None
     confidence: float | None = None
     margin: float | None = None
+    calibrated: float | None = None
     signals: NDArray[np.float64] | None = None
     example: Example | None = None
     times: StageTimes = StageTimes()
@@ -87,6 +91,7 @@ class Pipeline:
         clock_ns: For stage times only; no decision depends on it.
         gating: Which frames are held; none without it.
         examples: Whether results carry examples; the artifact must have classes and an embedding.
+        profile: The artifact's reference, which knows its embeddings and its temperature; None for neither.
 
     Attributes:
         classes: Labels that the artifact tells apart; 0 where it tells none.
@@ -102,6 +107,7 @@ class Pipeline:
         clock_ns: MonotonicNs,
         gating: GatingConfig | None = None,
         examples: bool = False,
+        profile: Profile | None = None,
     ) -> None:
         self._preprocessor = Preprocessor(spec)
         self._kind = spec.kind
@@ -112,8 +118,10 @@ class Pipeline:
         self._embedding = artifact.output("embedding") if examples else None
         self._last = PipelineResult(held=True)
         self.classes = class_count(artifact)
+        self._profile = profile
+        self._known = None if profile is None else profile.embedding
         inputs = input_signal_names(spec.kind, self._preprocessor.output_shape)
-        self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact)
+        self.signal_names: tuple[str, ...] = inputs + output_signal_names(artifact, self._known)
 
     def run(self, frame: NDArray[Any]) -> PipelineResult | None:
         """Run one frame, or hold it; None while a window of rows is filling.
@@ -164,14 +172,23 @@ class Pipeline:
             self._gate.forget()
 
     def _answer(self, x: NDArray[np.float32], outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
-        answer = read_answer(self._artifact, x, outputs)
+        answer = read_answer(self._artifact, x, outputs, self._known)
         return {
             "predicted": answer.predicted,
             "confidence": answer.confidence,
             "margin": answer.margin,
+            "calibrated": self._calibrated(outputs),
             "signals": np.concatenate((input_signals(self._kind, x), answer.signals)),
             "example": self._example(outputs),
         }
+
+    def _calibrated(self, outputs: Mapping[str, NDArray[np.float32]]) -> float | None:
+        output = self._artifact.output("logits", "probabilities")
+        if output is None or self._profile is None:
+            return None
+        values = outputs[output.name].reshape(-1)
+        logits = values if output.role == "logits" else np.log(np.maximum(values, _TINY))
+        return float(1.0 / np.exp((logits - logits.max()) / self._profile.temperature).sum())
 
     def _example(self, outputs: Mapping[str, NDArray[np.float32]]) -> Example | None:
         chances = None if self._embedding is None else probabilities(self._artifact, outputs)
@@ -189,8 +206,21 @@ def open_pipeline(
     *,
     gating: GatingConfig | None = None,
     examples: bool = False,
+    profile: Profile | None = None,
 ) -> Pipeline:
-    """The pipeline of a bundle's artifact on an engine that has it loaded."""
+    """The pipeline of a bundle's artifact on an engine that has it loaded.
+
+    Raises:
+        ArchiveError: The profile is of other embeddings than the artifact gives.
+    """
+    layer = bundle.artifact(artifact_name).output("embedding")
+    width = None if layer is None else math.prod(layer.spec.shape)
+    known = None if profile is None else profile.embedding
+    if known is not None and width not in (None, known.width):
+        raise ArchiveError(
+            f"profile of {artifact_name}: found embeddings of {known.width} numbers, expected {width}; "
+            "build the bundle again"
+        )
     return Pipeline(
         spec=bundle.manifest.input,
         artifact=bundle.artifact(artifact_name),
@@ -198,6 +228,7 @@ def open_pipeline(
         clock_ns=clock_ns,
         gating=gating,
         examples=examples,
+        profile=profile,
     )
 
 

@@ -7,16 +7,17 @@ would have done.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.config import DriftConfig, GatingConfig
-from agent.ipc import Window
+from agent.ipc import Verdict, Window
 from agent.worker.adaptation.guard import UNADAPTED, Change, Guard
 from agent.worker.adaptation.port import Example
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm, DriftDetector
-from agent.worker.drift.registry import Watched, build_detectors
+from agent.worker.drift.registry import Watched, build_detectors, river_items
+from agent.worker.drift.trigger import Kind, Seen, Trigger
 from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline
 from agent.worker.sources.port import Frame
 from agent.worker.window import WindowCounter
@@ -74,6 +75,7 @@ class FrameOutcome:
         told: What is said about it.
         alarms: Signals that a detector found changed at this frame.
         window: Figures of the window that this frame filled.
+        verdict: The verdict that this frame closed.
         drift_us: Time for signals, detectors and window.
     """
 
@@ -84,6 +86,7 @@ class FrameOutcome:
     alarms: tuple[Alarm, ...]
     window: Window | None
     drift_us: float
+    verdict: Verdict | None = None
 
 
 class Stream:
@@ -91,7 +94,8 @@ class Stream:
 
     Args:
         pipeline: The model.
-        detectors: What watches each frame's signals.
+        detectors: What watches each frame's signals against their own past.
+        trigger: What watches against the profile; None without one.
         window: What counts frames.
         clock_ns: For the time that watching takes.
         first_seq: Number of the first prediction.
@@ -100,6 +104,7 @@ class Stream:
 
     Attributes:
         window: What counts frames.
+        trigger: What watches against the profile.
         guard: What learns.
         frames: Frames answered, refused ones included.
         held: Of them, frames that gating held.
@@ -111,6 +116,7 @@ class Stream:
         pipeline: Pipeline,
         detectors: tuple[DriftDetector, ...],
         window: WindowCounter,
+        trigger: Trigger | None = None,
         clock_ns: MonotonicNs,
         first_seq: int = 0,
         guard: Guard | None = None,
@@ -122,6 +128,7 @@ class Stream:
         self._remembered_bytes = remembered_bytes
         self.guard = guard
         self.window = window
+        self.trigger = trigger
         self.frames = self.held = 0
         self._seq = first_seq
 
@@ -139,15 +146,16 @@ class Stream:
         if result is None:
             return None
         start = self._clock_ns()
-        alarms = self._watch(frame, result)
+        seen = self._watch(frame, result, now_s)
         window = self.window.add(frame.position, result, now_s)
         outcome = FrameOutcome(
             frame=frame,
             seq=self._seq,
             result=result,
             told=self._told(result),
-            alarms=alarms,
+            alarms=seen.alarms,
             window=window,
+            verdict=seen.verdict,
             drift_us=result.times.signals_us + (self._clock_ns() - start) / 1000,
         )
         self._remember(result)
@@ -165,25 +173,49 @@ class Stream:
         if not 0 <= label < self._pipeline.classes:
             return FeedbackOutcome(refused=f"feedback: found label {label}, expected 0 to {self._pipeline.classes - 1}")
         remembered.is_answered = True
-        error = {ERROR_SIGNAL: float(remembered.predicted != label)}
+        is_right = remembered.predicted == label
+        error = {ERROR_SIGNAL: float(not is_right)}
         alarms = tuple(alarm for detector in self._detectors for alarm in detector.update(error, None, position))
+        if self.trigger is not None:
+            alarms += self.trigger.on_label(is_right=is_right, position=position)
         if self.guard is None or remembered.example is None:
             return FeedbackOutcome(alarms=alarms)
         return FeedbackOutcome(alarms=alarms, change=self.guard.learn(remembered.example, label))
 
-    def reset_drift(self) -> None:
-        """A new normal starts now: forget the detectors' memory and the window in progress."""
+    def reset_drift(self, *, learn: str | None = None, forget: bool = False) -> None:
+        """A new normal starts now: forget the detectors' memory and the window in progress.
+
+        Args:
+            learn: Name of the context that what comes next is learnt as; None to learn none.
+            forget: Whether contexts learnt before go.
+        """
         for detector in self._detectors:
             detector.reset()
         self.window.reset()
+        if self.trigger is not None:
+            self.trigger.reset(learn=learn, forget=forget)
 
-    def _watch(self, frame: Frame, result: PipelineResult) -> tuple[Alarm, ...]:
-        if result.signals is None or result.held:
-            return ()
+    def collect_evidence(self, *, on: bool) -> None:
+        """Start merging what is seen into an evidence sketch from nothing, or stop."""
+        self.window.collect_evidence(on=on)
+        if self.trigger is not None:
+            self.trigger.collect_evidence(on=on)
+
+    def unsaved(self, *, at_once: bool = False) -> list[tuple[Kind, bytes]]:
+        """What a later worker needs to go on watching, as far as it has changed enough; ``at_once`` for all of it."""
+        return [] if self.trigger is None else self.trigger.unsaved(at_once=at_once)
+
+    def _watch(self, frame: Frame, result: PipelineResult, now_s: float) -> Seen:
+        seen = Seen()
+        if self.trigger is not None:
+            seen = self.trigger.update(frame.x, result, frame.position, now_s)
+        if not self._detectors or result.signals is None or result.held:
+            return seen
         values = dict(zip(self._pipeline.signal_names, result.signals.tolist(), strict=True))
-        return tuple(
+        own_past = tuple(
             alarm for detector in self._detectors for alarm in detector.update(values, result.predicted, frame.position)
         )
+        return replace(seen, alarms=seen.alarms + own_past) if own_past else seen
 
     def _told(self, result: PipelineResult) -> Told:
         if self.guard is None or self.guard.rev == UNADAPTED or result.example is None:
@@ -248,6 +280,7 @@ def open_stream(
     gating: GatingConfig | None = None,
     guard: Guard | None = None,
     remembered_bytes: int = REMEMBERED_BYTES,
+    rate_hz: float | None = None,
 ) -> Stream:
     """A fresh stream on a loaded model.
 
@@ -260,23 +293,32 @@ def open_stream(
         gating: Which frames are held; none runs all.
         guard: What learns from feedback, see ``open_guard``; none for nothing.
         remembered_bytes: Most that the examples of predictions may take, until feedback comes.
+        rate_hz: Frames in a second, for the budget of false alarms; None where only the stream itself tells.
 
     Raises:
         BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
         DetectorError: The configuration names a detector or parameter that does not exist.
     """
-    pipeline = open_pipeline(
-        model.bundle, model.artifact_name, model.engine, clock_ns, gating=gating, examples=guard is not None
-    )
     profile = model.profile
+    pipeline = open_pipeline(
+        model.bundle,
+        model.artifact_name,
+        model.engine,
+        clock_ns,
+        gating=gating,
+        examples=guard is not None,
+        profile=profile,
+    )
     if profile is not None:
         _check_profile(profile, model, pipeline)
     edges = {} if profile is None else dict(zip(profile.signals, profile.edges.tolist(), strict=True))
-    detectors = build_detectors(drift.detectors, Watched(signals=pipeline.signal_names, edges=edges))
+    watched = Watched(signals=pipeline.signal_names, edges=edges)
+    trigger = None if profile is None else Trigger(profile, drift, rate_hz=rate_hz)
     window = WindowCounter(size=drift.window, profile=profile)
     return Stream(
         pipeline=pipeline,
-        detectors=detectors,
+        detectors=build_detectors(river_items(drift.detectors, has_profile=trigger is not None), watched),
+        trigger=trigger,
         window=window,
         clock_ns=clock_ns,
         first_seq=first_seq,

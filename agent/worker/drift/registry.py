@@ -6,15 +6,19 @@ detector. A name that is not registered here is looked up in River, so any detec
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.worker.drift.loader import is_binary
+from agent.worker.drift.loader import is_binary, is_installed
 from agent.worker.drift.per_signal import ERROR_SIGNAL, PerSignal
 from agent.worker.drift.port import DriftDetector
 from agent.worker.drift.scale import OwnPastScale, ReferenceScale, Scale
 from agent.worker.errors import DetectorError
+from edge_models.drift.budget import SHARES
+
+log = logging.getLogger(__name__)
 
 OWN_PAST_FRAMES = 100  # frames that stand in for a reference when the artifact has no profile
 
@@ -39,6 +43,22 @@ class Watched:
 Builder = Callable[[str, Watched, Mapping[str, Any]], DriftDetector]
 BUILDERS: dict[str, Builder] = {}
 """Detectors of our own by name; River's need no entry."""
+
+
+def river_items(items: Sequence[Mapping[str, object]], *, has_profile: bool) -> tuple[Mapping[str, object], ...]:
+    """What is left for River of the configured detectors: those that the trigger does not run itself.
+
+    Without a profile there is nothing that e-detectors could compare with; if nothing else was named, ADWIN watches the
+    stream against its own past instead. Without River nothing is left.
+    """
+    rest = tuple(item for item in items if item.get("name") not in SHARES)
+    if not rest and not has_profile and items:
+        rest = ({"name": "adwin"},)
+    if rest and not is_installed():
+        names = ", ".join(str(item.get("name")) for item in rest)
+        log.warning("River cannot be loaded: left out detectors=%s", names)
+        return ()
+    return rest
 
 
 def build_detectors(items: Sequence[Mapping[str, object]], watched: Watched) -> tuple[DriftDetector, ...]:

@@ -51,7 +51,7 @@ class FakeRole:
         self.frames = 0
         self.due_s: float | None = 0.0
         self.messages: list[Message] = []
-        self.closed = False
+        self.closed = self.has_left = False
         self._other = other
         self._frames_wanted = frames_wanted
         self._error = error
@@ -69,6 +69,9 @@ class FakeRole:
         self.position += 1
         if self.frames == self._frames_wanted:
             self._other.sendall(encode_frame(Stop()))
+
+    def leave(self) -> None:
+        self.has_left = True
 
     def close(self) -> None:
         self.closed = True

@@ -101,8 +101,8 @@ def test_after_a_reset_the_drifted_stream_is_the_new_normal(model: OpenedModel) 
     stream = stream_of(model)
     run(stream, digit_frames(500, seed=1)[0])
 
-    stream.reset_drift()
-    outcomes = run(stream, digit_frames(500, seed=2, corruption=winter_light)[0], start=500)
+    stream.reset_drift(learn="winter")
+    outcomes = run(stream, digit_frames(700, seed=2, corruption=winter_light)[0], start=500)
 
     assert [outcome.alarms for outcome in outcomes if outcome.alarms] == []
     assert next(outcome.window for outcome in outcomes if outcome.window).start == 500

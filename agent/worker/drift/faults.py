@@ -1,0 +1,84 @@
+"""Inputs that are no measurement: counted by kind, and told with the verdict that they fall into.
+
+    refused        it did not fit the model's input, or the answer was no finite number
+    nan            of those, the frame held a NaN or an infinite value
+    constant       every value is the same: a covered lens, a broken wire
+    repeated       the very same values as the frame before: a camera that froze
+    out_of_range   a signal is far beyond everything that the reference ever showed
+
+A frame may be of several kinds. Held frames are not looked at: gating holds what hardly moves, and runs one of so many
+in any case.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+REFUSED, NAN, CONSTANT = "refused", "not_finite", "constant"
+REPEATED, OUT_OF_RANGE = "repeated", "out_of_range"
+_PROBES = 16  # values compared first: almost every pair of frames differs in one of them
+_KEPT_BYTES = 1 << 20  # a larger frame is compared by its probes and every few values
+
+
+class Faults:
+    """Counts them.
+
+    Attributes:
+        counts: Frames by kind since the last ``take``.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._before: NDArray[Any] | None = None
+        self._run = 0
+
+    @property
+    def repeats(self) -> int:
+        """How many frames in a row, up to the last one, repeat the one before."""
+        return self._run
+
+    def look(self, x: NDArray[Any], *, is_refused: bool, is_out_of_range: bool) -> None:
+        """Take a frame as the source delivered it."""
+        if is_refused:
+            self.counts[REFUSED] += 1
+            if x.dtype.kind == "f" and not np.isfinite(x).all():
+                self.counts[NAN] += 1
+        if is_out_of_range:
+            self.counts[OUT_OF_RANGE] += 1
+        kept = _thinned(x.reshape(-1))
+        if _is_constant(kept):
+            self.counts[CONSTANT] += 1
+        if self._before is not None and _same(self._before, kept):
+            self.counts[REPEATED] += 1
+            self._run += 1
+        else:
+            self._before, self._run = np.array(kept), 0
+
+    def take(self) -> dict[str, int]:
+        """The counts so far, which then begin again."""
+        taken = dict(sorted(self.counts.items()))
+        self.counts.clear()
+        return taken
+
+
+def _thinned(flat: NDArray[Any]) -> NDArray[Any]:
+    return flat[:: max(1, -(-flat.nbytes // _KEPT_BYTES))] if flat.size else flat
+
+
+def _is_constant(flat: NDArray[Any]) -> bool:
+    if flat.size < 2:
+        return False
+    first = flat[0]
+    probes = flat[:: max(1, flat.size // _PROBES)]
+    return bool((probes == first).all() and (flat == first).all())
+
+
+def _same(before: NDArray[Any], now: NDArray[Any]) -> bool:
+    if before.shape != now.shape or before.dtype != now.dtype:
+        return False
+    step = max(1, now.size // _PROBES)
+    return bool((before[::step] == now[::step]).all() and (before == now).all())
