@@ -36,7 +36,7 @@ from converter.packaging import (
 from converter.pipeline.converting import Candidate, Converted, converted
 from converter.pipeline.learning import Learnt, calibration, check_learning, learn, more_examples
 from converter.pipeline.order import BuildOrder
-from converter.pipeline.reference import check_conditions, reference
+from converter.pipeline.reference import check_conditions, in_words, reference
 from converter.pipeline.spiking import Lesson, Spiking, spiking
 from converter.preparation import Prepared, prepare
 from converter.progress import Progress
@@ -76,8 +76,8 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         watch.lap("convert")
         spikes = spiking(learnt.order, keras, _lesson(learnt, prepared), found, part, progress, clock)
         watch.lap("spiking")
-        made = _Made(converted=found, spiking=spikes)
-        finished = _finished(made.candidates, reference(order, prepared, learnt.plan.lookalikes), progress)
+        made = _Made(converted=found, spiking=spikes, normal=reference(order, prepared, learnt.plan.lookalikes))
+        finished = _finished(made.candidates, made.normal, progress)
         watch.lap("profile")
         identity = _identity(order, prepared, made)
         report = report_document(_findings(identity, prepared, learnt, made, finished, watch.laps))
@@ -89,10 +89,11 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Made:
-    """All forms of the model, the one that devices run first."""
+    """All forms of the model, the one that devices run first, and what shows what is normal."""
 
     converted: Converted
     spiking: Spiking
+    normal: Reference
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -188,7 +189,10 @@ def _findings(
         spiking=found.spiking.study,
         devices=learnt.plan.findings,
         seconds=dict(seconds),
-        notes=(*learnt.order.notes, *found.converted.warnings, *found.spiking.warnings),
+        notes=(
+            *(*learnt.order.notes, *found.converted.warnings, *found.spiking.warnings),
+            *filter(None, [in_words(found.normal)]),
+        ),
     )
 
 

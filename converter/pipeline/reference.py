@@ -26,6 +26,7 @@ MIN_HELD_OUT = 200
 """Held-out examples of a condition: with fewer, its averages are so uncertain that small drifts hide behind them."""
 
 _DEVICE = "device"  # name of the condition of a device; device-2 of the second
+_NEAR = 0.5  # a lookalike further from the evidence than half of the way does not show what is normal there
 _MAX_ALIKE = 4000  # held-out pictures that are taken like a device's
 _AT_ONCE = 256  # pictures
 
@@ -96,6 +97,16 @@ def reference(order: BuildOrder, prepared: Prepared, lookalikes: Sequence[Lookal
     )
 
 
+def in_words(found: Reference) -> str | None:
+    """The conditions and their examples; None where there is only one."""
+    if not found.groups:
+        return None
+    sizes = {name: int(members.sum()) for name, members in found.groups.items()}
+    rest = len(found.y) - sum(sizes.values())
+    told = sizes | ({REFERENCE: rest} if rest else {})
+    return "profile: conditions " + ", ".join(f"{name} ({size})" for name, size in told.items())
+
+
 def _held_out(recipe: Recipe, prepared: Prepared) -> NDArray[np.intp]:
     parts = prepared.parts
     return parts.profile if recipe.task == "anomaly" else np.concatenate([parts.profile, parts.test])
@@ -131,7 +142,8 @@ def _devices(
     if count < MIN_HELD_OUT:
         return
     taken = len(groups) + (not groups or sum(int(members.sum()) for members in groups.values()) < count)
-    known = list({(one.corruption, one.instead, id(one.pixel_map)): one for one in lookalikes}.values())
+    near = [one for one in lookalikes if one.distance <= _NEAR]
+    known = list({(one.corruption, one.instead, id(one.pixel_map)): one for one in near}.values())
     for number, lookalike in enumerate(known[: MAX_CONTEXTS - taken], start=1):
         yield _DEVICE if number == 1 else f"{_DEVICE}-{number}", lookalike
 

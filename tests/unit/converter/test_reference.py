@@ -15,7 +15,7 @@ from converter.errors import DatasetError
 from converter.evidence.lookalike import Lookalike
 from converter.packaging import Reference
 from converter.pipeline.order import BuildOrder
-from converter.pipeline.reference import check_conditions, reference
+from converter.pipeline.reference import check_conditions, in_words, reference
 from converter.preparation import prepare
 from converter.recipe import CnnRecipe, DatasetRecipe, MlpRecipe, ProfileRecipe, Recipe
 from converter.recipe.dataset import InputRecipe
@@ -67,6 +67,7 @@ def test_without_conditions_all_held_out_examples_are_one_reference(tmp_path: Pa
     found = made(recipe(arrays(tmp_path)))
 
     assert found.groups == {}
+    assert in_words(found) is None
     assert len(found.inputs) == len(found.y) == pytest.approx(COUNT * 0.6, abs=20)
 
 
@@ -94,6 +95,8 @@ def test_groups_are_gathered_into_conditions_and_the_rest_is_the_reference(tmp_p
     found = made(rows(table(tmp_path), {"night": night}, label_column="kind", group_column="site"))
 
     assert list(found.groups) == ["night"]
+    rest = len(found.y) - sizes(found)["night"]
+    assert in_words(found) == f"profile: conditions night ({sizes(found)['night']}), reference ({rest})"
     assert 200 <= sizes(found)["night"] <= len(found.y) - 200
 
 
@@ -175,6 +178,10 @@ def test_devices_that_are_alike_share_a_condition_and_no_more_are_added_than_fit
     found = made(asked, DIM, replace(DIM, distance=0.25), DARK)
 
     assert list(found.groups) == ["season-0", "season-1", "season-2", "device"]
+
+
+def test_a_lookalike_that_is_far_from_the_evidence_shows_nothing_normal(tmp_path: Path) -> None:
+    assert made(recipe(arrays(tmp_path)), replace(DIM, distance=0.6)).groups == {}
 
 
 def test_the_picture_of_a_device_is_the_same_in_every_build(tmp_path: Path) -> None:
