@@ -148,7 +148,7 @@ def _drift_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
             "platform": "binary_sensor",
             "name": "Drift",
             "state_topic": topic,
-            "value_template": f"{{{{ 'ON' if value_json.state in {confirmed} else 'OFF' }}}}",
+            "value_template": f"{{{{ 'ON' if value_json.state in {confirmed} and not value_json.benign else 'OFF' }}}}",
             "device_class": "problem",
             "json_attributes_topic": topic,
         },

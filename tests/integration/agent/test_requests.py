@@ -78,6 +78,27 @@ def test_open_request_is_the_same_after_a_restart(
     assert onlooker.wait_for("model/request", after_s=left.at_s).payload == request.payload
 
 
+def test_drift_that_is_called_benign_stays_known_through_a_restart(
+    embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, drifting: dict[str, object]
+) -> None:
+    device = make_device(embedded.port, source=drifting, drift=QUICK)
+    device.start()
+    onlooker.wait_for("model/request", is_open)
+
+    onlooker.say("cmd/dismiss", b'{"id": "d1", "args": {"benign": true, "as": "winter-light"}}')
+    assert onlooker.wait_for("reply/dismiss").json["ok"]
+    onlooker.wait_for("model/request", lambda heard: not heard.payload)
+    device.stop()
+    story = device.record("episode.json")
+    left = onlooker.wait_for("status", lambda heard: heard.payload == b"offline")
+    device.start()
+
+    again = onlooker.wait_for("drift", lambda heard: heard.json["waits_for"] == "benign", after_s=left.at_s).json
+    assert (again["state"], again["known"], again["request"]) == ("confirmed", "winter-light", None)
+    assert (story["known"], story["benign"], story["state"]) == ("winter-light", True, "confirmed")
+    assert [step["sign"] for step in story["steps"]][:3] == ["alarm", "confirmed", "ask"]
+
+
 def test_device_that_does_not_drift_never_asks(
     embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, recording: Path
 ) -> None:
