@@ -28,6 +28,7 @@ _UNITS = (
     (1.0, "seconds", 0.0),
 )
 """Seconds in a unit, its name, and the shortest story in seconds that is told in it."""
+_EVENTS = ("answered", "committed", "dismissed", "benign", "rebaselined")
 _FEW = 64  # verdicts that are still shown one by one
 
 
@@ -100,9 +101,20 @@ class _Clock:
 
 def _effects(axes: Axes, story: Story, clock: _Clock) -> None:
     _spans(axes, story, clock)
+    _curves(axes, story, clock)
+    _marks(axes, story, clock)
     for name, least in LEVELS[1:]:
         axes.axhline(least, color=_DIM, linewidth=0.7, linestyle=(0, (2, 3)))
         axes.annotate(name, (1.005, least), xycoords=("axes fraction", "data"), fontsize=8, color=_DIM, va="center")
+    axes.set_ylim(0, 1)
+    _plain(axes, "effect: distance from the reference")
+    if story.readings:
+        _legend(axes)
+    else:
+        axes.annotate("no verdict yet", (0.5, 0.5), xycoords="axes fraction", ha="center", color=_DIM)
+
+
+def _curves(axes: Axes, story: Story, clock: _Clock) -> None:
     places = [clock(reading) for reading in story.readings]
     marker = "o" if len(places) <= _FEW else ""
     if not any(reading.effects for reading in story.readings):  # a device keeps the largest one only
@@ -119,26 +131,36 @@ def _effects(axes: Axes, story: Story, clock: _Clock) -> None:
     limits = [float("nan") if each.limit is None else each.limit for each in story.readings]
     if any(math.isfinite(limit) for limit in limits):
         axes.plot(places, limits, color=_RED, linewidth=0.9, linestyle="--", label="beyond this it counts")
+
+
+def _marks(axes: Axes, story: Story, clock: _Clock) -> None:
+    """What happened at one moment."""
     alarms = [clock(alarm) for alarm in story.alarms]
     if alarms:
         axes.plot(alarms, [0.0] * len(alarms), "^", color=_RED, markersize=7, clip_on=False, label="alarm")
+    for turn in story.turns:
+        if turn.sign in _EVENTS:
+            _mark(axes, clock(turn), turn.sign, _DIM)
     for ask in story.asks:
-        place = clock(ask)
-        axes.axvline(place, color=_RED, linewidth=1.4)
-        axes.annotate("request", (place, 0.98), xycoords=("data", "axes fraction"), fontsize=8, color=_RED,
-                      rotation=90, va="top", ha="right")  # fmt: skip
+        _mark(axes, clock(ask), "request", _RED)
     changed_at = story.traits.changed_at
     began = None if changed_at is None else clock.of_frame(changed_at)
     if began is not None:
-        axes.axvline(began, color=_INK, linewidth=1, linestyle=":")
-        axes.annotate("change", (began, 0.98), xycoords=("data", "axes fraction"), fontsize=8, color=_INK,
-                      rotation=90, va="top", ha="right")  # fmt: skip
-    axes.set_ylim(0, 1)
-    _plain(axes, "effect: distance from the reference")
-    if story.readings:
-        _legend(axes)
-    else:
-        axes.annotate("no verdict yet", (0.5, 0.5), xycoords="axes fraction", ha="center", color=_DIM)
+        _mark(axes, began, "change", _INK)
+
+
+def _mark(axes: Axes, place: float, text: str, colour: str) -> None:
+    axes.axvline(place, color=colour, linewidth=1.2, linestyle=":" if colour != _RED else "-")
+    axes.annotate(
+        text,
+        (place, 0.94),
+        xycoords=("data", "axes fraction"),
+        fontsize=8,
+        color=colour,
+        rotation=90,
+        va="top",
+        ha="right",
+    )
 
 
 def _spans(axes: Axes, story: Story, clock: _Clock) -> None:

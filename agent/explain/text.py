@@ -16,6 +16,15 @@ _STATES = {
     "requested": "a better model was asked for",
     "recovered": "production is again what the model knows",
 }
+_SIGNS = {
+    "answered": "a bundle that answers the request is being installed",
+    "unanswered": "the answer was no good here",
+    "committed": "another bundle was committed: the episode is over",
+    "dismissed": "an operator dismissed it",
+    "benign": "an operator called it harmless",
+    "rebaselined": "an operator took the present input as normal",
+    "restarted": "the agent started again",
+}
 _WAITS = {
     "commissioning": "requests are held until the device has been on its site for long enough",
     "cooldown": "the last request was not long ago",
@@ -83,7 +92,8 @@ def _happened(story: Story) -> Iterator[str]:
 
 
 def _turn(turn: Turn, asked: Mapping[int, Ask]) -> str:
-    parts = [f"{_moment(turn)}  {_STATES.get(turn.state, turn.state)}"]
+    said = _SIGNS.get(turn.sign) or _STATES.get(turn.state, turn.state)
+    parts = [f"{_moment(turn)}  {said}"]
     by = f", seen by {turn.detector}" if turn.detector else ""
     if turn.signal is not None:
         parts.append(f"{named(turn.signal)}{by}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -187,6 +188,8 @@ def _quality_checks(
     losses = {device.id: _difference(device.accuracy.before, device.accuracy.drifted) for device in drifted}
     undetected = [device.id for device in drifted if device.detected_at_sample is None]
     lost = {device.id: _difference(device.accuracy.before, device.accuracy.after) for device in healthy}
+    asked = Counter(request.device for request in findings.requests)
+    again = sorted(device for device, count in asked.items() if count > 1)
     early = sum(device.alarms_before_drift for device in findings.devices)
     quantised = [bundle.float_accuracy - bundle.int8_accuracy for bundle in findings.bundles]
     ratios = [bundle.int8_bytes / bundle.float_bytes for bundle in findings.bundles]
@@ -195,6 +198,7 @@ def _quality_checks(
         _check("drift costs >= 15 points", _all(losses, lambda x: x >= 0.15), _points(losses), closes_loop=False),
         _check("every drift detected", not undetected, f"{undetected or 'all'}", closes_loop=False),
         _check("no alarm before drift", early == 0, f"{early}", closes_loop=False),
+        _check("no device asks again", not again, f"{again or 'none'}", closes_loop=False),
         _check("healthy devices lose <= 1 point", _all(lost, lambda x: x <= 0.01), _points(lost), closes_loop=False),
         _check("int8 loses <= 1 point", max(quantised, default=1) <= 0.01 + 1e-9, _list(quantised), closes_loop=False),
         _check("int8 file <= 0.35 x float", max(ratios, default=1) <= 0.35, _list(ratios), closes_loop=False),

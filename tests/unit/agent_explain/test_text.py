@@ -26,6 +26,20 @@ def test_a_drift_is_told_by_what_happened_what_changed_and_what_it_may_cost() ->
     assert "3  refused (frames that do not fit the model)" in said
 
 
+def test_what_became_of_the_request_is_told_by_what_happened() -> None:
+    turns = (
+        Turn(frame=9, at_s=1, state="requested", sign="answered", note="request 7f3a closed: answered"),
+        Turn(frame=20, at_s=2, state="ok", sign="committed"),
+        Turn(frame=30, at_s=3, state="ok", sign="a_sign_of_tomorrow"),
+    )
+
+    said = told(dataclasses.replace(darkness(), turns=turns))
+
+    assert "a bundle that answers the request is being installed; request 7f3a closed: answered" in said
+    assert "another bundle was committed: the episode is over" in said
+    assert "back to normal" in said
+
+
 def test_an_estimate_is_never_told_as_a_fact() -> None:
     said = told(darkness())
 

@@ -108,6 +108,7 @@ def test_the_loop_is_not_closed_when(bad: Findings, name: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "name"),
     [
+        (replace(GOOD, requests=[*GOOD.requests, replace(GOOD.requests[0], id="s")]), "no device asks again"),
         (replace(GOOD, bundles=[bundle("1"), bundle("2", int8_bytes=400)]), "int8 file <= 0.35 x float"),
         (replace(GOOD, bundles=[bundle("1"), bundle("2", int8_accuracy=0.93)]), "int8 loses <= 1 point"),
         (replace(SPIKING, bundles=[bundle("1"), bundle("2", artifact_bytes=301)]), "spiking file <= int8 file"),
