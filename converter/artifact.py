@@ -1,12 +1,11 @@
-"""Everything that hangs on an artifact: its tensors, golden inputs, reference profile and what it requires.
+"""What hangs on an artifact: its tensors, golden inputs and what it requires; ``converter.profile`` has its profile.
 
 All of it is taken through the artifact itself on the runtime of the device, never through Keras.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -20,12 +19,10 @@ from converter.measure import Figures
 from converter.quantize.inspection import Inspection
 from edge_models.engines.port import Engine
 from edge_models.engines.tflite import TfliteEngine, TfliteModel
-from edge_models.manifest import Artifact, InputSpec, OutputSpec, Probe, Requires, Tolerance
+from edge_models.manifest import Artifact, OutputSpec, Probe, Requires, Tolerance
 from edge_models.npz import read_npz, write_npz
-from edge_models.profile import build_profile
 from edge_models.quantize import quantize
 from edge_models.selftest import INPUT_KEY, MAX_PROBE_BYTES, difference_lsb, output_key
-from edge_models.signals import input_signal_names, input_signals_batch
 from edge_models.tensors import TensorSpec
 
 Role = Literal["logits", "probabilities", "embedding", "reconstruction"]
@@ -147,37 +144,6 @@ def _named(specs: Sequence[TensorSpec], roles: Sequence[Role]) -> tuple[OutputSp
 def golden_count(spec: TensorSpec) -> int:
     """Golden inputs of a model with this input."""
     return min(GOLDEN_INPUTS, max(MIN_GOLDEN_INPUTS, GOLDEN_BYTES // spec.size_bytes))
-
-
-def profile_npz(
-    runnable: Runnable,
-    spec: InputSpec,
-    inputs: NDArray[np.float32],
-    classes: int,
-    *,
-    y: NDArray[np.int64] | None = None,
-    groups: Mapping[str, NDArray[np.bool_]] | None = None,
-) -> bytes:
-    """The reference profile of held-out inputs, taken through the artifact.
-
-    Args:
-        runnable: The artifact.
-        spec: Of its input.
-        inputs: Preprocessed, (n, ...).
-        classes: Number of labels.
-        y: Class of each input, (n,); None where it is not known.
-        groups: Which inputs, (n,), are of each condition; None for one condition.
-    """
-    given = runnable.answers(inputs)
-    names = (*input_signal_names(spec.kind, inputs.shape[1:]), *given.signal_names)
-    values = np.concatenate([input_signals_batch(spec.kind, inputs), given.signals], axis=1)
-    return build_profile(
-        *(names, values, given.predicted, classes),
-        groups=groups,
-        truth=None if given.predicted is None else y,
-        artifact_sha256=hashlib.sha256(runnable.data).hexdigest(),
-        runtime=runnable.engine.runtime,
-    ).to_npz()
 
 
 def probe_npz(runnable: Runnable, inputs: NDArray[np.float32], y: NDArray[np.int64]) -> bytes:

@@ -127,7 +127,7 @@ def _finished(candidates: Sequence[Candidate], normal: Reference, progress: Prog
     finished = []
     for number, candidate in enumerate(candidates):
         runnable = with_threshold(candidate.runnable, normal)
-        finished.append(finish(runnable, candidate.figures, normal))
+        finished.append(finish(runnable, candidate.figures, normal, progress))
         progress.step("profile", number + 1, len(candidates), f"{candidate.mode}, {len(normal.y)} examples")
     return tuple(finished)
 

@@ -12,10 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.artifact import Runnable, probe_npz, profile_npz, with_tolerance
+from converter.artifact import Runnable, probe_npz, with_tolerance
 from converter.errors import OutputError
 from converter.gates import Verdict
 from converter.measure import Figures
+from converter.profile import profile_npz
+from converter.progress import Progress
 from converter.report.document import REPORT_FILE, report_bytes
 from converter.report.page import report_page
 from edge_models.bundle import Bundle, file_entries, write_bundle
@@ -74,7 +76,7 @@ class Identity:
     provenance: Provenance
 
 
-def finish(runnable: Runnable, figures: Figures, reference: Reference) -> Finished:
+def finish(runnable: Runnable, figures: Figures, reference: Reference, progress: Progress | None = None) -> Finished:
     """Take golden inputs, tolerance and profile of an artifact whose threshold, if it needs one, is set."""
     probe = probe_npz(runnable, reference.inputs, reference.y)
     settled = with_tolerance(runnable, probe)
@@ -82,7 +84,13 @@ def finish(runnable: Runnable, figures: Figures, reference: Reference) -> Finish
     files = {artifact.file: settled.data, artifact.probe.file: probe}
     if artifact.profile is not None:
         files[artifact.profile] = profile_npz(
-            *(settled, reference.spec, reference.inputs, reference.classes), y=reference.y, groups=reference.groups
+            settled,
+            reference.spec,
+            reference.inputs,
+            reference.classes,
+            y=reference.y,
+            groups=reference.groups,
+            progress=progress,
         )
     return Finished(name=runnable.name, artifact=artifact, files=files)
 

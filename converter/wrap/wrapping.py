@@ -92,7 +92,7 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
     verdicts = check_gates(figures, recipe.gates, order.allowed)
     reference = _reference(fit, part, task)
     runnable = open_artifact(model.data, model.inspection, model.form, model.roles)
-    finished = finish(with_threshold(runnable, reference), figures, reference)
+    finished = finish(with_threshold(runnable, reference), figures, reference, progress)
     progress.step("profile", 1, 1, f"{len(reference.y)} examples")
     identity = _identity(order, fit, labels, data, verdicts, task)
     measured = Measured(

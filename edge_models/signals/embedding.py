@@ -93,7 +93,9 @@ def folded(embeddings: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def measured_embedding(embeddings: NDArray[Any]) -> Embedding:
-    """What n embeddings (n, width) of the reference tell; as many components as they have, 8 at most.
+    """What n embeddings (n, width) of the reference tell; at most 8 components, and half as many as they have numbers.
+
+    The other half is what ``q`` looks at.
 
     Raises:
         ValueError: Fewer than two embeddings, or numbers that are not finite.
@@ -106,7 +108,7 @@ def measured_embedding(embeddings: NDArray[Any]) -> Embedding:
     unit = float(np.float32(max(np.sqrt((centred * centred).mean()), _TINY)))
     centred /= unit
     values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
-    largest = np.argsort(values)[::-1][: min(MAX_COMPONENTS, x.shape[1])]
+    largest = np.argsort(values)[::-1][: max(min(MAX_COMPONENTS, x.shape[1] // 2), 1)]
     largest = largest[values[largest] > _FLOOR * values.max()] if values.max() > 0 else largest[:1]
     components = quantised_components(vectors[:, largest].T)
     scale = (centred @ components.T).std(axis=0)

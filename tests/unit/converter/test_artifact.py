@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from converter.artifact import GOLDEN_INPUTS, Runnable, golden_count, open_artifact, probe_npz, profile_npz
+from converter.artifact import GOLDEN_INPUTS, Runnable, golden_count, open_artifact, probe_npz
 from converter.artifact import with_tolerance as tolerant
 from converter.measure import Comparison, Estimate, Figures
 from converter.quantize.inspection import inspect
 from edge_models.npz import read_npz, write_npz
 from edge_models.preprocess import Preprocessor
-from edge_models.profile import Profile
-from edge_models.signals import ANOMALY_SIGNALS, OUTPUT_SIGNALS, input_signal_names
+from edge_models.signals import ANOMALY_SIGNALS
 from edge_models.tensors import TensorSpec
 from tests.factories.bundles import ASSETS, INPUT
 from tests.factories.frames import digit_frames
@@ -94,14 +93,6 @@ def test_the_tolerance_is_never_narrower_than_what_delegates_do_here() -> None:
 
     assert (near.exact_lsb, near.delegate_lsb) == (1, 8)
     assert wide.delegate_lsb >= 40
-
-
-def test_the_profile_holds_the_signals_of_input_and_output() -> None:
-    profile = Profile.from_npz(profile_npz(int8(), INPUT, INPUTS, 10))
-
-    assert profile.signals == (*input_signal_names("image", (8, 8, 1)), *OUTPUT_SIGNALS)
-    assert profile.n_ref == 80
-    assert profile.class_prior.shape == (10,)
 
 
 def test_the_threshold_of_anomalies_lets_one_normal_input_in_a_hundred_through() -> None:

@@ -1,0 +1,130 @@
+"""The reference profile of an artifact, taken through the artifact itself on the runtime of the device."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converter.profile.calibration import fitted_temperature
+from converter.profile.impact import WINDOW, learnt_impact, made_up, seen_frames, windows
+from converter.profile.observation import Observed, observe
+from converter.profile.shifts import families
+from converter.progress import SilentProgress
+from edge_models.profile import Profile, build_profile, identified
+from edge_models.signals import measured_embedding, signal_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from converter.artifact import Runnable
+    from converter.progress import Progress
+    from edge_models.manifest import InputSpec
+
+MIN_IMPACT_FRAMES = 100  # fewer cannot tell a loss of ten points
+
+_LARGE_INPUT = 1 << 14  # numbers; models of such inputs take milliseconds for each
+_FEW_FRAMES = 150
+
+
+def profile_npz(
+    runnable: Runnable,
+    spec: InputSpec,
+    inputs: NDArray[np.float32],
+    classes: int,
+    *,
+    y: NDArray[np.int64] | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """The stored form of ``reference_profile``."""
+    profile = reference_profile(runnable, spec, inputs, classes, y=y, groups=groups, progress=progress)
+    return profile.to_npz()
+
+
+def reference_profile(
+    runnable: Runnable,
+    spec: InputSpec,
+    inputs: NDArray[np.float32],
+    classes: int,
+    *,
+    y: NDArray[np.int64] | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+    progress: Progress | None = None,
+    seed: int = 0,
+) -> Profile:
+    """The reference profile of held-out inputs.
+
+    Args:
+        runnable: The artifact.
+        spec: Of its input.
+        inputs: Preprocessed, (n, ...).
+        classes: Number of labels.
+        y: Class of each input, (n,); without it nothing is calibrated and no impact learnt.
+        groups: Which inputs, (n,), are of each condition; None for one condition.
+        progress: Hears of each family of shifts.
+        seed: Of what chance decides.
+    """
+    artifact = runnable.artifact
+    observed = observe(runnable.engine, artifact, spec.kind, inputs)
+    embedding = None
+    if observed.embeddings is not None and len(inputs) > 1:
+        embedding = measured_embedding(observed.embeddings)
+    labelled = None if observed.logits is None else y
+    temperature = 1.0
+    if labelled is not None and observed.logits is not None:
+        temperature = fitted_temperature(observed.logits, labelled)
+    profile = build_profile(
+        signal_names(spec.kind, inputs.shape[1:], artifact, embedding),
+        observed.signals(embedding),
+        observed.predicted,
+        classes,
+        groups=groups,
+        embedding=embedding,
+        truth=None if observed.predicted is None else y,
+        temperature=temperature,
+        artifact_sha256=hashlib.sha256(runnable.data).hexdigest(),
+        runtime=runnable.engine.runtime,
+    )
+    if labelled is None or len(inputs) < MIN_IMPACT_FRAMES:
+        return profile
+    return _with_impact(profile, runnable, spec, inputs, labelled, observed, progress or SilentProgress(), seed)
+
+
+def _with_impact(
+    profile: Profile,
+    runnable: Runnable,
+    spec: InputSpec,
+    inputs: NDArray[np.float32],
+    y: NDArray[np.int64],
+    observed: Observed,
+    progress: Progress,
+    seed: int,
+) -> Profile:
+    rng = np.random.default_rng(seed)
+    count = min(len(inputs), WINDOW if inputs[0].size < _LARGE_INPUT else _FEW_FRAMES)
+    chosen = np.sort(rng.choice(len(inputs), count, replace=False))
+    of = families(spec.kind, inputs)
+    names = [family.name for family in of]
+
+    def told(name: str) -> None:
+        progress.step("impact", names.index(name) + 1, len(names), name)
+
+    shifts = made_up(
+        profile,
+        lambda x: observe(runnable.engine, runnable.artifact, spec.kind, x),
+        inputs[chosen],
+        y[chosen],
+        of,
+        rng,
+        told,
+    )
+    if len({shift.family for shift in shifts}) < 2:
+        return profile
+    clean = seen_frames(profile, observed, y)
+    model, _ = learnt_impact(windows(profile.contexts, clean, shifts, seed), observed.inputs.shape[1])
+    return identified(replace(profile, impact=model))
