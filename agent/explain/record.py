@@ -150,7 +150,7 @@ def _traits(record: EpisodeRecord) -> Traits:
     return Traits(
         level="" if record.level is None else record.level.value,
         changed_at=record.changed_at,
-        effects=record.effects,
+        effects=_effects(record),
         signature=record.signature,
         attribution=record.attribution,
         on_arrival=record.on_arrival,
@@ -162,3 +162,11 @@ def _traits(record: EpisodeRecord) -> Traits:
         faults=record.faults,
         reference_accuracy=record.accuracy_reference,
     )
+
+
+def _effects(record: EpisodeRecord) -> dict[str, float]:
+    """Of the signals, and of classes or labels where only they differ."""
+    worst = max(record.points, key=lambda point: point.effect, default=None)
+    if worst is None or not worst.signal:
+        return dict(record.effects)
+    return {worst.signal: worst.effect, **record.effects}

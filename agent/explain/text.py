@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from agent.core.severity import CLASSES
 from agent.explain.story import Ask, Moment, Reading, Story, Turn, largest
 from agent.explain.wording import duration, named, percent
 
@@ -118,8 +119,9 @@ def _changed(story: Story) -> Iterator[str]:
     for name, effect in largest(traits.effects, TOP_SIGNALS):
         yield f"  {effect:6.2f}  {_direction(traits.signature.get(name))}{named(name)}"
     worst = story.worst
-    if worst is not None and worst.class_effect is not None:
-        yield f"  {worst.class_effect:6.2f}  predicted classes, all together"
+    by_class = [each.class_effect for each in story.readings if each.class_effect is not None]
+    if by_class and CLASSES not in traits.effects:
+        yield f"  {max(by_class):6.2f}  predicted classes, all together, at most"
     if traits.attribution:
         shares = (f"{name} {percent(share)}" for name, share in largest(traits.attribution, TOP_SIGNALS))
         yield f"  the alarm is driven by {', '.join(shares)}"

@@ -38,6 +38,19 @@ class VerdictAt:
     verdict: Verdict
     accuracy: float | None
 
+    @property
+    def severity(self) -> float:
+        """The effect that counts: the largest one of a signal, or that of classes or labels where only they differ."""
+        weighed = measured(self.verdict)
+        return max(self.verdict.effects.values(), default=0.0) if weighed is None else weighed.effect
+
+    @property
+    def effects(self) -> dict[str, float]:
+        """The effect of each signal, and of classes or labels where only they differ."""
+        weighed = measured(self.verdict)
+        effects = dict(self.verdict.effects)
+        return effects if weighed is None else {weighed.signal: weighed.effect, **effects}
+
     def to_json(self) -> dict[str, JsonValue]:
         """The verdict as it is weighed; an estimate is called one."""
         verdict, weighed = self.verdict, measured(self.verdict)
@@ -140,7 +153,7 @@ class ReplayReport:
     @property
     def worst(self) -> VerdictAt | None:
         """The verdict with the largest effect, the first of equals; None before the first one."""
-        return max(self.verdicts, key=lambda each: max(each.verdict.effects.values(), default=0.0), default=None)
+        return max(self.verdicts, key=lambda each: each.severity, default=None)
 
     def to_json(self) -> dict[str, JsonValue]:
         """The document that ``--json`` prints."""

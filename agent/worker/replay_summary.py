@@ -53,7 +53,7 @@ def _reading(each: VerdictAt) -> Reading:
         frame=verdict.position,
         at_s=each.at_s,
         n_effective=verdict.n_effective,
-        severity=max(verdict.effects.values(), default=0.0),
+        severity=each.severity,
         signal="" if weighed is None else weighed.signal,
         limit=None if weighed is None else weighed.limit,
         effects=verdict.effects,
@@ -77,7 +77,7 @@ def _traits(report: ReplayReport) -> Traits:
     return Traits(
         level="" if weighed is None else weighed.level.value,
         changed_at=None if deciding is None else deciding.changed_at,
-        effects={} if worst is None else worst.verdict.effects,
+        effects={} if worst is None else worst.effects,
         signature={} if worst is None else worst.verdict.signature,
         attribution={} if deciding is None else deciding.attribution,
         on_arrival=report.on_arrival,

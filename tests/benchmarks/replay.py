@@ -34,7 +34,7 @@ def run() -> Report:
             for name, corruption in DRIFTS.items()
         ]
     notes = (
-        "times are medians over all frames in microseconds; drift is signals, detectors and window together",
+        "times are medians over all frames in microseconds; drift is signals, trigger, verdicts and window together",
         f"detected_after counts frames from the change at frame {BEFORE}; alarms before it are in alarms_before",
     )
     return Report(rows=rows, notes=notes)

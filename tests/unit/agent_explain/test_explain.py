@@ -14,6 +14,7 @@ from agent.errors import AgentError
 from agent.explain import command
 from agent.explain.errors import ExplainError
 from agent.explain.record import story_of
+from agent.explain.text import told
 from edge_models.fields import canonical_json
 from edge_models.wire.telemetry import DriftLevel, DriftState
 from edge_models.wire.values import timestamp
@@ -168,3 +169,12 @@ def test_a_closed_request_is_no_longer_open() -> None:
 
     assert story.open_request is None
     assert [ask.id for ask in story.asks] == ["7f3a"]
+
+
+def test_a_drift_of_the_classes_alone_is_among_the_effects() -> None:
+    points = (replace(point(3, 0.31), signal="predicted_class"),)
+
+    story = story_of(replace(RECORD, points=points, effects={"mean": 0.08}), "here")
+
+    assert story.traits.effects == {"predicted_class": 0.31, "mean": 0.08}
+    assert "0.31  predicted_class (how often each class is predicted)" in told(story)

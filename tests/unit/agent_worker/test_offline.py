@@ -115,13 +115,12 @@ def test_a_larger_budget_of_false_alarms_is_an_earlier_alarm(bundle: Bundle, dri
 
 
 def test_feedback_of_a_share_of_the_labels_is_counted_and_judged(bundle: Bundle, drifting: Path) -> None:
-    none, some, all_ = (run(bundle, drifting, feedback=share) for share in (0.0, 0.25, 1.0))
+    none, some = (run(bundle, drifting, feedback=share) for share in (0.0, 0.5))
 
     assert none.fed_back == 0
-    assert 250 < some.fed_back < 450
-    assert all_.fed_back == 1400
+    assert 600 < some.fed_back < 800
     assert none.verdicts[-1].verdict.labelled_accuracy is None
-    told, true = all_.verdicts[-1].verdict.labelled_accuracy, all_.verdicts[-1].accuracy
+    told, true = some.verdicts[-1].verdict.labelled_accuracy, some.verdicts[-1].accuracy
     assert told is not None
     assert true is not None
     assert told == pytest.approx(true, abs=0.15)
@@ -214,8 +213,8 @@ def test_another_artifact_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_cooldown_runs_on_the_time_of_the_frames(bundle: Bundle, tmp_path: Path) -> None:
-    calm, drifted = digit_frames(1600, seed=1)[0], digit_frames(1200, seed=2, corruption=winter_light)[0]
-    path = write_recording(tmp_path / "frames.npz", np.concatenate([calm, drifted, calm, drifted]))
+    calm, drifted = digit_frames(1600, seed=1)[0], digit_frames(1000, seed=2, corruption=winter_light)[0]
+    path = write_recording(tmp_path / "frames.npz", np.concatenate([calm[:600], drifted, calm, drifted]))
 
     fast, slow = run(bundle, path, rate_hz=100.0), run(bundle, path, rate_hz=0.001)
 
