@@ -20,6 +20,9 @@ from edge_models.sketch import Sketch
 
 DEAD_BAND = 0.05  # Kolmogorov-Smirnov distance that is never drift, however sure it is
 KS_AT_RISK = 2.2  # times 1/sqrt(n): chance exceeds it once in 8000 signals (Kolmogorov's 2 exp(-2 c^2))
+RANK_DEAD_BAND = 0.03  # mean rank and mean spread of ranks, as 0.1 standard deviations of a normal signal move it
+RANK_AT_RISK = 4.0  # standard errors: chance exceeds it once in 16,000 numbers
+_RANK_STD = 0.289  # of a uniform rank, and of abs(2u - 1)
 CLASS_DEAD_BAND = 0.02  # total variation of the predicted classes, in the same sense
 CLASS_AT_RISK = 1.6  # McDiarmid: above its mean by this / sqrt(n) at most once in 160, in practice far less
 
@@ -85,14 +88,17 @@ def deviation(sketch: Sketch, profile: Profile, n_effective: float) -> Deviation
     ks = np.abs(seen - np.cumsum(reference, axis=1)).max(axis=1)
     up, out = sketch.shift(reference)
     moved, total_variation, class_limit = _class_shift(sketch, prior, n_effective, profile.n_ref)
-    limit = DEAD_BAND + KS_AT_RISK * math.sqrt(1 / n_effective + 1 / profile.n_ref)
+    error = math.sqrt(1 / n_effective + 1 / profile.n_ref)
+    ks_limit = DEAD_BAND + KS_AT_RISK * error
+    rank_limit = RANK_DEAD_BAND + RANK_AT_RISK * _RANK_STD * error
+    rank_shift = float(np.abs([up, out]).max(initial=0.0))  # sees a small shift of a whole signal before KS does
     return Deviation(
         effects=dict(zip(sketch.signals, ks.tolist(), strict=True)),
         class_effect=total_variation,
         shifts=dict(zip(sketch.signals, up.tolist(), strict=True)),
         classes=dict(enumerate(moved.tolist())),
         direction=np.concatenate([up, out, moved]),
-        strength=max(float(ks.max(initial=0.0)) / limit, total_variation / class_limit),
+        strength=max(float(ks.max(initial=0.0)) / ks_limit, rank_shift / rank_limit, total_variation / class_limit),
     )
 
 

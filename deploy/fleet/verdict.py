@@ -125,13 +125,13 @@ def _groups(drifted: list[_Judged]) -> list[list[_Judged]]:
 
 
 def _completed(groups: list[list[_Judged]], judged: list[_Judged]) -> list[list[_Judged]]:
-    """Add devices that deviate almost enough, and like a group of several does."""
+    """Add devices that deviate almost enough, and in a group's direction."""
     taken = {one.device.device for group in groups for one in group}
     for one in judged:
         if one.device.device in taken or one.deviation.strength < NEARLY:
             continue
         for group in groups:
-            if len(group) > 1 and _likeness(one, group) >= SURELY_ALIKE:
+            if _likeness(one, group) >= SURELY_ALIKE:
                 group.append(one)
                 break
     return groups

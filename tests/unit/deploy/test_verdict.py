@@ -99,7 +99,7 @@ def test_a_cohort_that_two_labels_explain_together_is_named_by_both() -> None:
 
 
 def test_a_drift_too_weak_for_each_device_is_seen_on_the_sum_of_all() -> None:
-    weak = Drift(moved=dict.fromkeys(range(4), 0.22))
+    weak = Drift(moved=dict.fromkeys(range(4), 0.18))
 
     verdict = fleet_verdict(fleet(dict.fromkeys(range(SIZE), weak), n=1000))
 
@@ -108,7 +108,7 @@ def test_a_drift_too_weak_for_each_device_is_seen_on_the_sum_of_all() -> None:
 
 
 def test_a_drift_too_weak_for_each_device_is_seen_on_the_sum_of_a_cohort() -> None:
-    weak = Drift(moved=dict.fromkeys(range(4), 0.27))
+    weak = Drift(moved=dict.fromkeys(range(4), 0.2))
 
     verdict = fleet_verdict(fleet(dict.fromkeys(region("south"), weak), n=1000))
 
