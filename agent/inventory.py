@@ -26,6 +26,7 @@ class Inventory:
 
     agent: str = described("Version of the agent.", max_length=40)
     runtimes: dict[str, str] = described("Versions of the runtimes by name.", max_length=16)
+    river: str = described("Version of River, or missing.", default="missing", max_length=40)
 
 
 def take_inventory() -> Inventory:
@@ -53,12 +54,19 @@ def main() -> int:
 
     from edge_models.engines.registry import available_runtimes
 
+    def version(package: str, otherwise: str) -> str:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            return otherwise
+
     die_with_parent()
-    try:
-        version = importlib.metadata.version("driftline")
-    except importlib.metadata.PackageNotFoundError:
-        version = "unknown"
-    sys.stdout.write(json.dumps(encode(Inventory(agent=version, runtimes=available_runtimes()))) + "\n")
+    found = Inventory(
+        agent=version("driftline", "unknown"),
+        runtimes=available_runtimes(),
+        river=version("river", "missing"),
+    )
+    sys.stdout.write(json.dumps(encode(found)) + "\n")
     return 0
 
 

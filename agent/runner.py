@@ -186,7 +186,11 @@ def _about(config: AgentConfig, inventory: Inventory) -> Meta:
         os=operating_system(),
         python=platform.python_version(),
         runtimes=inventory.runtimes,
-        capabilities={**_capabilities(config, inventory.runtimes), **_abilities(config)},
+        capabilities={
+            **_capabilities(config, inventory.runtimes),
+            **_abilities(config),
+            "river": inventory.river,  # without it no witness, and no detectors of River
+        },
         labels=config.labels,
         groups=config.groups,
         max_packet_bytes=config.mqtt.max_packet_bytes,

@@ -344,7 +344,10 @@ class Trigger:
 
 def _witness(profile: Profile, config: DriftConfig) -> Witness | None:
     """None where there is no River: the trigger goes on, and nobody knows since when."""
-    if config.witness is None or not is_installed():
+    if config.witness is None:
+        return None
+    if not is_installed():
+        log.warning("River cannot be loaded: the trigger goes on, but nothing tells since when a signal has changed")
         return None
     means = np.stack([context.u_mean for context in profile.contexts])[:, : len(profile.signals)]
     weights = np.array([context.n for context in profile.contexts], np.float64)
