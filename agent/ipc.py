@@ -218,7 +218,6 @@ class Window:
     refused: int = described("Frames that did not fit the model's input.", default=0, ge=0)
     held: int = described("Of n, frames that gating held.", default=0, ge=0)
     thin: int = described("Of so many frames one counts as independent, as far as known.", default=1, ge=1)
-    faults: dict[str, int] = described("Frames by fault: refused, out_of_range, repeated ...", default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

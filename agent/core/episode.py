@@ -7,6 +7,7 @@ restart unchanged and the last episode can be told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -60,6 +61,7 @@ class Episode:
     _window: ipc.Window | None = None
     _verdict: ipc.Verdict | None = None
     _position: int = 0
+    _faults: Counter[str] = field(default_factory=Counter)  # of verdicts since the last row
     _entered: int | None = None  # frame at which the state was
 
     def resumed(self, now: Now, active: ActiveRecord | None) -> list[do.Action]:
@@ -89,12 +91,14 @@ class Episode:
         if self.budget.renew(now.monotonic_s):  # the worker counts down what it was given
             actions.append(self._sampling())
         if self.config.report.stats:
-            actions.append(self.voice.stats(now, active, window))
+            actions.append(self.voice.stats(now, active, window, self._faults))
+            self._faults.clear()
         return actions
 
     def on_verdict(self, verdict: ipc.Verdict, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A stretch of independent frames was measured."""
         self._verdict, self._position = verdict, verdict.position
+        self._faults.update(verdict.faults)
         outputs = self.policy.on_verdict(verdict, now)
         actions = self._carry_out(outputs, now, active, verdict=verdict)
         if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
@@ -186,7 +190,7 @@ class Episode:
                     actions.append(do.Publish(kind="model/request", message=None))
                     data = {"request": request, "why": why}
                     actions.append(self.voice.event(now, EventType.REQUEST_CLOSED, f"request {why}", data=data))
-        kept = [*self._kept(), *self._told(outputs, now, active, verdict)]
+        kept = [*self._kept(), *self._told(outputs, now, active, verdict, changed=always or bool(outputs))]
         if not outputs and not always:
             return kept
         return [*kept, *actions, *self.report(now, active), *self.orders()]
@@ -200,7 +204,13 @@ class Episode:
         return [do.StoreRequest(record=record)]
 
     def _told(
-        self, outputs: list[PolicyOutput], now: Now, active: ActiveRecord | None, verdict: ipc.Verdict | None
+        self,
+        outputs: list[PolicyOutput],
+        now: Now,
+        active: ActiveRecord | None,
+        verdict: ipc.Verdict | None,
+        *,
+        changed: bool,
     ) -> list[do.Action]:
         """episode.json, when it is time."""
         ts, up, boot = self.voice.ts(now), self.voice.up(now), self.voice.boot
@@ -208,7 +218,7 @@ class Episode:
         self.history.on_outputs(outputs, self.policy, stamp, self._position)
         if verdict is not None:
             self.history.on_verdict(verdict, self.policy, stamp)
-        record = self.history.to_store(changed=bool(outputs))
+        record = self.history.to_store(changed=changed)
         return [] if record is None else [do.StoreEpisode(record=record)]
 
     def _on_changed(self, change: StateChanged, now: Now) -> list[do.Action]:

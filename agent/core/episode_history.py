@@ -51,15 +51,17 @@ class EpisodeHistory:
 
     def on_outputs(self, outputs: list[PolicyOutput], policy: RequestPolicy, stamp: Stamp, position: int) -> None:
         """The policy said something."""
+        closed = next((output for output in outputs if isinstance(output, CloseRequest)), None)
+        changes = any(isinstance(output, StateChanged) for output in outputs)
+        note = "" if closed is None else f"request {closed.id} closed: {closed.why}"
+        if closed is not None and not changes and self.record is not None:
+            self._add(replace(self._step(closed.why, self.record.state, position, stamp), note=note))
         for output in outputs:
             match output:
                 case StateChanged():
-                    self._on_changed(output, stamp)
+                    self._on_changed(output, stamp, note)
                 case OpenRequest(id=request) if self.record is not None:
                     self.record = replace(self.record, request=request)
-                case CloseRequest(id=request, why=why) if self.record is not None:
-                    step = self._step(why, self.record.state, position, stamp)
-                    self._add(replace(step, note=f"request {request} closed: {why}"))
                 case _:
                     pass
         if self.record is None or (not outputs and self.record.state not in _GOING):
@@ -99,7 +101,7 @@ class EpisodeHistory:
             points=points,
             thin=verdict.thin,
             commissioned=verdict.commissioned,
-            changed_at=record.changed_at if verdict.changed_at is None else verdict.changed_at,
+            changed_at=verdict.changed_at if record.changed_at is None and weighed.is_over else record.changed_at,
             accuracy_reference=verdict.accuracy_reference or record.accuracy_reference,
             faults=dict(Counter(record.faults) + Counter(verdict.faults)),
             level=_worse(record.level, weighed.level) if weighed.is_over else record.level,
@@ -118,10 +120,10 @@ class EpisodeHistory:
         self.kept, self._unstored = record, 0
         return record
 
-    def _on_changed(self, change: StateChanged, stamp: Stamp) -> None:
+    def _on_changed(self, change: StateChanged, stamp: Stamp, note: str) -> None:
         step = self._step(change.sign.value, change.state, change.position, stamp)
         severity = None if change.severity is None else round(change.severity, 3)
-        step = replace(step, signal=change.signal, detector=change.detector, severity=severity)
+        step = replace(step, signal=change.signal, detector=change.detector, severity=severity, note=note)
         if change.state is _BEGINS or self.record is None:
             self._begin(change, stamp)
         self._add(step)

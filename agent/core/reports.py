@@ -84,8 +84,8 @@ class Voice:
             ),
         )
 
-    def stats(self, now: Now, active: ActiveRecord, window: ipc.Window) -> Publish:
-        """The durable row of a window."""
+    def stats(self, now: Now, active: ActiveRecord, window: ipc.Window, faults: Mapping[str, int]) -> Publish:
+        """The durable row of a window, with the faulty frames of the verdicts since the last one."""
         self._stats += 1
         row = Stats(
             ts=self.ts(now),
@@ -100,7 +100,7 @@ class Voice:
             n=window.n,
             held=window.held,
             thin=window.thin,
-            faults=dict(list(window.faults.items())[:16]),
+            faults=dict(list(faults.items())[:16]),
             rate_hz=window.rate_hz,
             mean_confidence=window.mean_confidence,
             p50_us=window.p50_us,

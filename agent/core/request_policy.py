@@ -122,8 +122,8 @@ class RequestPolicy:
 
     def on_verdict(self, verdict: ipc.Verdict, now: Now) -> list[PolicyOutput]:
         """A verdict was closed; one of few frames, or on frames from before the alarm, is passed over."""
-        if verdict.start <= self._after or verdict.is_learning:
-            return []
+        if verdict.start <= self._after or verdict.is_learning or self.is_answered:
+            return []  # while an answer is tried, verdicts may be of either bundle
         self.record = replace(self.record, learning=None)  # it has ended, or cannot be done
         weighed = measured(verdict)
         if weighed is None or weighed.is_undecided:

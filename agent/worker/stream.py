@@ -148,6 +148,8 @@ class Stream:
         start = self._clock_ns()
         seen = self._watch(frame, result, now_s)
         window = self.window.add(frame.position, result, now_s)
+        if window is not None and self.trigger is not None:
+            window = replace(window, thin=self.trigger.thin)
         outcome = FrameOutcome(
             frame=frame,
             seq=self._seq,

@@ -90,8 +90,10 @@ _VERB_DOCS = {
     CommandVerb.INSTALL: "Install what the channel names, also while updates are held.",
     CommandVerb.ROLLBACK: "Go back to the last known good model.",
     CommandVerb.SNAPSHOT: "Send state, drift and model/state now.",
-    CommandVerb.REBASELINE: "Take the present input as the reference.",
-    CommandVerb.DISMISS: "Close the open model request.",
+    CommandVerb.REBASELINE: "Learn the present input as one more context of the reference (args: as, forget)."
+    " With forget, those learnt before go.",
+    CommandVerb.DISMISS: "Close the open model request (args: benign, as). With benign, drifts like this one never ask;"
+    " with benign false that is taken back.",
     CommandVerb.HOLD: "Start no updates (args: on).",
     CommandVerb.UNDO: "Go back to what was learnt on the device before, or to nothing learnt.",
     CommandVerb.SAMPLES: "Deliver inputs worth a label, or wipe those kept (args: do=deliver|wipe, n).",

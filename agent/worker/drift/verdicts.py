@@ -161,6 +161,7 @@ class VerdictCounter:
             signature=_named(profile.signals, found.signature),
             class_effect=class_effect(contexts, found.weights, classes) if has_classes else None,
             class_n=len(self._classes) if has_classes else 0,
+            class_count=profile.class_prior.size,
         )
         if profile.impact is None or not self._calibrated or not len(ranks):
             return measured
