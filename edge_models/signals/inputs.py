@@ -30,7 +30,7 @@ def input_signal_names(kind: Kind, shape: tuple[int, ...]) -> tuple[str, ...]:
         >>> input_signal_names("rows", (3,))
         ('value_0', 'value_1', 'value_2')
         >>> input_signal_names("audio", (49, 2))
-        ('level', 'dynamics', 'tilt', 'contrast', 'band_0', 'band_1')
+        ('level', 'dynamics', 'centroid', 'flatness', 'band_0', 'band_1')
     """
     if kind == "image":
         channels = shape[2] if len(shape) == 3 else 1
