@@ -1,10 +1,11 @@
 """What is bet on: functions g of a frame, each in 0..1, and the most that their mean may be while nothing is wrong.
 
 For each column (its rank u in the reference): u, 1 - u, |2u - 1|, 1 - |2u - 1|, and whether it lies beyond the upper
-or the lower tail point. For each signal: whether it is among the reference's highest or lowest 32nd, and eighth. A bet
-on u pays 1.6 times a frame at most, one on an eighth 7 times, so these find a shift of a standard deviation or more in
-half the frames. For each predicted class: whether it is this one, whether it is another. For each health flag:
-whether it is set. Nothing is wrong while the mean of every g, whatever came before, is at most its ``bound``:
+or the lower tail point. For each signal: how much likelier its bin became if the signal, taken as normal, moved up or
+down by .8, 1.6 or 3 standard deviations. A bet on u pays 1.6 times a frame at most, one on such a tilt nearly what the
+likelihood ratio does, so these find a shift in half the frames. For each predicted class: whether it is this one,
+whether it is another. For each health flag: whether it is set. Nothing is wrong while the mean of
+every g, whatever came before, is at most its ``bound``:
 
     bound = max over contexts (m + tau),  tau = max(dead_band * s, 3.5 * s / sqrt(n), 5 / n)
 
@@ -18,6 +19,7 @@ A bet pays ``1 + stake * (g - bound)``: 1 on average at most, and never below .0
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -42,8 +44,8 @@ _UNSEEN = 5.0  # frames: what n frames never showed happens in 5 of n with a pro
 _TAIL_BAND = 0.02
 _STAKES = np.array([0.25, 0.7, 1.5]) * 0.289  # of a standard deviation; that of a uniform rank is .289
 _TAIL_STAKES = np.array([2.0, 8.0, 25.0])
-_OUTER_BINS = (1, 4)  # of 32, at either end
-_OUTER_STAKES = np.array([1.0, 3.0, 8.0])
+_TILTS_SD = (0.8, 1.6, 3.0)
+_TILT_SHARES = np.array([0.3, 0.6, 1.0])  # of the largest stake, which makes the bet the likelihood ratio but for 5 %
 _RISK = 0.95  # of what is there, so that a bet that loses keeps at least .05
 _ROUNDING = 4e-6  # more than float32 can give back in one update: 5e-7 at a stake of at least .14
 _SMALLEST_SD = 1e-3
@@ -58,7 +60,7 @@ class BetName(NamedTuple):
 
 
 _COLUMN_KINDS = ("up", "down", "spread", "centre", "high", "low")
-_SIGNAL_KINDS = ("highest_32nd", "lowest_32nd", "highest_8th", "lowest_8th")
+_TILT_KINDS = ("slightly_up", "slightly_down", "up_a_lot", "down_a_lot", "far_up", "far_down")
 
 
 class Bets:
@@ -88,11 +90,11 @@ class Bets:
         self.columns = Columns(profile)
         prior = np.max([context.class_prior for context in known], axis=0)
         self.classes = np.sort(np.argsort(-prior, kind="stable")[:MAX_CLASSES])
-        self._ranked = 6 * len(self.columns.names) + 4 * len(profile.signals)
+        self._ranked = 6 * len(self.columns.names) + len(_TILT_KINDS) * len(profile.signals)
         self._place = {int(index): place for place, index in enumerate(self.classes)}
         self.names = tuple(
             [BetName(name, kind) for kind in _COLUMN_KINDS for name in self.columns.names]
-            + [BetName(name, kind) for kind in _SIGNAL_KINDS for name in profile.signals]
+            + [BetName(name, kind) for kind in _TILT_KINDS for name in profile.signals]
             + [BetName(f"class_{index}", kind) for kind in ("more", "less") for index in self.classes]
             + [BetName(name, "flag") for name in HEALTH]
         )
@@ -142,8 +144,7 @@ class Bets:
         low, high = self.columns.tails(columns)
         k = columns.shape[1] // 2
         parts: list[NDArray[Any]] = [u, 1 - u, v, 1 - v, high, low]
-        for bins in _OUTER_BINS:
-            parts += [u[:, :k] >= 1 - bins / BINS, u[:, :k] < bins / BINS]
+        parts += [_TILTS[:, _bins_at(u[:, :k])].transpose(1, 0, 2).reshape(n, -1)]
         if predicted is None:
             at = self._ranked
             parts += [np.broadcast_to(self.bound[at : at + 2 * len(self.classes)], (n, 2 * len(self.classes)))]
@@ -153,7 +154,7 @@ class Bets:
         parts += [np.zeros((n, len(HEALTH))) if health is None else health]
         g = np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
         if missing.any():
-            where = np.concatenate([np.tile(missing, 6), np.tile(missing[:, :k], 4)], axis=1)
+            where = np.concatenate([np.tile(missing, 6), np.tile(missing[:, :k], len(_TILT_KINDS))], axis=1)
             np.copyto(g[:, : self._ranked], self.bound[: self._ranked], where=where)
         return g
 
@@ -166,15 +167,12 @@ class Bets:
         np.abs(table[2], out=table[2])
         np.subtract(1, table[2], out=table[3])
         table[5], table[4] = self.columns.tails(columns)
-        outer = g[6 * count : self._ranked].reshape(4, count // 2)
-        u = table[0, : count // 2]
-        for place, bins in enumerate(_OUTER_BINS):
-            np.greater_equal(u, 1 - bins / BINS, out=outer[2 * place], casting="unsafe")
-            np.less(u, bins / BINS, out=outer[2 * place + 1], casting="unsafe")
+        tilts = g[6 * count : self._ranked].reshape(len(_TILT_KINDS), count // 2)
+        np.take(_TILTS, _bins_at(table[0, : count // 2]), axis=1, out=tilts, mode="clip")
         missing = np.isnan(columns)
         if missing.any():
             np.copyto(table, self.bound[: 6 * count].reshape(6, count), where=missing)
-            np.copyto(outer, self.bound[6 * count : self._ranked].reshape(4, -1), where=missing[: count // 2])
+            np.copyto(tilts, self.bound[6 * count : self._ranked].reshape(tilts.shape), where=missing[: count // 2])
 
 
 def _allowed(
@@ -185,27 +183,51 @@ def _allowed(
     u, v, prior = (np.asarray(m, np.float64) for m in (context.u_mean, context.v_mean, context.class_prior[classes]))
     mean = np.concatenate([u, 1 - u, v, 1 - v])
     spread = np.concatenate([context.u_std, context.u_std, context.v_std, context.v_std]).astype(np.float64)
-    slack = np.maximum(np.maximum(dead_band * spread, _ERRORS * spread / np.sqrt(n)), _UNSEEN / n)
+    tilted, tilted_spread = _tilted(context)
     tails = np.concatenate([context.high, context.low]).astype(np.float64)
-    shares = np.concatenate([_outer_shares(context), prior, 1 - prior])
+    shares = np.concatenate([prior, 1 - prior])
     share_band = dead_band * np.sqrt(shares * (1 - shares))
     bound = np.concatenate(
         [
-            mean + slack,
+            mean + _slack(spread, n, dead_band),
             np.maximum(tails + _TAIL_BAND, wilson_upper(tails, n)),
+            tilted + _slack(tilted_spread, n, dead_band),
             np.maximum(shares + share_band, wilson_upper(shares, n)),
             np.full(len(HEALTH), _TAIL_BAND),
         ]
     )
-    indicators = bound[mean.size :].clip(0, 1)
-    return bound, np.concatenate([spread, np.sqrt(indicators * (1 - indicators))])
+    rest = [bound[mean.size :][: tails.size], bound[mean.size + tails.size + tilted.size :]]
+    low, high = (np.sqrt(part.clip(0, 1) * (1 - part.clip(0, 1))) for part in rest)
+    return bound, np.concatenate([spread, low, tilted_spread, high])
 
 
-def _outer_shares(context: Context) -> NDArray[np.float64]:
-    """Share of a context's frames in the outer bins of each signal, in the order of ``_SIGNAL_KINDS``, (4k,)."""
+def _slack(spread: NDArray[np.float64], n: int, dead_band: float) -> NDArray[np.float64]:
+    """What a mean may differ by: the shift that does not count, and what n frames of the reference do not know."""
+    return np.asarray(np.maximum(np.maximum(dead_band * spread, _ERRORS * spread / np.sqrt(n)), _UNSEEN / n))
+
+
+def _bins_at(u: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The bin 0..31 of ranks 0..1, of the same shape."""
+    return np.fmin(np.fmax(u * BINS, 0), BINS - 1).astype(np.intp)  # a NaN is left out afterwards
+
+
+def _tilt_tables() -> NDArray[np.float32]:
+    """Likelihood ratios of the 32 bins of a normal signal that moved, divided by the largest, (6, 32)."""
+    normal = NormalDist()
+    z = np.array([normal.inv_cdf((place + 0.5) / BINS) for place in range(BINS)])
+    ratios = [np.exp(tilt * (z - z[-1])) for tilt in _TILTS_SD]
+    return np.array([side for ratio in ratios for side in (ratio, ratio[::-1])], np.float32)
+
+
+_TILTS = _tilt_tables()
+
+
+def _tilted(context: Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of the tilts of each signal in a context, both (6k,)."""
     share = context.histogram / context.n
-    ends = [side for bins in _OUTER_BINS for side in (share[:, -bins:], share[:, :bins])]
-    return np.concatenate([side.sum(axis=1) for side in ends])
+    tilts = _TILTS.astype(np.float64)
+    mean, square = (tilts @ share.T).ravel(), (tilts**2 @ share.T).ravel()
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
 
 def wilson_upper(share: NDArray[np.float64], n: int, errors: float = _ERRORS) -> NDArray[np.float64]:
@@ -217,8 +239,8 @@ def wilson_upper(share: NDArray[np.float64], n: int, errors: float = _ERRORS) ->
 
 def _stakes(bound: NDArray[np.float64], spread: NDArray[np.float64], names: Sequence[BetName]) -> NDArray[np.float32]:
     rare = np.array([name.kind in ("high", "low", "flag") for name in names])
-    outer = np.array([name.kind in _SIGNAL_KINDS for name in names])
+    largest = _RISK / np.maximum(bound, 1e-9)
     wanted = np.where(rare, _TAIL_STAKES[:, None], _STAKES[:, None] / np.maximum(spread, _SMALLEST_SD))
-    wanted = np.where(outer, _OUTER_STAKES[:, None], wanted)
-    stakes = np.minimum(wanted, _RISK / np.maximum(bound, 1e-9))
+    wanted = np.where([name.kind in _TILT_KINDS for name in names], _TILT_SHARES[:, None] * largest, wanted)
+    stakes = np.minimum(wanted, largest)
     return np.where(bound < _HOPELESS, stakes, 0).astype(np.float32)
