@@ -4,6 +4,7 @@ from converter.report.document import REPORT_FILE, report_bytes, report_document
 from converter.report.findings import (
     CurveFound,
     DataFound,
+    DriftFound,
     FallbackTried,
     Findings,
     LabelPoint,
@@ -19,6 +20,7 @@ __all__ = [
     "REPORT_FILE",
     "CurveFound",
     "DataFound",
+    "DriftFound",
     "FallbackTried",
     "Findings",
     "LabelPoint",

@@ -43,6 +43,7 @@ def report_document(findings: Findings) -> dict[str, Any]:
         "quantisation": _quantisation(findings.quantisation),
         "learning": findings.learning,
         "spiking": None if findings.spiking is None else spikes_document(findings.spiking),
+        "drift": findings.drift,
         "devices": findings.devices,
         "seconds": findings.seconds,
         "notes": findings.notes,

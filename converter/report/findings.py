@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from converter.gates import Verdict
 from converter.measure import Figures
 from converter.spiking.study import SpikingStudy
+from edge_models.drift.detectability import Detectable
 from edge_models.manifest import Artifact, InputSpec, Provenance
 
 
@@ -223,6 +224,23 @@ class QuantisationFound:
     trained: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound:
+    """What devices with the first artifact will notice.
+
+    Attributes:
+        false_alarms_per_month: Budget that it is measured at.
+        rate_hz: Of the source that it is measured for.
+        frames: Held-out examples that it is measured on.
+        signals: The smallest shift that is found, by signal.
+    """
+
+    false_alarms_per_month: float
+    rate_hz: float
+    frames: int
+    signals: tuple[Detectable, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
     """All of it.
@@ -237,6 +255,7 @@ class Findings:
         seconds: Of each step.
         notes: More that the reader should know, one sentence each.
         spiking: What was studied on the spiking artifact; None without one.
+        drift: What devices will notice; None where that was not measured.
     """
 
     identity: Identity
@@ -248,3 +267,4 @@ class Findings:
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     spiking: SpikingStudy | None = None
+    drift: DriftFound | None = None

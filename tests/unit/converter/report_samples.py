@@ -21,6 +21,7 @@ from converter.recipe import GatesRecipe
 from converter.report import (
     CurveFound,
     DataFound,
+    DriftFound,
     FallbackTried,
     Findings,
     LabelPoint,
@@ -34,6 +35,7 @@ from converter.spiking.energy import COSTS, energy_estimate
 from converter.spiking.faults import FAULTS, SHARES, FaultFound, Robustness
 from converter.spiking.operations import LayerOperations, Operations
 from converter.spiking.study import SpikingStudy
+from edge_models.drift.detectability import Detectable
 from edge_models.manifest import Artifact, InputSpec, OutputSpec, Probe, Provenance, Requires, Tolerance
 from edge_models.tensors import QuantParams, TensorSpec
 from tests.factories.bundles import INPUT
@@ -301,6 +303,16 @@ def spiking() -> Findings:
     return replace(classification(), spiking=spiking_study())
 
 
+def drift_found() -> DriftFound:
+    within = (100, 1000)
+    signals = (
+        Detectable(signal="mean", within=within, shift_sd=(0.93, 0.31), shift=(0.0744, 0.0248)),
+        Detectable(signal="sharp", within=within, shift_sd=(None, 0.54), shift=(None, 0.2)),
+        Detectable(signal="border", within=within, shift_sd=(None, None), shift=(None, None)),
+    )
+    return DriftFound(false_alarms_per_month=1.0, rate_hz=1.0, frames=500, signals=signals)
+
+
 @functools.cache
 def classification() -> Findings:
     int8 = accuracy_figures()
@@ -328,6 +340,7 @@ def classification() -> Findings:
             {"samples": 0, "distance": 0.2},
         ),
         seconds={"data": 1.2, "train": 95.3, "convert": 14.0, "measure": 9.4, "profile": 6.0, "match": 0.0},
+        drift=drift_found(),
         notes=("calibration: half of the examples give only 83 % of the ranges; raise quantize.calibration",),
     )
 
