@@ -6,17 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent import ipc
+from agent.core.commands import Publish
 from agent.core.records import ActiveRecord, Now
 from agent.core.reports import Voice, clipped_effects
-from agent.core.request_outputs import OpenRequest
+from agent.core.request_outputs import OpenRequest, StateChanged
 from agent.core.request_policy import RequestPolicy
 from agent.core.severity import measured
 from edge_models.errors import FieldError
 from edge_models.wire.codec import encode_message
 from edge_models.wire.drift import MAX_ATTRIBUTED, DriftReport
+from edge_models.wire.telemetry import DriftState, EventType, Severity
 from edge_models.wire.update import MAX_EVIDENCE_CHARS, Evidence, ModelRequest
+from edge_models.wire.values import Scalar
 
 FEWER_EFFECTS = 12  # in a request that would be too long with all of them
+
+_EVENTS = {
+    DriftState.SUSPECT: (EventType.DRIFT_SUSPECTED, Severity.INFO),
+    DriftState.CONFIRMED: (EventType.DRIFT_CONFIRMED, Severity.WARNING),
+    DriftState.REQUESTED: (EventType.MODEL_REQUESTED, Severity.WARNING),
+    DriftState.RECOVERED: (EventType.DRIFT_RECOVERED, Severity.INFO),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +114,26 @@ def _with_verdict(report: DriftReport, verdict: ipc.Verdict) -> DriftReport:
         faults=dict(list(verdict.faults.items())[:16]),
         commissioned=verdict.commissioned,
     )
+
+
+def changed_event(change: StateChanged, policy: RequestPolicy, voice: Voice, now: Now) -> Publish | None:
+    """The event of a new state; None for the return to calm."""
+    if change.state not in _EVENTS:
+        return None
+    kind, severity = _EVENTS[change.state]
+    data: dict[str, Scalar] = {
+        "position": change.position,
+        "signal": change.signal,
+        "detector": change.detector,
+        "severity": None if change.severity is None else round(change.severity, 3),
+    }
+    known = policy.known if change.state is DriftState.CONFIRMED else None
+    if known is not None:
+        data["known"] = known.name
+        severity = Severity.INFO if known.benign else severity
+    if policy.waits_for is not None:
+        data["waits_for"] = policy.waits_for
+    return voice.event(now, kind, f"drift {change.state.value}", severity=severity, data=data)
 
 
 def evidence_of(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from agent import ipc
 from agent.config import AgentConfig
 from agent.core import commands as do
-from agent.core.drift_messages import drift_report, evidence_of, fitting_request
+from agent.core.drift_messages import changed_event, drift_report, evidence_of, fitting_request
 from agent.core.episode_history import EpisodeHistory, Stamp
 from agent.core.episode_record import EpisodeRecord
 from agent.core.records import ActiveRecord, Now
@@ -23,17 +23,11 @@ from agent.core.request_outputs import CloseRequest, OpenRequest, PolicyOutput, 
 from agent.core.request_policy import RequestPolicy
 from agent.core.request_record import RequestRecord
 from agent.core.sample_budget import SampleBudget
-from edge_models.wire.telemetry import DriftState, EventType, Severity
+from edge_models.wire.telemetry import DriftState, EventType
 from edge_models.wire.update import ModelRequest, UpdatePhase
 
 _WATCHED = (DriftState.SUSPECT, DriftState.CONFIRMED)
 _DRIFTING = (DriftState.SUSPECT, DriftState.CONFIRMED, DriftState.REQUESTED)
-_EVENTS = {
-    DriftState.SUSPECT: (EventType.DRIFT_SUSPECTED, Severity.INFO),
-    DriftState.CONFIRMED: (EventType.DRIFT_CONFIRMED, Severity.WARNING),
-    DriftState.REQUESTED: (EventType.MODEL_REQUESTED, Severity.WARNING),
-    DriftState.RECOVERED: (EventType.DRIFT_RECOVERED, Severity.INFO),
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -226,22 +220,8 @@ class Episode:
         suspected = ts if change.state is DriftState.SUSPECT else policy.record.suspected
         policy.record = replace(policy.record, since=ts, suspected=suspected)
         self._entered = change.position
-        if change.state not in _EVENTS:
-            return []
-        kind, severity = _EVENTS[change.state]
-        data = {
-            "position": change.position,
-            "signal": change.signal,
-            "detector": change.detector,
-            "severity": None if change.severity is None else round(change.severity, 3),
-        }
-        known = policy.known if change.state is DriftState.CONFIRMED else None
-        if known is not None:
-            data["known"] = known.name
-            severity = Severity.INFO if known.benign else severity
-        if policy.waits_for is not None:
-            data["waits_for"] = policy.waits_for
-        return [self.voice.event(now, kind, f"drift {change.state.value}", severity=severity, data=data)]
+        event = changed_event(change, self.policy, self.voice, now)
+        return [] if event is None else [event]
 
     def _sampling(self) -> do.TellWorker:
         on = self.config.samples.enabled

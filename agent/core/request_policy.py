@@ -7,7 +7,7 @@ The states and moves are a table (``agent.core.request_table``); this file sees 
     CALM       CALM in a row within it, and no alarm between them; or as many windows without alarm, where the bundle
                has no profile and so there are no verdicts
     QUIET      QUIET in a row far within it: half the limit, or what luck alone exceeds in 10 %
-    ASK        confirmed, over in this verdict, and nothing speaks against it: see ``_obstacle``
+    ASK        confirmed, over in this verdict, and nothing speaks against it (``agent.core.obstacle``)
 
 What counts as over is in ``agent.core.severity``. A request is followed by a cool-down that doubles with every further
 one until a bundle is committed. A drift that went away by itself after a request, or whose request was dismissed, is
@@ -37,6 +37,7 @@ from agent.core.fingerprint import (
     shift_of,
     with_fingerprint,
 )
+from agent.core.obstacle import obstacle
 from agent.core.pause import pause_of
 from agent.core.records import Now
 from agent.core.request_outputs import CloseRequest, OpenRequest, PolicyOutput, PolicySettings, StateChanged
@@ -56,7 +57,6 @@ ARRIVAL = "arrival"  # the detector of a device that never was like its referenc
 VERDICT = "verdict"  # the detector where only verdicts said anything
 ANSWERED = "answered"  # the context that is learnt after an answer
 REBASELINED = "rebaselined"  # the context of a rebaseline without a name
-_SENSOR_FAULTS = ("refused", "repeated", "constant", "missing", "nan")
 
 
 _DRIFTING = (DriftState.SUSPECT, DriftState.CONFIRMED, DriftState.REQUESTED)
@@ -215,20 +215,8 @@ class RequestPolicy:
         if self.state is not DriftState.CONFIRMED or not weighed.is_over:
             return outputs
         self.known = known_as(self.record.shift, self.record.fingerprints)
-        self.waits_for = self._obstacle(verdict, now)
+        self.waits_for = obstacle(self.known, verdict, self.record.pause, now)
         return outputs if self.waits_for else [*outputs, *self._move(Sign.ASK, verdict.position, now, cause)]
-
-    def _obstacle(self, verdict: ipc.Verdict, now: Now) -> str | None:
-        """What speaks against asking for a model now."""
-        if self.known is not None and self.known.benign:
-            return "benign"
-        if 2 * sum(verdict.faults.get(fault, 0) for fault in _SENSOR_FAULTS) > verdict.n:
-            return "faults"  # a sensor that delivers nothing needs a screwdriver
-        if not verdict.commissioned:
-            return "commissioning"
-        if not self.record.pause.is_over(now):
-            return "cooldown"
-        return "known" if self.known is not None and not self.known.pause.is_over(now) else None
 
     def _move(
         self, sign: Sign, position: int, now: Now, cause: _Cause = _NO_CAUSE, *, name: str = ""
