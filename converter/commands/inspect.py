@@ -10,7 +10,7 @@ from pathlib import Path
 from converter.errors import EXIT_OK
 from edge_models.bundle import open_manifest
 from edge_models.fields import encode
-from edge_models.manifest import InputSpec
+from edge_models.manifest import Artifact, InputSpec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,20 +41,27 @@ def run(args: argparse.Namespace) -> int:
     names = list(manifest.artifacts) if args.artifact is None else [args.artifact]
     for name in names:
         artifact = bundle.artifact(name)
-        lines.append(f"artifact    {name}: {artifact.file} on {' or '.join(artifact.requires.runtimes)}")
-        if artifact.coding is not None:
-            lines.append(f"            spiking, coding          {artifact.coding}")
-        if artifact.exit_margin is not None:
-            lines.append(f"            ends early at margin     {artifact.exit_margin} a step")
-        if artifact.collapsed is not None:
-            lines.append(f"            the same as a graph      {artifact.collapsed}")
-        if artifact.float_ops:
-            lines.append(f"            in floating point        {', '.join(artifact.float_ops)}")
-        if artifact.threshold is not None:
-            lines.append(f"            anomaly above            {artifact.threshold:g}")
-        lines += [f"            {key:<24} {value:g}" for key, value in sorted(artifact.acceptance.items())]
+        lines += _of_artifact(name, artifact)
     sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_OK
+
+
+def _of_artifact(name: str, artifact: Artifact) -> list[str]:
+    """What is to be known of one artifact."""
+    lines = [f"artifact    {name}: {artifact.file} on {' or '.join(artifact.requires.runtimes)}"]
+    if artifact.coding is not None:
+        lines.append(f"            spiking, coding          {artifact.coding}")
+    if artifact.exit_margin is not None:
+        lines.append(f"            ends early at margin     {artifact.exit_margin} a step")
+    if artifact.collapsed is not None:
+        lines.append(f"            the same as a graph      {artifact.collapsed}")
+    if artifact.float_ops:
+        lines.append(f"            in floating point        {', '.join(artifact.float_ops)}")
+    more = [output for output in artifact.outputs if output.role == "embedding"]
+    lines += [f"            gives as well            {output.name} {list(output.spec.shape)}" for output in more]
+    if artifact.threshold is not None:
+        lines.append(f"            anomaly above            {artifact.threshold:g}")
+    return lines + [f"            {key:<24} {value:g}" for key, value in sorted(artifact.acceptance.items())]
 
 
 def _input(spec: InputSpec) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from converter.keras_process.bench import RefusedModelError
+from converter.quantize.embedding import FROZEN
 
 _SIGNATURE = "serving_default"
 _PASSED_ON = ("Identity", "IdentityN", "StopGradient")
@@ -47,7 +48,7 @@ def frozen_model(path: str, without: tuple[str, ...]) -> Any:
             return outputs[0] if isinstance(outputs, list | tuple) else outputs
 
     inputs = keras.Input(batch_shape=tuple(x.shape), name="x")
-    return keras.Model(inputs, Frozen(name="graph")(inputs))
+    return keras.Model(inputs, Frozen(name=FROZEN)(inputs))
 
 
 def _function(path: str, without: tuple[str, ...]) -> Any:

@@ -20,6 +20,8 @@ from converter.progress import Progress
 from converter.qat.environment import qat_command
 from converter.qat.training import QatResult, train_quantised
 from converter.quantize.calibration import calibration_choice
+from converter.quantize.convert import convert
+from converter.quantize.embedding import AUTO, NONE
 from converter.recipe import Recipe, SavedRecipe, TrainingRecipe
 from converter.report.findings import CurveFound, LabelPoint, LearningFound, TrialFound
 from converter.retraining import Plan, blind_plan, retraining_plan, retraining_schedule
@@ -194,10 +196,18 @@ def _make_model(order: BuildOrder, prepared: Prepared, keras: KerasProcess, prog
         keras.create(recipe.network, shape, outputs, seed=recipe.training.seed)
     else:
         keras.load(order.initial, shape, outputs, seed=recipe.training.seed)
+    _check_embedding(recipe, shape, keras)
     if recipe.spiking is not None:
         if recipe.augment is None and not order.is_again:  # otherwise epochs differ, and there are as many as it takes
             check_batches(recipe.spiking, len(prepared.parts.train))
         extract(keras, max_pooling=recipe.spiking.max_pooling)  # what has no form in spikes is refused before training
+
+
+def _check_embedding(recipe: Recipe, shape: tuple[int, ...], keras: KerasProcess) -> None:
+    """Look for a layer that the recipe names in the untrained model: a wrong name is refused before the training."""
+    if recipe.embedding not in (AUTO, NONE):
+        nothing = np.zeros((1, *shape), np.float32)
+        convert(keras, recipe.quantize, nothing, modes=("float32",), embedding=recipe.embedding)
 
 
 def _label_curve(

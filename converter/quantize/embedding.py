@@ -26,6 +26,8 @@ _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _ENDS = (*CASTS, *_RESHAPES, "SOFTMAX", "LOGISTIC")  # between the last dense layer and the answer
 _DENSE = ("FULLY_CONNECTED", "CONV_2D")  # a convolution of one pixel is a dense layer, too
 _SHOWN = 6  # layers in a message
+FROZEN: Final = "graph"
+"""Name of the layer that holds the graph of a SavedModel (``converter.keras_process.frozen_graph``)."""
 _NUMBERED = re.compile(r"_\d+$")  # an export of Keras appends a number to the name of every layer
 
 
@@ -104,8 +106,6 @@ class _Graph:
     def _place_of(self, layer: str) -> int:
         """Number of the last operator that belongs to the layer, casts left out."""
         layers = [self._layers(operator.output) for operator in self._working()]
-        if all(_NUMBERED.search(name) for names in layers for name in names):
-            layers = [[_NUMBERED.sub("", name) for name in names] for names in layers]
         places = [place for place, names in enumerate(layers) if layer in names]
         if not places:
             known = dict.fromkeys(name for names in layers for name in names)
@@ -114,10 +114,10 @@ class _Graph:
         return places[-1]
 
     def _layers(self, tensor: int) -> list[str]:
-        """Names of the layers that are fused in what computes a tensor."""
+        """Names of the layers, and of the models in the model, that are fused in what computes a tensor."""
         name: bytes = self._tensors[tensor].name
-        parts = [part.strip().split("/") for part in name.decode(errors="replace").split(";")]
-        return [part[-2] for part in parts if len(part) > 1]
+        paths = [part.strip().split("/")[1:-1] for part in name.decode(errors="replace").split(";")]
+        return [name for path in paths for name in _unnumbered(path)]
 
     def _working(self) -> list[_Operator]:
         return [operator for operator in self._operators if operator.name not in CASTS]
@@ -146,3 +146,14 @@ class _Graph:
 
     def _size(self, tensor: int) -> int:
         return math.prod(map(int, self._tensors[tensor].shape))
+
+
+def _unnumbered(path: list[str]) -> list[str]:
+    """Names of layers as the model has them; those of a graph that TensorFlow has frozen are not numbered again.
+
+    Examples:
+        >>> _unnumbered(["conv2d_1_2"]), _unnumbered(["graph_1", "dense_1"])
+        (['conv2d_1'], ['graph', 'dense_1'])
+    """
+    frozen = next((depth for depth, name in enumerate(path) if _NUMBERED.sub("", name) == FROZEN), len(path))
+    return [_NUMBERED.sub("", name) for name in path[: frozen + 1]] + path[frozen + 1 :]
