@@ -7,8 +7,8 @@ many frames then counts, and the threshold falls by the same factor, so that the
 
 A first estimate comes after 256 frames and better ones at every doubling; the one at the end of the measurement is the
 commissioned one, below which no later one goes. It is measured anew each day. A change in the middle of a measurement
-looks like a correlation over hundreds of frames, so each half is looked at as well, and the whole only counts where it
-tells the same.
+looks like a correlation over hundreds of frames, so each half or quarter is looked at, too, and the whole only counts
+where it tells much the same as they do.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ FIRST_FRAMES = 256
 REMEASURE_S = 86_400.0
 _TRUSTED_SHARE = 16  # n frames can tell a correlation of n / 16 frames apart from a trend
 _DISAGREE = 3
+_QUARTERED = 1024  # a quarter of fewer frames tells too little
 
 
 class Thinning:
@@ -93,14 +94,10 @@ class Thinning:
         self._next_s = now_s + REMEASURE_S
 
     def _estimate(self, ranks: NDArray[np.float32]) -> None:
-        half = len(ranks) // 2
-        whole, first, second = (thin_of(integrated_time(part)) for part in (ranks, ranks[:half], ranks[half:]))
-        shorter, longer = sorted((first, second))
-        found = whole
-        if longer > _DISAGREE * shorter:  # a change in one half
-            found = shorter
-        elif whole > _DISAGREE * longer:  # or between them
-            found = longer
+        parts = np.array_split(ranks, 4 if len(ranks) >= _QUARTERED else 2)
+        whole, *each = (thin_of(integrated_time(part)) for part in (ranks, *parts))
+        usual = sorted(each)[(len(each) - 1) // 2]  # a drift that comes and goes spoils two of four
+        found = usual if whole > _DISAGREE * usual else whole
         found = max(1, min(found, len(ranks) // _TRUSTED_SHARE))
         if self.commissioned is not None:
             found = max(self.commissioned, min(found, 2 * self.thin))
