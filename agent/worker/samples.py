@@ -190,8 +190,8 @@ class SampleRing:
         A coin decides first whether it may be a random one, so that those are a fair picture of the stream, with as
         many uncertain and far frames among them as it has.
         """
-        scores = self._scores(outcome)
-        if not scores or self._rng.random() < _RANDOM_SHARE:
+        scores = [] if self._rng.random() < _RANDOM_SHARE else self._scores(outcome)
+        if not scores:
             return self._random.keep(outcome)
         self._rng.shuffle(scores)
         for part, score in scores:
