@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-REFUSED, NAN, CONSTANT = "refused", "not_finite", "constant"
+REFUSED, NAN, CONSTANT = "refused", "nan", "constant"
 REPEATED, OUT_OF_RANGE = "repeated", "out_of_range"
 _PROBES = 16  # values compared first: almost every pair of frames differs in one of them
 _KEPT_BYTES = 1 << 20  # a larger frame is compared by its probes and every few values

@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 60.0
 _STUCK_FRAMES = 10  # in a row; two equal rows of a table are no fault
+_LARGEST_SIGNAL = 1e30  # of what float32 holds
 _MOST_WAITING = 4 * FIRST_FRAMES  # of frames that are refused no correlation can be measured
 
 Kind = Literal["trigger", "contexts"]
@@ -119,7 +120,7 @@ class Trigger:
         sample = self._sample(x, result, position)
         if not self._thinning.is_known:
             return self._wait(sample)
-        if sample.values is not None and self._thinning.collect(sample.values, now_s):
+        if self._collect(sample):
             self._set_budget()
         return self._counted(sample)
 
@@ -208,10 +209,17 @@ class Trigger:
             health=health,
         )
 
+    def _collect(self, sample: Sample) -> bool:
+        """Whether the correlation of neighbouring frames has another estimate by this one."""
+        values = sample.values
+        if values is None or not (np.abs(values) < _LARGEST_SIGNAL).all():  # nor a NaN
+            return False
+        return self._thinning.collect(values, self._now_s)
+
     def _wait(self, sample: Sample) -> Seen:
         """Keep a frame until the correlation is known, then take all that wait."""
         self._waiting.append(sample)
-        known = sample.values is not None and self._thinning.collect(sample.values, self._now_s)
+        known = self._collect(sample)
         if not known and len(self._waiting) < _MOST_WAITING:
             return _NOTHING
         if not known:

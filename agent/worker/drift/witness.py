@@ -18,6 +18,7 @@ from agent.worker.drift.loader import ChangeDetector, canonical_name, detector
 from agent.worker.drift.per_signal import shared_budget
 
 REMEMBERED_FRAMES = 512  # in which a change is looked for; what ADWIN takes longer to see is as old as the oldest
+_BACK_SHARE = 0.5
 
 
 class Witness:
@@ -60,23 +61,26 @@ class Witness:
         """Begin again with fresh detectors."""
         self._detectors: list[ChangeDetector] = [detector(self._name, **self._parameters) for _ in self._signals]
         self._changed: dict[str, int] = {}
+        self._known = [0] * len(self._signals)  # index of the first frame after the last change
         self._n = 0
         self._ranks = np.zeros((REMEMBERED_FRAMES, len(self._signals)), np.float16)
         self._positions = np.zeros(REMEMBERED_FRAMES, np.int64)
 
     def _judge(self, index: int) -> None:
-        """A change towards the reference ends an earlier one; any other is remembered by where it began."""
-        first = max(0, self._n - REMEMBERED_FRAMES)
+        """The signal changed since its last change; a change most of the way back to the reference ends that one."""
+        first = max(0, self._n - REMEMBERED_FRAMES, self._known[index])
         order = np.arange(first, self._n) % REMEMBERED_FRAMES
-        ranks = self._ranks[order, index].astype(np.float64)
-        if len(ranks) < 2:
+        if len(order) < 2:
             return
-        cut, before, after = _cut(ranks)
+        cut, before, after = _cut(self._ranks[order, index].astype(np.float64))
         signal, normal = self._signals[index], self._normal[index]
-        if signal in self._changed and abs(after - normal) < abs(before - normal):
+        if signal not in self._changed:
+            self._changed[signal] = int(self._positions[order[cut]])
+        elif abs(after - normal) < _BACK_SHARE * abs(before - normal):
             del self._changed[signal]
         else:
-            self._changed.setdefault(signal, int(self._positions[order[cut]]))
+            return  # the detector lets go of more of what it had before
+        self._known[index] = first + cut
 
 
 def _cut(values: NDArray[np.float64]) -> tuple[int, float, float]:
