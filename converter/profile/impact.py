@@ -251,14 +251,19 @@ def _line(
     weights[-1] += std[-1]
     clean = [window.accuracy for window in found if not window.family]
     return ImpactModel(
-        mean=mean.astype(np.float32),
-        std=std.astype(np.float32),
-        weights=weights.astype(np.float32),
+        mean=_stored(mean),
+        std=_stored(std),
+        weights=_stored(weights),
         intercept=float(mean[-1] + _TRUST * missed.mean()),
         residual_90=residual_90,
         residual_slope=residual_slope,
         reference_accuracy=float(np.mean(clean)),
     )
+
+
+def _stored(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values as a profile keeps them."""
+    return values.astype(np.float16).astype(np.float32)
 
 
 def _table(found: Sequence[Window]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from edge_models.errors import ArchiveError
 from edge_models.npz import read_npz, write_npz
-from edge_models.profile import BINS, Profile, build_profile
+from edge_models.profile import (
+    BINS,
+    ImpactModel,
+    Profile,
+    build_profile,
+    contexts_from_npz,
+    contexts_to_npz,
+    measured_context,
+)
+from edge_models.signals import measured_embedding
 
 VALUES = arrays.arrays(
     np.float64,
@@ -136,8 +145,114 @@ def test_values_that_are_no_reference_are_a_callers_mistake(values: NDArray[np.f
         build_profile(["a", "b"], values, None, 0)
 
 
-def test_a_profile_of_twelve_signals_stays_small() -> None:
-    assert len(profile_of(normal(2000, 12), np.arange(2000) % 10, 10).to_npz()) < 10_000
+def large(contexts: int, width: int) -> Profile:
+    """25 signals, 12 classes, an embedding, an impact model: all that a profile can have."""
+    n = 2400
+    rng = np.random.default_rng(0)
+    embeddings = np.maximum(rng.normal(size=(n, width)) @ rng.normal(size=(width, width)), 0)
+    known = measured_embedding(embeddings)
+    values = np.concatenate([rng.normal(size=(n, 15)) @ rng.normal(size=(15, 15)), known.signals(embeddings)], axis=1)
+    figures = rng.normal(size=(3, 51)).astype(np.float16).astype(np.float32)
+    return build_profile(
+        (*(f"a_signal_{i}" for i in range(15)), *known.signal_names),
+        values,
+        rng.integers(0, 12, n),
+        12,
+        groups={f"context-{i}": np.arange(n) % contexts == i for i in range(1, contexts)},
+        embedding=known,
+        truth=rng.integers(0, 12, n),
+        temperature=1.3,
+        artifact_sha256="0123456789abcdef" * 4,
+        runtime="ai-edge-litert 2.1.0",
+        impact=ImpactModel(
+            mean=figures[0],
+            std=np.abs(figures[1]) + 1,
+            weights=figures[2],
+            intercept=0.9,
+            residual_90=0.03,
+            residual_slope=0.5,
+            reference_accuracy=0.91,
+        ),
+    )
+
+
+@pytest.mark.parametrize(("contexts", "width"), [(1, 256), (2, 256), (4, 64), (4, 32)])
+def test_a_profile_with_all_that_there_is_takes_at_most_twelve_kilobytes(contexts: int, width: int) -> None:
+    assert len(large(contexts, width).to_npz()) <= 12 * 1024
+
+
+def test_everything_that_a_profile_has_is_read_back() -> None:
+    profile = large(3, 64)
+
+    read = Profile.from_npz(profile.to_npz())
+
+    assert read.id == profile.id
+    assert read.to_npz() == profile.to_npz()
+    assert [context.name for context in read.contexts] == ["reference", "context-1", "context-2"]
+    np.testing.assert_array_equal(read.column_edges, profile.column_edges)
+    np.testing.assert_array_equal(read.contexts[1].u_mean, profile.contexts[1].u_mean)
+    np.testing.assert_array_equal(read.contexts[2].histogram, profile.contexts[2].histogram)
+    np.testing.assert_allclose(read.contexts[2].class_prior, profile.contexts[2].class_prior)
+    assert read.embedding is not None
+    assert profile.embedding is not None
+    np.testing.assert_array_equal(read.embedding.components, profile.embedding.components)
+    assert (read.temperature, read.runtime, read.impact is None) == (1.3, "ai-edge-litert 2.1.0", False)
+
+
+def test_contexts_share_the_reference_and_need_their_own_frames() -> None:
+    values = normal(900)
+    third = np.arange(900) % 3
+    profile = build_profile("abc", values, None, 0, groups={"day": third == 0, "night": third == 1})
+
+    assert [(context.name, context.n) for context in profile.contexts] == [
+        ("reference", 300),
+        ("day", 300),
+        ("night", 300),
+    ]
+    assert profile.n_ref == 900
+    with pytest.raises(ValueError, match="in more than one group"):
+        build_profile("abc", values, None, 0, groups={"day": third == 0, "night": third <= 1})
+    with pytest.raises(ValueError, match="group night has 0 frames"):
+        build_profile("abc", values, None, 0, groups={"night": third == 9})
+    with pytest.raises(ValueError, match="expected at most 4"):
+        build_profile("abc", values, None, 0, groups={f"g{i}": np.arange(900) % 5 == i for i in range(5)})
+
+
+def test_a_context_that_a_device_learns_is_stored_for_its_profile_alone() -> None:
+    profile, other = profile_of(normal()), profile_of(normal() + 1)
+    learnt = measured_context(profile, "night", normal(500) + 2, None)
+
+    data = contexts_to_npz([learnt], profile)
+
+    [read] = contexts_from_npz(data, profile)
+    assert (read.name, read.n) == ("night", 500)
+    assert read.u_mean[:3].min() > 0.8
+    np.testing.assert_array_equal(read.histogram, learnt.histogram)
+    assert contexts_from_npz(data, other) == ()
+    with pytest.raises(ArchiveError):
+        contexts_from_npz(data[:-30], profile)
+
+
+def test_whitened_columns_are_uncorrelated_and_of_unit_variance() -> None:
+    mixed = normal(4000) @ np.array([[1.0, 0.9, 0], [0, 0.5, 0.3], [0, 0, 2]])
+    profile = profile_of(mixed)
+
+    columns = profile.columns(mixed)
+
+    assert columns.shape == (4000, 7)
+    np.testing.assert_allclose(np.cov(columns[:, 3:6].T), np.eye(3), atol=0.02)
+
+
+def test_ranks_of_the_reference_are_even() -> None:
+    values = normal(4000)
+    profile = profile_of(values)
+
+    ranks = profile.ranks(profile.columns(values))
+
+    np.testing.assert_allclose(ranks.mean(axis=0), 0.5, atol=0.01)
+    np.testing.assert_allclose(ranks.std(axis=0), 1 / np.sqrt(12), atol=0.01)
+    np.testing.assert_allclose(profile.contexts[0].u_mean, ranks.mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(profile.contexts[0].high, 0.002, atol=0.001)
 
 
 def stored(**changes: NDArray[Any]) -> bytes:
@@ -150,13 +265,20 @@ def about(**changes: object) -> dict[str, NDArray[Any]]:
     return {"about": np.frombuffer(json.dumps(header).encode(), np.uint8)}
 
 
+def planes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    singles = np.ascontiguousarray(values).view(np.uint8).reshape(*values.shape, values.itemsize)
+    return np.ascontiguousarray(np.moveaxis(singles, -1, 0))
+
+
 EDGES = np.tile(np.arange(33, dtype=np.float16), (7, 1))
+COUNTS = np.eye(3, 32, dtype=np.uint32)[None] + np.arange(3, dtype=np.uint32)[:, None]
 WRONG: dict[str, dict[str, NDArray[Any]]] = {
-    "falling edges": {"column_edges": EDGES[:, ::-1].copy()},
-    "an edge that is NaN": {"column_edges": np.where(EDGES == 5, np.nan, EDGES).astype(np.float16)},
-    "an infinite edge": {"column_edges": np.where(EDGES == 32, np.inf, EDGES).astype(np.float16)},
-    "too few edges": {"column_edges": EDGES[:, :32].copy()},
-    "edges in float64": {"column_edges": EDGES.astype(np.float64)},
+    "falling edges": {"column_edges": planes(EDGES[:, ::-1])},
+    "an edge that is NaN": {"column_edges": planes(np.where(EDGES == 5, np.nan, EDGES).astype(np.float16))},
+    "an infinite edge": {"column_edges": planes(np.where(EDGES == 32, np.inf, EDGES).astype(np.float16))},
+    "too few edges": {"column_edges": planes(EDGES[:, :32])},
+    "edges in float64": {"column_edges": planes(EDGES.astype(np.float64))},
+    "edges that are no bytes": {"column_edges": EDGES},
     "falling tails": {"tails": np.tile(np.array([1, 0], np.float16), (7, 1))},
     "fewer signals than edges": about(signals=["a", "b"]),
     "two signals of one name": about(signals=["a", "b", "a"]),
@@ -166,14 +288,12 @@ WRONG: dict[str, dict[str, NDArray[Any]]] = {
     "more contexts than counts": about(contexts=["reference", "night"]),
     "a context with a strange name": about(contexts=["../night"]),
     "a header that is no JSON": {"about": np.array([255, 254], np.uint8)},
-    "counts that do not sum": {
-        "context_histograms": np.eye(3, 32, dtype=np.uint32)[None] + np.arange(3, dtype=np.uint32)[:, None]
-    },
-    "counts of another width": {"context_histograms": np.zeros((1, 3, 31), np.uint32)},
-    "no reference frames": {"context_histograms": np.zeros((1, 3, 32), np.uint32)},
+    "counts that do not sum": {"context_histograms": planes(COUNTS)},
+    "counts of another width": {"context_histograms": planes(np.zeros((1, 3, 31), np.uint32))},
+    "no reference frames": {"context_histograms": planes(np.zeros((1, 3, 32), np.uint32))},
     "more frames with a class than frames": {"context_classes": np.array([[900, 900]], np.uint32)},
-    "a rank above 1": {"context_ranks": np.full((1, 6, 7), 2, np.float16)},
-    "ranks of too few columns": {"context_ranks": np.zeros((1, 6, 6), np.float16)},
+    "a rank above 1": {"context_ranks": planes(np.full((1, 6, 7), 2, np.float16))},
+    "ranks of too few columns": {"context_ranks": planes(np.zeros((1, 6, 6), np.float16))},
     "a mean that is NaN": {"moments": np.full((2, 3), np.nan, np.float32)},
     "a std below 0": {"moments": np.full((2, 3), -1, np.float32)},
     "a std of another length": {"moments": np.zeros((2, 4), np.float32)},
@@ -181,8 +301,8 @@ WRONG: dict[str, dict[str, NDArray[Any]]] = {
     "a temperature of 0": about(temperature=0.0),
     "a digest that is none": about(artifact_sha256="abc"),
     "an embedding without components": about(embedding_width=32, embedding_unit=1.0),
-    "an impact model of one number": {"impact": np.ones((3, 7), np.float32)},
-    "an impact model without spread": {"impact": np.zeros((3, 7), np.float32), **about(impact=[0.9, 0.1, 0.0, 0.9])},
+    "an impact model of one number": {"impact": np.ones((3, 7), np.float16)},
+    "an impact model without spread": {"impact": np.zeros((3, 7), np.float16), **about(impact=[0.9, 0.1, 0.0, 0.9])},
     "confusion of other classes": {
         "confusion_predicted": np.zeros((3, 1), np.uint16),
         "confusion_share": np.ones((3, 1), np.float16),
