@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from converter.datasets.parts import NORMAL
 from converter.errors import RequestError
 from converter.gates import check_names
 from converter.keras_process.process import KerasProcess
@@ -39,12 +40,14 @@ from converter.pipeline.order import BuildOrder
 from converter.pipeline.reference import check_conditions, in_words, reference
 from converter.pipeline.spiking import Lesson, Spiking, spiking
 from converter.preparation import Prepared, prepare
+from converter.profile.detectable import found_drift
 from converter.progress import Progress
 from converter.recipe import SpikingRecipe
 from converter.report.document import REPORT_FILE, report_document
-from converter.report.findings import DataFound, Findings, Measured
+from converter.report.findings import DataFound, DriftFound, Findings, Measured
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
+from edge_models.profile import Profile
 
 __all__ = ["BuildOrder", "build", "read_report"]
 
@@ -78,9 +81,10 @@ def build(order: BuildOrder, progress: Progress, clock: Callable[[], float] = ti
         watch.lap("spiking")
         made = _Made(converted=found, spiking=spikes, normal=reference(order, prepared, learnt.plan.lookalikes))
         finished = _finished(made.candidates, made.normal, progress)
+        drift = _drift(made.candidates[0], finished[0], prepared, part, progress)
         watch.lap("profile")
         identity = _identity(order, prepared, made)
-        report = report_document(_findings(identity, prepared, learnt, made, finished, watch.laps))
+        report = report_document(_findings(identity, prepared, learnt, made, finished, drift, watch.laps))
         bundle = write(order.output, identity, finished, report_files(report))
         if order.kept_model is not None:
             keras.save(order.kept_model)
@@ -132,6 +136,20 @@ def _finished(candidates: Sequence[Candidate], normal: Reference, progress: Prog
     return tuple(finished)
 
 
+def _drift(
+    candidate: Candidate, finished: Finished, prepared: Prepared, part: HeldOut, progress: Progress
+) -> DriftFound | None:
+    """What devices will notice, on test examples as they are when nothing is wrong."""
+    artifact = finished.artifact
+    if artifact.profile is None:
+        return None
+    inputs = part.inputs if artifact.output("reconstruction") is None else part.inputs[part.y == NORMAL]
+    runnable = replace(candidate.runnable, artifact=artifact)
+    return found_drift(
+        runnable, prepared.spec, Profile.from_npz(finished.files[artifact.profile]), inputs, progress=progress
+    )
+
+
 def _identity(order: BuildOrder, prepared: Prepared, found: _Made) -> Identity:
     recipe = order.recipe
     devices = () if order.retraining is None or order.retraining.samples is None else order.retraining.devices
@@ -162,6 +180,7 @@ def _findings(
     learnt: Learnt,
     found: _Made,
     finished: Sequence[Finished],
+    drift: DriftFound | None,
     seconds: Mapping[str, float],
 ) -> Findings:
     data, parts = prepared.data, prepared.parts
@@ -187,6 +206,7 @@ def _findings(
         learning=replace(learnt.found, curves=(*learnt.found.curves, *found.spiking.curves)),
         quantisation=found.converted.found,
         spiking=found.spiking.study,
+        drift=drift,
         devices=learnt.plan.findings,
         seconds=dict(seconds),
         notes=(

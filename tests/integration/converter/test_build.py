@@ -72,6 +72,17 @@ def test_the_page_in_the_bundle_is_drawn_from_the_report(built: Built) -> None:
     assert page == report_page(json.loads(built.bundle.read("report.json")))
     for title in ("Gates", "Accuracy", "Confusion", "Classes", "Noise of each layer", "Calibration", "Training"):
         assert f"<h2>{title}</h2>" in page
+    assert "<h2>Drift that devices find</h2>" in page
+
+
+def test_the_report_tells_what_drift_devices_find_on_each_signal(built: Built) -> None:
+    drift = json.loads(built.bundle.read("report.json"))["drift"]
+    profile = Profile.from_npz(built.bundle.read("int8-profile.npz"))
+
+    assert tuple(one["signal"] for one in drift["signals"]) == profile.signals
+    soon, later = zip(*(one["shift_sd"] for one in drift["signals"]), strict=True)
+    assert sum(shift is not None and shift < 3 for shift in soon) >= len(soon) / 2
+    assert all(late <= early for early, late in zip(soon, later, strict=True) if early is not None)
 
 
 def test_int8_keeps_the_accuracy_and_shrinks_the_file(built: Built) -> None:
@@ -118,9 +129,10 @@ def test_the_profile_is_of_held_out_examples(built: Built) -> None:
     assert profile.class_prior == pytest.approx(np.full(10, 0.1), abs=0.03)
 
 
-def test_progress_tells_every_epoch_and_ends_with_the_profile(built: Built) -> None:
+def test_progress_tells_every_epoch_and_ends_with_the_drift_that_devices_find(built: Built) -> None:
     assert [line["done"] for line in built.progress if line["stage"] == "train"] == list(range(13))
-    assert built.progress[-1]["stage"] == "profile"
+    assert "profile" in {line["stage"] for line in built.progress}
+    assert built.progress[-1]["stage"] == "drift"
     assert all(set(line) == {"stage", "done", "total", "detail"} for line in built.progress)
 
 
