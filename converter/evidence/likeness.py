@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from converter.corruptions import NEUTRAL, Corruption, Images, corrupt, settings
 from converter.evidence.pose import class_means
 from edge_models.profile import Profile
-from edge_models.signals import OUTPUT_SIGNALS
 from edge_models.sketch import Sketch
 
 Signals = Callable[[Images], NDArray[np.float64]]
@@ -134,9 +133,9 @@ class Likeness:
 
 def histogram_distance(values: NDArray[np.float64], sketch: Sketch, profile: Profile) -> float:
     """Mean area between the cumulative histograms of input signals (n, k), which come first in a profile."""
-    inputs = [i for i, name in enumerate(profile.signals) if name not in OUTPUT_SIGNALS]
-    padded = np.tile(profile.mean.astype(np.float64), (len(values), 1))
-    padded[:, inputs] = values
-    given = np.cumsum(profile.histogram(padded)[inputs], axis=1) / len(values)
-    seen = np.cumsum(sketch.counts[inputs], axis=1) / max(sketch.n, 1)
+    count, inputs = values.shape
+    others = np.tile(profile.mean[inputs:].astype(np.float64), (count, 1))  # of answers and embedding
+    histogram = profile.histogram(np.concatenate([values, others], axis=1))
+    given = np.cumsum(histogram[:inputs], axis=1) / count
+    seen = np.cumsum(sketch.counts[:inputs], axis=1) / max(sketch.n, 1)
     return float(np.abs(given - seen).mean())

@@ -95,6 +95,21 @@ def test_darkening_is_found_from_a_sketch_alone() -> None:
     assert histogram_distance(signals(taken), *sketch(dark)) < 0.6 * before
 
 
+def test_signals_of_answers_and_embedding_say_nothing_about_pictures() -> None:
+    dark = seen(Corruption(white=0.5))
+    few, own = sketch(dark)
+    more = np.random.default_rng(3).normal(size=(len(CLEAN), 4))
+    names = (*own.signals, "confidence", "t2", "q", "pc_0")
+    known = build_profile(names, np.concatenate([signals(CLEAN), more], axis=1), LABELS, 4)
+    told = Sketch.of(known)
+    values = np.concatenate([signals(dark), more[: len(dark)] + 5], axis=1)
+    told.add_batch(known.bins(values), np.zeros(len(dark), np.int64))
+
+    distance = histogram_distance(signals(CLEAN), told, known)
+
+    assert distance == pytest.approx(histogram_distance(signals(CLEAN), few, own), rel=0.01)
+
+
 def test_pictures_are_shared_out_among_explanations_that_are_as_good() -> None:
     ways = Lookalike(corruption=Corruption(black=1, white=0), instead=(Corruption(white=0.4),))
 
