@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from converter.profile.calibration import fitted_temperature
-from converter.profile.impact import WINDOW, learnt_impact, made_up, seen_frames, windows
+from converter.profile.impact import STRENGTHS, WINDOW, learnt_impact, made_up, seen_frames, windows
 from converter.profile.observation import Observed, observe
 from converter.profile.shifts import families
 from converter.progress import SilentProgress
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 MIN_IMPACT_FRAMES = 100  # fewer cannot tell a loss of ten points
 
 _LARGE_INPUT = 1 << 14  # numbers; models of such inputs take milliseconds for each
+_SLOW_ENGINES = ("spiking",)  # where its kernel is not compiled
 _FEW_FRAMES = 150
+_FEW_STRENGTHS = (0.2, 0.5, 1.0)
 
 
 def profile_npz(
@@ -106,7 +108,8 @@ def _with_impact(
     seed: int,
 ) -> Profile:
     rng = np.random.default_rng(seed)
-    count = min(len(inputs), WINDOW if inputs[0].size < _LARGE_INPUT else _FEW_FRAMES)
+    is_slow = inputs[0].size >= _LARGE_INPUT or runnable.artifact.engine in _SLOW_ENGINES
+    count = min(len(inputs), _FEW_FRAMES if is_slow else WINDOW)
     chosen = np.sort(rng.choice(len(inputs), count, replace=False))
     of = families(spec.kind, inputs)
     names = [family.name for family in of]
@@ -121,7 +124,8 @@ def _with_impact(
         y[chosen],
         of,
         rng,
-        told,
+        strengths=_FEW_STRENGTHS if is_slow else STRENGTHS,
+        told=told,
     )
     if len({shift.family for shift in shifts}) < 2:
         return profile

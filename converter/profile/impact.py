@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 WINDOW = 300
 SHARES = (1.0, 0.6, 0.3)  # of shifted frames in a window
 WORST_DROP = 0.4
+STRENGTHS = (0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
 
 Observer = Callable[[NDArray[np.float32]], "Observed"]
 """Runs the artifact over inputs."""
 
-_STRENGTHS = (0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
 _DRAWS = 2  # windows of each shift and share
 _CLEAN_WINDOWS = 12
 _PENALTY = 0.2  # for each window
@@ -119,6 +119,8 @@ def made_up(
     y: NDArray[np.int64],
     of: Sequence[Family],
     rng: np.random.Generator,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
     told: Callable[[str], None] | None = None,
 ) -> list[Shift]:
     """Frames of each family in rising strengths, up to the one that costs 40 points.
@@ -130,6 +132,7 @@ def made_up(
         y: Class of each, (n,).
         of: The families.
         rng: What chance decides.
+        strengths: Rising, 0..1.
         told: Hears the name of each family before it is run.
     """
     clean = float(seen_frames(profile, observer(inputs), y).right.mean())
@@ -137,7 +140,7 @@ def made_up(
     for family in of:
         if told is not None:
             told(family.name)
-        for strength in _STRENGTHS:
+        for strength in strengths:
             frames = seen_frames(profile, observer(family.change(inputs, strength, rng)), y)
             cost = clean - float(frames.right.mean())
             if cost > WORST_DROP:

@@ -1,7 +1,7 @@
 """A profile, or contexts that a device learnt, as an .npz.
 
-Columns, moments and whitening are float16: 25 signals, 12 classes and an embedding of 256 numbers take 10.7 KB; four contexts 13.6 KB, and
-below 12 KB with an embedding of up to 64 numbers.
+25 signals, 12 classes and an embedding of 256 numbers take 10.7 KB. With four contexts it is 13.6 KB, and below 12 KB
+with an embedding of up to 64 numbers.
 """
 
 from __future__ import annotations

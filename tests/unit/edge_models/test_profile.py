@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -145,9 +146,10 @@ def test_values_that_are_no_reference_are_a_callers_mistake(values: NDArray[np.f
         build_profile(["a", "b"], values, None, 0)
 
 
+@functools.cache
 def large(contexts: int, width: int) -> Profile:
     """25 signals, 12 classes, an embedding, an impact model: all that a profile can have."""
-    n = 2400
+    n = 1200
     rng = np.random.default_rng(0)
     embeddings = np.maximum(rng.normal(size=(n, width)) @ rng.normal(size=(width, width)), 0)
     known = measured_embedding(embeddings)
@@ -176,19 +178,19 @@ def large(contexts: int, width: int) -> Profile:
     )
 
 
-@pytest.mark.parametrize(("contexts", "width"), [(1, 256), (2, 256), (4, 64), (4, 32)])
+@pytest.mark.parametrize(("contexts", "width"), [(1, 256), (4, 64)])
 def test_a_profile_with_all_that_there_is_takes_at_most_twelve_kilobytes(contexts: int, width: int) -> None:
     assert len(large(contexts, width).to_npz()) <= 12 * 1024
 
 
 def test_everything_that_a_profile_has_is_read_back() -> None:
-    profile = large(3, 64)
+    profile = large(4, 64)
 
     read = Profile.from_npz(profile.to_npz())
 
     assert read.id == profile.id
     assert read.to_npz() == profile.to_npz()
-    assert [context.name for context in read.contexts] == ["reference", "context-1", "context-2"]
+    assert [context.name for context in read.contexts] == ["reference", "context-1", "context-2", "context-3"]
     np.testing.assert_array_equal(read.column_edges, profile.column_edges)
     np.testing.assert_array_equal(read.contexts[1].u_mean, profile.contexts[1].u_mean)
     np.testing.assert_array_equal(read.contexts[2].histogram, profile.contexts[2].histogram)
@@ -255,8 +257,13 @@ def test_ranks_of_the_reference_are_even() -> None:
     np.testing.assert_allclose(profile.contexts[0].high, 0.002, atol=0.001)
 
 
+@functools.cache
+def small() -> bytes:
+    return profile_of(normal(), np.zeros(1000, int), 2).to_npz()
+
+
 def stored(**changes: NDArray[Any]) -> bytes:
-    arrays_by_name = read_npz(profile_of(normal(), np.zeros(1000, int), 2).to_npz(), max_bytes=1 << 20)
+    arrays_by_name = read_npz(small(), max_bytes=1 << 20)
     return write_npz(arrays_by_name | changes)
 
 
