@@ -1,13 +1,20 @@
 """What a drift looks like, in few bytes, so that it is known again: a camera's night, a heating season.
 
-A shift is the mean signature of an episode: the signed move of each signal's mean rank, in hundredths, of the signals
-that moved most. Two drifts are of one kind when their shifts point in the same direction (cosine) and the new one is
-not much larger than the known one; something worse that comes on top of a harmless drift is therefore not covered.
+A shift is the signature of an episode: the signed move of each signal's mean rank, in hundredths. Its direction is a
+mean over the verdicts and its length the largest, so that dusk and dawn do not make a night small. Two drifts are of
+one kind when their shifts point in the same direction (cosine) and the new one is not much larger than the known one;
+something worse that comes on top of a harmless drift is therefore not covered.
+
+A shift is kept as text of four characters for each signal: two bytes of a hash of the signal's name, which is all that
+is needed to find it again, and one of its move. Strong drifts move most signals, so none is left out but beyond 32.
 """
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,11 +25,14 @@ from agent.core.severity import CLASS_FRAMES
 from edge_models.fields import described
 from edge_models.wire.drift import MAX_NAME_CHARS
 
-Shift = dict[str, int]
+Shift = str
 
+SHIFT = r"([A-Za-z0-9+/]{4})*"
 MAX_BENIGN = 4
 MAX_ASKED = 3
-MAX_COMPONENTS = 10
+MAX_COMPONENTS = 32
+MAX_SHIFT_CHARS = 4 * MAX_COMPONENTS
+_COMPONENT = struct.Struct(">Hb")
 UNNAMED = "seen-"
 MIN_NORM = 10.0  # hundredths: below this a signature is noise and nothing is known by it
 _ALIKE = 0.85  # cosine; verdicts of 200 frames on one drift have some 0.95, other kinds of drift mostly less than 0.7
@@ -36,29 +46,40 @@ class Fingerprint:
 
     name: str = described("What people call it.", max_length=MAX_NAME_CHARS)
     benign: bool = described("Whether it is harmless: then no model is ever asked for.", default=False)
-    shift: Shift = described("Signed move of signals in hundredths.", max_length=MAX_COMPONENTS, ge=-100, le=100)
+    shift: Shift = described("Signed moves of signals.", max_length=MAX_SHIFT_CHARS, pattern=SHIFT)
     pause: Pause = described("No model is asked for until its end.", default_factory=Pause)
 
 
 def shift_of(verdict: ipc.Verdict) -> Shift:
     """The shift of one verdict; predicted classes move it by what they drive the trigger."""
-    shift = dict(verdict.signature)
+    moves = dict(verdict.signature)
     if verdict.class_effect is not None and verdict.class_n >= CLASS_FRAMES:
         classes = (name for name in verdict.attribution if name not in verdict.effects)
-        shift |= {name: verdict.attribution[name] * verdict.class_effect for name in classes}
-    return _largest({name: 100 * value for name, value in shift.items()})
+        moves |= {name: verdict.attribution[name] * verdict.class_effect for name in classes}
+    return packed(moves)
+
+
+def packed(moves: Mapping[str, float]) -> Shift:
+    """The shift of signals that moved so far, -1 to 1.
+
+    >>> packed({"mean": -0.5, "sharp": 0.001, "std": 0.25})
+    'FqgZ77DO'
+    """
+    return _packed({zlib.crc32(name.encode()) & 0xFFFF: 100 * move for name, move in moves.items()})
 
 
 def blended(before: Shift, newest: Shift) -> Shift:
     """The shift of an episode after one more verdict.
 
-    >>> blended({"mean": 50}, {"mean": 40, "bright": 10})
-    {'mean': 47, 'bright': 3}
+    >>> night, dawn = packed({"mean": -0.5}), packed({"mean": -0.1})
+    >>> blended(night, dawn) == night == blended(packed({}), night)
+    True
     """
-    if not before:
-        return newest
-    names = dict.fromkeys((*before, *newest))
-    return _largest({name: (1 - _NEWEST) * before.get(name, 0) + _NEWEST * newest.get(name, 0) for name in names})
+    old, new = _moves(before), _moves(newest)
+    mean = {key: (1 - _NEWEST) * old.get(key, 0) + _NEWEST * new.get(key, 0) for key in dict.fromkeys((*old, *new))}
+    length = math.hypot(*mean.values())
+    longest = max(length, norm(before)) if before else norm(newest)
+    return _packed({key: move * longest / length for key, move in mean.items()}) if length else before
 
 
 def known_as(shift: Shift, fingerprints: Iterable[Fingerprint]) -> Fingerprint | None:
@@ -74,17 +95,19 @@ def known_as(shift: Shift, fingerprints: Iterable[Fingerprint]) -> Fingerprint |
 def likeness(one: Shift, other: Shift) -> float:
     """Cosine of two shifts; 0 when one is too small to have a direction.
 
-    >>> likeness({"mean": 40, "sharp": -30}, {"mean": 20, "sharp": -15})
+    >>> likeness(packed({"mean": 0.4, "sharp": -0.3}), packed({"mean": 0.2, "sharp": -0.15}))
     1.0
     """
-    if min(norm(one), norm(other)) < MIN_NORM:
+    lengths = norm(one), norm(other)
+    if min(lengths) < MIN_NORM:
         return 0.0
-    return sum(value * other.get(name, 0) for name, value in one.items()) / (norm(one) * norm(other))
+    others = _moves(other)
+    return sum(move * others.get(key, 0) for key, move in _moves(one).items()) / (lengths[0] * lengths[1])
 
 
 def norm(shift: Shift) -> float:
     """Length of a shift."""
-    return math.sqrt(sum(value * value for value in shift.values()))
+    return math.hypot(*_moves(shift).values())
 
 
 def with_fingerprint(known: tuple[Fingerprint, ...], new: Fingerprint) -> tuple[Fingerprint, ...]:
@@ -126,7 +149,12 @@ def _unnamed(known: Iterable[Fingerprint]) -> str:
     return f"{UNNAMED}{1 + max((int(number) for number in numbers if number.isdecimal()), default=0)}"
 
 
-def _largest(shift: Mapping[str, float]) -> Shift:
-    rounded = {name: max(-100, min(100, round(value))) for name, value in shift.items()}
-    kept = sorted((name for name in rounded if rounded[name]), key=lambda name: (-abs(rounded[name]), name))
-    return {name: rounded[name] for name in kept[:MAX_COMPONENTS]}
+def _packed(moves: Mapping[int, float]) -> Shift:
+    rounded = {key: max(-100, min(100, round(move))) for key, move in moves.items()}
+    largest = sorted((key for key in rounded if rounded[key]), key=lambda key: (-abs(rounded[key]), key))
+    kept = sorted(largest[:MAX_COMPONENTS])
+    return base64.b64encode(b"".join(_COMPONENT.pack(key, rounded[key]) for key in kept)).decode("ascii")
+
+
+def _moves(shift: Shift) -> dict[int, int]:
+    return dict(_COMPONENT.iter_unpack(base64.b64decode(shift)))

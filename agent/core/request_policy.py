@@ -263,7 +263,7 @@ class RequestPolicy:
     def _begin(self, position: int) -> None:
         self._after, self.known = position, None
         self.record = replace(
-            self.record, over=0, calm=0, quiet=0, shift={}, on_arrival=not self.record.has_matched, detector=None
+            self.record, over=0, calm=0, quiet=0, shift="", on_arrival=not self.record.has_matched, detector=None
         )
 
     def _open(self, position: int, now: Now, cause: _Cause) -> OpenRequest:
@@ -280,7 +280,7 @@ class RequestPolicy:
 
     def _end(self) -> None:
         record, is_over = self.record, self.state is DriftState.OK
-        shift = {} if is_over else record.shift  # what has just gone may still be called benign
+        shift = "" if is_over else record.shift  # what has just gone may still be called benign
         record = replace(record, detector=None, signal=None, on_arrival=False)
         self.record = replace(record, over=0, calm=0, quiet=0, shift=shift)
         self.known = None if is_over else self.known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.core.fingerprint import MAX_ASKED, MAX_BENIGN, MAX_COMPONENTS, Fingerprint, Shift
+from agent.core.fingerprint import MAX_ASKED, MAX_BENIGN, MAX_SHIFT_CHARS, SHIFT, Fingerprint, Shift
 from agent.core.pause import Pause
 from edge_models.fields import described
 from edge_models.wire.drift import MAX_NAME_CHARS
@@ -26,7 +26,9 @@ class PolicyRecord:
     suspected: Timestamp | None = time_field("When the episode began.", default=None)
     has_matched: bool = described("Whether this bundle's reference was ever like the input here.", default=False)
     on_arrival: bool = described("Whether the episode began before that.", default=False)
-    shift: Shift = described("What the episode's drift looks like.", default_factory=dict, max_length=MAX_COMPONENTS)
+    shift: Shift = described(
+        "What the episode's drift looks like.", default="", max_length=MAX_SHIFT_CHARS, pattern=SHIFT
+    )
     asked: int = described("Requests since the last commit.", default=0, ge=0)
     pause: Pause = described("Cool-down after the last request.", default_factory=Pause)
     fingerprints: tuple[Fingerprint, ...] = described(

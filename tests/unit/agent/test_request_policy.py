@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import replace
 
 import pytest
@@ -363,6 +364,19 @@ class TestKnownDrifts:
         episode.policy.call_benign("night", episode.position, episode.now)
 
         assert requests([output for _ in range(7) for output in self.night(episode)]) == []
+
+    def test_strong_drift_of_many_signals_is_known_again(self) -> None:
+        episode = Episode(cooldown_s=DAY_S)
+        rng = random.Random(3)
+
+        def strong() -> dict[str, float]:
+            return {f"signal_{number}": (-1) ** number * rng.uniform(0.9, 0.97) for number in range(30)}
+
+        episode.drift(shift=strong(), commissioned=False)
+        episode.policy.call_benign("night", episode.position, episode.now)
+        episode.calm()
+
+        assert requests(episode.drift(shift=strong())) == []
 
     def test_something_else_is_asked_about_even_so(self) -> None:
         episode = Episode(cooldown_s=DAY_S)

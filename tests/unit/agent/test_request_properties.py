@@ -167,6 +167,9 @@ def test_story_of_an_episode_agrees_with_its_state(effects: list[float]) -> None
     assert all(one.position <= other.position for one, other in itertools.pairwise(story.points))
 
 
+NIGHT = {"mean": -0.7, "std": -0.3, "conf": -0.2, **{f"pc_{at}": 0.9 * (-1) ** at for at in range(8)}, "sharp": 0.1}
+
+
 class Week:
     """Seven days of a camera by day and night light, as its verdicts: one in 20 minutes, in noise of 200 frames."""
 
@@ -186,16 +189,17 @@ class Week:
             if is_dark and not was_dark and self.learnt is None:
                 self.life.live(("alarm", "night"))
             was_dark = is_dark
-            outputs = self.verdict(is_dark and not (self.learnt is not None and at > self.learnt + 2), at)
+            is_dawn = not is_dark and at % self.PER_DAY == 0 and at > 0
+            is_known = self.learnt is not None and at > self.learnt + 2
+            outputs = self.verdict(0.0 if is_known else 1.0 if is_dark else 0.5 if is_dawn else 0.0, at)
             self.asked += [at for output in outputs if isinstance(output, OpenRequest)]
             self.speak(at)
         return self
 
-    def verdict(self, differs: bool, at: int) -> list[PolicyOutput]:
+    def verdict(self, darkness: float, at: int) -> list[PolicyOutput]:
         noise, rng = abs(self.rng.gauss(0.0, 0.02)), self.rng
-        signature = {"mean": -0.7, "std": -0.3, "sharp": 0.1, "conf": -0.2} if differs else {}
-        noisy = {name: signature.get(name, 0.0) + rng.gauss(0.0, 0.04) for name in ("mean", "std", "sharp", "conf")}
-        effect = 0.45 + noise if differs else 0.05 + noise
+        noisy = {name: darkness * move + rng.gauss(0.0, 0.04) for name, move in NIGHT.items()}
+        effect = 0.05 + 0.4 * darkness + noise
         is_learning = self.learnt is not None and self.learnt < at <= self.learnt + 2
         outputs = self.life.verdict(effect, "calm", signature=noisy, commissioned=at >= 72, is_learning=is_learning)
         self.life.now_s += DAY_S / self.PER_DAY - 600.0
