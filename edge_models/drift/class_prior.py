@@ -191,15 +191,15 @@ def nearest_in_box(
         clip(a * q, low, high), (r, c); a, (r,); and the most that a null can make of q / p on average, (r,).
     """
     a = scale
+    p = np.minimum(np.maximum(a[:, None] * q, low), high)  # np.clip does the same at four times the cost
     for _ in range(_STEPS):
-        p = np.clip(a[:, None] * q, low, high)
         excess = p.sum(axis=1) - 1
-        if np.abs(excess).max() < _EXACT:
+        if max(excess.max(), -excess.min()) < _EXACT:
             break
-        slope = np.where((p > low) & (p < high), q, 0).sum(axis=1)
+        slope = (q * ((p > low) & (p < high))).sum(axis=1)
         step = np.where(slope > 0, excess / np.maximum(slope, 1e-12), np.sign(excess) * a / 2)
-        a = np.clip(a - step, a / 4, a * 4)
-    p = np.clip(a[:, None] * q, low, high)
+        a = np.minimum(np.maximum(a - step, a / 4), a * 4)
+        p = np.minimum(np.maximum(a[:, None] * q, low), high)
     return p, a, 1 + np.maximum((1 - p.sum(axis=1)) / a, 0) + _EXACT
 
 
