@@ -59,7 +59,7 @@ class EBank(_Checked, DriftDetector):
         ...     if bank.drift_detected:
         ...         print(frame, bank.ranked(1)[0][0])
         ...         break
-        552 level
+        540 level
     """
 
     def __init__(
