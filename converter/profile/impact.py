@@ -178,7 +178,7 @@ def learnt_impact(found: Sequence[Window], input_signals: int) -> tuple[ImpactMo
         held_out += [(window, estimate(model, window.features).accuracy) for window in found if window.family == name]
     residuals = np.array([abs(guess - window.accuracy) for window, guess in held_out])
     distances = np.array([np.abs(window.features[:-1]).mean() for window, _ in held_out])
-    constant, slope = _interval(residuals, distances)
+    constant, slope = _interval(residuals, distances, len(names))
     model = _line(found, input_signals, constant, slope)
     rows = []
     for (window, guess), distance in zip(held_out, distances.tolist(), strict=True):
@@ -278,11 +278,14 @@ def _families(found: Sequence[Window]) -> list[str]:
     return sorted({window.family for window in found if window.family})
 
 
-def _interval(residuals: NDArray[np.float64], distances: NDArray[np.float64]) -> tuple[float, float]:
-    """A constant and a slope over the distance that cover nine of ten residuals.
+def _interval(residuals: NDArray[np.float64], distances: NDArray[np.float64], of_families: int) -> tuple[float, float]:
+    """A constant and a slope over the distance that cover nine of ten residuals of a further family.
 
     Residuals grow with the distance (MNIST: nine of ten below .03 where signals hardly moved, .25 where they left the
-    reference); one width for all would be too wide for the small drifts and too narrow for the large.
+    reference); one width for all would be too wide for the small drifts and too narrow for the large. Windows of one
+    family resemble each other, so families are what is counted: with F of them the quantile is .9 (F + 1) / F, as in
+    split conformal prediction.
     """
-    slope = float(np.quantile(residuals / (distances + _NEAR), _QUANTILE))
+    quantile = min(_QUANTILE * (of_families + 1) / of_families, 1.0)
+    slope = float(np.quantile(residuals / (distances + _NEAR), quantile))
     return slope * _NEAR, slope
