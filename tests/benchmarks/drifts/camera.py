@@ -91,15 +91,15 @@ def slow_light(frames: int, rng: Rng) -> NDArray[np.float32]:
     return np.asarray(1 + lfilter([1.0], [1.0, -LIGHT_MEMORY], innovation), np.float32)
 
 
-def daylight(hours: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Gain by the hour of the day: full light from 7 to 17, night from 19 to 5, dusk and dawn between.
+def daylight(hours: NDArray[np.float64], twilight_h: float) -> NDArray[np.float32]:
+    """Gain by the hour of the day: dawn about 6 and dusk about 18, each ``twilight_h`` hours long.
 
     Examples:
-        >>> daylight(np.array([0.0, 6.0, 12.0, 18.0])).round(3).tolist()
+        >>> daylight(np.array([0.0, 6.0, 12.0, 18.0]), 1.0).round(3).tolist()
         [0.45, 0.725, 1.0, 0.725]
     """
     from_midnight = np.abs((hours + 12) % 24 - 12)
-    day = np.clip((from_midnight - 5) / 2, 0, 1)
+    day = np.clip((from_midnight - 6) / twilight_h + 0.5, 0, 1)
     return np.asarray(NIGHT_GAIN + (1 - NIGHT_GAIN) * day, np.float32)
 
 

@@ -17,6 +17,7 @@ from tests.benchmarks.harness import Row, Target, Value
 STILL_FRAMES = 1_000_000
 SCENES, LEVELS, TAKES = 4000, 10, 2
 DAYS, EVERY_S = 7, 10.0
+TWILIGHT_H, LONG_TWILIGHT_H = 0.7, 2.0  # civil twilight takes 25 to 45 minutes up to 55 degrees of latitude
 CHUNK = 20_000
 NIGHT = "night"
 
@@ -31,7 +32,7 @@ def sites(known: Pictures, told: Callable[[int, int], None]) -> tuple[list[Row],
         Target(name="requests in 1 million autocorrelated frames", value=len(device.requests), op="==", target=0)
     )
     started = time.process_time()
-    pool = week(known)
+    pool = week(known, TWILIGHT_H)
     for what, answer, most in (
         ("nobody answers", None, 1),
         ("the first request is called benign", Device.call_benign, 1),
@@ -46,6 +47,9 @@ def sites(known: Pictures, told: Callable[[int, int], None]) -> tuple[list[Row],
         else:
             targets.append(Target(name=f"{name}: after that", value=len(device.requests) - asked, op="==", target=0))
         started = time.process_time()
+    device = Device(profile=known.watcher.profile, rate_hz=1 / EVERY_S)
+    _lived(device, week(known, LONG_TWILIGHT_H), None)
+    rows.append(_row(f"{DAYS} days with two hours of dusk and dawn, nobody answers", device, started))
     return rows, targets
 
 
@@ -68,12 +72,12 @@ def still(known: Pictures, told: Callable[[int, int], None]) -> Device:
     return device
 
 
-def week(known: Pictures) -> Pool:
+def week(known: Pictures, twilight_h: float) -> Pool:
     """Seven days from noon on, another scene in each frame, in the light of the hour."""
     rng = np.random.default_rng(42)
     frames = int(DAYS * 86_400 / EVERY_S)
     hours: NDArray[np.float64] = (12 + np.arange(frames) * EVERY_S / 3600) % 24
-    light = daylight(hours) * slow_light(frames, rng)
+    light = daylight(hours, twilight_h) * slow_light(frames, rng)
     shown = rng.integers(0, len(known.scenes.x), frames)
     return known.watcher.frames(Camera().seen(known.scenes.x[shown], rng, light), known.scenes.y[shown])
 
