@@ -14,7 +14,7 @@ from edge_models.profile import build_profile
 from tests.unit.edge_models.drift.references import CLASSES, NAMES, frames, reference
 
 BETS = Bets(reference())
-GAMES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=7)  # too few for an alarm at 1e12
+GAMES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=6)  # too few for an alarm at 1e12
 
 
 def _run(bank: EBank, rng: np.random.Generator, n: int, shift: float = 0.0) -> int | None:
