@@ -6,7 +6,7 @@ one kind when their shifts point in the same direction (cosine) and the new one 
 something worse that comes on top of a harmless drift is therefore not covered.
 
 A shift is kept as text of four characters for each signal: two bytes of a hash of the signal's name, which is all that
-is needed to find it again, and one of its move. Strong drifts move most signals, so none is left out but beyond 32.
+is needed to find it again, and one of its move. Strong drifts move most signals, so none is left out.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from agent.core.records import Now
 from agent.core.severity import CLASS_FRAMES
 from edge_models.fields import described
 from edge_models.wire.drift import MAX_NAME_CHARS
+from edge_models.wire.telemetry import MAX_SIGNALS
 
 Shift = str
 
 SHIFT = r"([A-Za-z0-9+/]{4})*"
 MAX_BENIGN = 4
-MAX_ASKED = 3
-MAX_COMPONENTS = 32
+MAX_ASKED = 2
+MAX_COMPONENTS = MAX_SIGNALS
 MAX_SHIFT_CHARS = 4 * MAX_COMPONENTS
 _COMPONENT = struct.Struct(">Hb")
 UNNAMED = "seen-"
@@ -47,7 +48,7 @@ class Fingerprint:
     name: str = described("What people call it.", max_length=MAX_NAME_CHARS)
     benign: bool = described("Whether it is harmless: then no model is ever asked for.", default=False)
     shift: Shift = described("Signed moves of signals.", max_length=MAX_SHIFT_CHARS, pattern=SHIFT)
-    pause: Pause = described("No model is asked for until its end.", default_factory=Pause)
+    pause: Pause | None = described("No model is asked for until its end; null for a harmless one.", default=None)
 
 
 def shift_of(verdict: ipc.Verdict) -> Shift:
@@ -138,7 +139,8 @@ def remembered(
     """
     if norm(shift) < MIN_NORM or (known is not None and known.benign):
         return fingerprints
-    length_s = min(2 * (base_s if known is None else known.pause.length_s), most_s)
+    before_s = base_s if known is None or known.pause is None else known.pause.length_s
+    length_s = min(2 * before_s, most_s)
     name = _unnamed(fingerprints) if known is None else known.name
     return with_fingerprint(fingerprints, Fingerprint(name=name, shift=shift, pause=pause_of(length_s, now)))
 

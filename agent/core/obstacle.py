@@ -27,4 +27,5 @@ def obstacle(known: Fingerprint | None, verdict: ipc.Verdict, cooldown: Pause, n
         return "commissioning"
     if not cooldown.is_over(now):
         return "cooldown"
-    return "known" if known is not None and not known.pause.is_over(now) else None
+    is_waiting = known is not None and known.pause is not None and not known.pause.is_over(now)
+    return "known" if is_waiting else None

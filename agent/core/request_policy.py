@@ -106,7 +106,7 @@ class RequestPolicy:
         """Take up an episode after a start; positions begin anew with it."""
         self.state = next_step(kept.state, Sign.RESTARTED).state
         self.request = None if kept.request is None else kept.request.id
-        known = tuple(replace(each, pause=each.pause.resumed(now)) for each in kept.policy.fingerprints)
+        known = tuple(replace(each, pause=each.pause and each.pause.resumed(now)) for each in kept.policy.fingerprints)
         self.record = replace(kept.policy, pause=kept.policy.pause.resumed(now), fingerprints=known)
         self.known = known_as(self.record.shift, known) if self.state is not DriftState.OK else None
         self._after = -1
@@ -133,6 +133,7 @@ class RequestPolicy:
 
     def on_unmeasured(self, position: int, now: Now) -> list[PolicyOutput]:
         """A window of a bundle without profile: all that can be said is that no alarm came."""
+        self.record = replace(self.record, learning=None)  # there is nothing to learn it for
         if self.state not in (DriftState.SUSPECT, DriftState.RECOVERED):
             return []
         self.record = replace(self.record, calm=self.record.calm + 1)

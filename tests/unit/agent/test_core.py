@@ -550,6 +550,27 @@ class TestDrift:
 
         assert not only(do.StoreEpisode, told)
 
+    @pytest.mark.parametrize(("signals", "length", "kept"), [(25, 12, 25), (64, 60, 12)])
+    def test_request_fits_its_message_however_many_signals_there_are(
+        self, signals: int, length: int, kept: int
+    ) -> None:
+        device = Device(running("a"))
+        names = [f"{number:03d}".ljust(length, "x") for number in range(signals)]
+        alarm = ipc.Alarm(position=0, signal=names[0], detector="e_bank")
+        verdict = ipc.Verdict(
+            start=1, position=200, n=200, n_effective=200, profile=PROFILE, effects=dict.fromkeys(names, 0.612),
+            signature=dict.fromkeys(names, -0.5), attribution=dict.fromkeys(names, 0.015), evidence="x" * 4096,
+            evidence_n=400,
+        )  # fmt: skip
+
+        told = device.tell(ev.WorkerAlarm(alarm=alarm), *[ev.WorkerVerdict(verdict=verdict)] * 2)
+
+        (request,) = messages(ModelRequest, told)
+        assert isinstance(request, ModelRequest)
+        assert request.evidence is not None
+        assert len(request.evidence.effects) == kept
+        assert all(encode_message(report) for report in messages(DriftReport, told))
+
     def test_row_says_how_many_frames_count(self) -> None:
         device = Device(running("a"))
         device.verdicts(0.02, 0.02, faults={"repeated": 3})
