@@ -23,6 +23,9 @@ KS_AT_RISK = 2.2  # times 1/sqrt(n): chance exceeds it once in 8000 signals (Kol
 RANK_DEAD_BAND = 0.03  # mean rank and mean spread of ranks, as 0.1 standard deviations of a normal signal move it
 RANK_AT_RISK = 4.0  # standard errors: chance exceeds it once in 16,000 numbers
 _RANK_STD = 0.289  # of a uniform rank, and of abs(2u - 1)
+JOINT_DEAD_BAND = 0.15  # standard deviations that all signals together may be off, uncorrelated
+JOINT_AT_RISK = 4.5  # standard deviations of the noncentral chi-squared statistic
+_LONGEST_ROW = 4.5  # 1/sqrt(eigenvalue): directions with less variance would blow up how ranks differ from values
 CLASS_DEAD_BAND = 0.02  # total variation of the predicted classes, in the same sense
 CLASS_AT_RISK = 1.6  # McDiarmid: above its mean by this / sqrt(n) at most once in 160, in practice far less
 
@@ -92,14 +95,35 @@ def deviation(sketch: Sketch, profile: Profile, n_effective: float) -> Deviation
     ks_limit = DEAD_BAND + KS_AT_RISK * error
     rank_limit = RANK_DEAD_BAND + RANK_AT_RISK * _RANK_STD * error
     rank_shift = float(np.abs([up, out]).max(initial=0.0))  # sees a small shift of a whole signal before KS does
+    strengths = (
+        float(ks.max(initial=0.0)) / ks_limit,
+        rank_shift / rank_limit,
+        _joint_strength(up, profile, error),
+        total_variation / class_limit,
+    )
     return Deviation(
         effects=dict(zip(sketch.signals, ks.tolist(), strict=True)),
         class_effect=total_variation,
         shifts=dict(zip(sketch.signals, up.tolist(), strict=True)),
         classes=dict(enumerate(moved.tolist())),
         direction=np.concatenate([up, out, moved]),
-        strength=max(float(ks.max(initial=0.0)) / ks_limit, rank_shift / rank_limit, total_variation / class_limit),
+        strength=max(strengths),
     )
+
+
+def _joint_strength(up: NDArray[np.float64], profile: Profile, error: float) -> float:
+    """How far mean ranks are off together, taking signals for as correlated as in the reference.
+
+    Sees what moves many signals a little. Whitened and in standard errors the shifts of k signals are k independent
+    normal numbers, so their sum of squares is noncentral chi-squared with mean k + c and variance 2k + 4c, where the
+    dead-band gives c.
+    """
+    rows = profile.whitening[np.linalg.norm(profile.whitening, axis=1) <= _LONGEST_ROW].astype(np.float64)
+    if not len(rows):
+        return 0.0
+    distance = float(np.linalg.norm(rows @ up)) / (_RANK_STD * error)
+    k, c = len(rows), (JOINT_DEAD_BAND / error) ** 2
+    return distance / math.sqrt(k + c + JOINT_AT_RISK * math.sqrt(2 * k + 4 * c))
 
 
 def _class_shift(

@@ -25,6 +25,7 @@ MOST_SHARE = 0.85  # from here on it is the fleet, whatever those few that are l
 ALIKE = 0.5  # cosine of directions of two devices with the same drift; noise takes it down to about 0.8
 SURELY_ALIKE = 0.7
 NEARLY = 0.6  # of the strength of drift: such a device belongs to a group that deviates in its direction
+CLEARLY = 1.3  # strength of a device from which on others cannot have helped to find it
 EXPLAINS = 0.6  # Jaccard index of a group of devices with those that share a label
 EXPLAINS_WELL = 0.9
 SMALLEST_GROUP = 3  # for sums: two devices are no group
@@ -98,9 +99,12 @@ def fleet_verdict(devices: Sequence[DeviceSketch]) -> FleetVerdict:
     ]
     groups = _groups([one for one in judged if one.deviation.strength > 1])
     groups = _completed(groups, judged)
-    found = [_finding(group, judged) for group in groups]
-    taken = {one.device.device for group in groups for one in group}
-    found += _weak_findings([one for one in judged if one.device.device not in taken], judged)
+    clear = [group for group in groups if max(one.deviation.strength for one in group) > CLEARLY]
+    taken = {one.device.device for group in clear for one in group}
+    weak = _weak_findings([one for one in judged if one.device.device not in taken], judged)
+    found = [_finding(group, judged) for group in groups] + weak
+    if weak:  # what is barely seen on a few of its devices is the same drift
+        found = [one for one in found if one.is_weak or not set(one.devices) <= set(weak[0].devices) - taken]
     order = list(FleetKind)
     found.sort(key=lambda finding: (-order.index(finding.kind), -len(finding.devices), -finding.strength))
     return FleetVerdict(

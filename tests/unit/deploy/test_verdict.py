@@ -99,20 +99,29 @@ def test_a_cohort_that_two_labels_explain_together_is_named_by_both() -> None:
 
 
 def test_a_drift_too_weak_for_each_device_is_seen_on_the_sum_of_all() -> None:
-    weak = Drift(moved=dict.fromkeys(range(4), 0.18))
+    weak = Drift(moved={0: 0.22})
 
     verdict = fleet_verdict(fleet(dict.fromkeys(range(SIZE), weak), n=1000))
 
-    assert verdict.kind is FleetKind.FLEET
+    assert [(finding.kind, finding.is_weak) for finding in verdict.findings] == [(FleetKind.FLEET, True)]
     assert sum(strength > 1 for strength in verdict.strengths.values()) < SIZE / 2
 
 
 def test_a_drift_too_weak_for_each_device_is_seen_on_the_sum_of_a_cohort() -> None:
-    weak = Drift(moved=dict.fromkeys(range(4), 0.2))
+    weak = Drift(moved={0: 0.22})
 
     verdict = fleet_verdict(fleet(dict.fromkeys(region("south"), weak), n=1000))
 
     assert (verdict.kind, verdict.findings[0].shared) == (FleetKind.COHORT, {"region": "south"})
+
+
+def test_what_moves_many_signals_a_little_is_seen_although_it_moves_none_much() -> None:
+    slight = Drift(moved=dict.fromkeys(range(len(SIGNALS)), 0.16))
+
+    found = deviation(device("pi-1", rng(), slight, n=2000).sketch, reference(), 2000)
+
+    assert max(found.effects.values()) < 0.12
+    assert found.strength > 1.2
 
 
 def test_devices_with_too_few_frames_wait_and_do_not_count() -> None:
