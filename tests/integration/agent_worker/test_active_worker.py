@@ -16,6 +16,7 @@ from agent.config import DriftConfig, GatingConfig, MqttSource, ReplaySource, Sa
 from agent.ipc import (
     Alarm,
     DeliverSamples,
+    DriftSaved,
     EvidenceOn,
     Failed,
     Feedback,
@@ -33,6 +34,7 @@ from agent.ipc import (
     Window,
     WipeSamples,
 )
+from agent.worker.drift.saved import TriggerState
 from agent.worker.offline import replay
 from edge_models.bundle import Bundle
 from edge_models.sketch import Sketch
@@ -95,7 +97,7 @@ def test_predictions_are_the_models_and_name_their_frame(worker: WorkerProcess, 
 
 
 def test_the_offline_replay_says_what_the_worker_says(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:
-    offline = replay(bundle.directory, drifting, clock_ns=time.perf_counter_ns)
+    offline = replay(bundle.directory, drifting, clock_ns=time.perf_counter_ns, rate_hz=500.0)
     worker.send(configure(bundle, source=fast(drifting, rate_hz=500.0), predictions_hz=1000.0))
 
     worker.wait_for(SourceEnded)
@@ -103,6 +105,21 @@ def test_the_offline_replay_says_what_the_worker_says(worker: WorkerProcess, bun
     live = [(alarm.position, alarm.signal, alarm.detector) for alarm in worker.all_of(Alarm)]
     assert live == [(alarm.position, alarm.signal, alarm.detector) for alarm in offline.alarms]
     assert [prediction.label for prediction in worker.all_of(PredictionOut)] == offline.predictions
+
+
+def test_a_worker_that_is_stopped_leaves_what_the_next_one_goes_on_with(
+    worker: WorkerProcess, bundle: Bundle, drifting: Path
+) -> None:
+    worker.send(configure(bundle, source=fast(drifting, rate_hz=1000.0)))
+    worker.wait_for(SourceEnded)
+    worker.send(Stop())
+    assert worker.end() == 0
+
+    saved = worker.all_of(DriftSaved)
+    body = worker.body_of(saved[-1])
+    assert {message.kind for message in saved} == {"trigger"}
+    assert len(body) < 4096
+    assert TriggerState.from_bytes(body).n_effective == 800
 
 
 def test_predictions_keep_to_their_rate(worker: WorkerProcess, bundle: Bundle, drifting: Path) -> None:

@@ -103,3 +103,26 @@ from river.drift import binary
 print(json.dumps([drift.PageHinkley.__name__, stats.Mean.__name__, binary.DDM.__name__]))
 """
     assert run(program) == ["PageHinkley", "Mean", "DDM"]
+
+
+@pytest.mark.runtime
+def test_where_river_cannot_be_imported_a_replay_finds_the_same_drift(bundle: Bundle, drifting: Path) -> None:
+    program = """
+import json, sys, time
+from pathlib import Path
+class NoRiver:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "river":
+            raise ImportError("there is no wheel for this machine")
+if sys.argv[3] == "without":
+    sys.meta_path.insert(0, NoRiver())
+from agent.worker.offline import replay
+report = replay(Path(sys.argv[1]), Path(sys.argv[2]), clock_ns=time.perf_counter_ns)
+alarms = [[alarm.position, alarm.signal, alarm.detector] for alarm in report.alarms]
+print(json.dumps([alarms, any(name.startswith("river") for name in sys.modules)]))
+"""
+    alarms, has_river = run(program, str(bundle.directory), str(drifting), "without")
+
+    assert not has_river
+    assert alarms
+    assert alarms == run(program, str(bundle.directory), str(drifting), "with")[0]
