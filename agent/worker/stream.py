@@ -268,7 +268,10 @@ def open_model(
     """
     artifact = open_manifest(directory).artifact(artifact_name)
     bundle = open_bundle(directory, expected_id=expected_id, files=artifact.files)
-    profile = None if artifact.profile is None else Profile.from_npz(bundle.read(artifact.profile))
+    profile = None
+    if artifact.profile is not None:
+        signed = bundle.manifest.files[artifact.file].sha256
+        profile = Profile.from_npz(bundle.read(artifact.profile), artifact_sha256=signed)
     engine = open_engine(bundle, artifact_name, stream=stream, hold=hold_codes)
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
 

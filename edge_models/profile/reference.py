@@ -74,17 +74,27 @@ class Profile:
         return pack(self)
 
     @classmethod
-    def from_npz(cls, data: bytes) -> Profile:
+    def from_npz(cls, data: bytes, *, artifact_sha256: str = "") -> Profile:
         """Read a stored profile and check that it can be computed with.
 
+        Args:
+            data: The stored form.
+            artifact_sha256: Of the artifact's file here; a profile that names another one is refused.
+
         Raises:
-            ArchiveError: Not a profile, of another version, or with numbers that nothing can be computed with.
+            ArchiveError: Not a profile, of another version or file, or with numbers that nothing can be computed with.
         """
         try:
             profile = cls(**unpack(data))
             check_profile(profile)
         except ValueError as exc:
             raise ArchiveError(f"profile: {exc}") from exc
+        found = profile.artifact_sha256
+        if artifact_sha256 and found not in ("", artifact_sha256):
+            raise ArchiveError(
+                f"profile: taken through an artifact of sha256 {found[:12]}, expected {artifact_sha256[:12]}; "
+                "build the bundle again"
+            )
         return profile
 
     @property

@@ -335,6 +335,15 @@ def test_a_profile_of_the_first_format_says_what_to_do() -> None:
         Profile.from_npz(first)
 
 
+def test_a_profile_of_another_artifact_is_refused() -> None:
+    profile = build_profile("ab", normal(k=2), None, 0, artifact_sha256="ab" * 32)
+
+    assert Profile.from_npz(profile.to_npz(), artifact_sha256="ab" * 32).id == profile.id
+    assert Profile.from_npz(small(), artifact_sha256="cd" * 32).artifact_sha256 == ""
+    with pytest.raises(ArchiveError, match="taken through an artifact of sha256 abababababab, expected cdcdcdcdcdcd"):
+        Profile.from_npz(profile.to_npz(), artifact_sha256="cd" * 32)
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"\x00" * 100])
 def test_bytes_that_are_no_profile_are_refused(data: bytes) -> None:
     with pytest.raises(ArchiveError):
