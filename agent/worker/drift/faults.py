@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_models.profile import Profile
+
 REFUSED, NAN, CONSTANT = "refused", "nan", "constant"
 REPEATED, OUT_OF_RANGE = "repeated", "out_of_range"
 _PROBES = 16  # values compared first: almost every pair of frames differs in one of them
@@ -63,6 +65,15 @@ class Faults:
         taken = dict(sorted(self.counts.items()))
         self.counts.clear()
         return taken
+
+
+def plausible_range(profile: Profile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest plausible value of each signal (k,): the reference's, and as much again to each side."""
+    edges = profile.edges.astype(np.float64)
+    low, high = edges[:, 0], edges[:, -1]
+    width = np.maximum(high - low, 3.0 * profile.std)
+    width = np.maximum(width, 1e-3 * np.maximum(np.abs(low), np.abs(high)) + 1e-6)
+    return low - width, high + width
 
 
 def _thinned(flat: NDArray[Any]) -> NDArray[Any]:

@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 
 from agent.config import DriftConfig
 from agent.ipc import Verdict
-from agent.worker.drift.commissioning import ARRIVAL, Commissioning
+from agent.worker.drift.alarming import Alarming
+from agent.worker.drift.commissioning import Commissioning
 from agent.worker.drift.contexts import Contexts
 from agent.worker.drift.e_detectors import EDetectors, Evidence, shares_of
-from agent.worker.drift.faults import REFUSED, REPEATED, Faults
+from agent.worker.drift.faults import Faults, plausible_range
 from agent.worker.drift.labels import LateLabels
-from agent.worker.drift.loader import is_installed
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.rate import Rate
 from agent.worker.drift.saved import TriggerState
 from agent.worker.drift.thinning import FIRST_FRAMES, Thinning
 from agent.worker.drift.verdicts import Findings, Sample, VerdictCounter
-from agent.worker.drift.witness import Witness
+from agent.worker.drift.witness import open_witness
 from agent.worker.pipeline import PipelineResult
 from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
@@ -44,7 +44,6 @@ from edge_models.profile import Profile
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 60.0
-_STUCK_FRAMES = 10  # in a row; two equal rows of a table are no fault
 _LARGEST_SIGNAL = 1e30  # of what float32 holds
 _MOST_WAITING = 4 * FIRST_FRAMES  # of frames that are refused no correlation can be measured
 
@@ -79,17 +78,15 @@ class Trigger:
         self._shares = shares_of(config.detectors)
         self._contexts = Contexts(profile)
         self._detectors = self._fresh_detectors()
-        self._witness = _witness(profile, config)
+        self._witness = open_witness(profile, config.witness)
         self._thinning = Thinning(frames=config.commissioning.decorrelation_frames, ranks_of=self._ranks)
         self._commissioning = Commissioning(config.commissioning)
         self._verdicts = VerdictCounter(profile, size=config.window_effective)
         self._faults, self._labels, self._rate = Faults(), LateLabels(), Rate(rate_hz)
-        self._low, self._high = _range(profile)
+        self._low, self._high = plausible_range(profile)
         self._waiting: list[Sample] = []
         self._skipped = 0
-        self._silent: set[str] = set()
-        self._was_alarmed = False
-        self._attribution: tuple[tuple[str, float], ...] = ()
+        self._alarming = Alarming(profile.signals)
         self._kept: Mapping[str, bytes] = {}
         self._unsaved: set[Kind] = set()
         self._now_s = 0.0
@@ -257,8 +254,7 @@ class Trigger:
             alarms = self._alarms(evidence, sample, sample.position)
             if self._witness is not None and ranks is not None:
                 self._witness.update(ranks, sample.position)
-        if alarms and not self._was_alarmed:
-            self._was_alarmed = True
+        if alarms and self._alarming.begins():
             self._verdicts.restart()
             self._unsaved.add("trigger")
             return Seen(alarms=tuple(alarms))
@@ -268,51 +264,22 @@ class Trigger:
         return Seen(alarms=tuple(alarms), verdict=verdict) if alarms or verdict is not None else _NOTHING
 
     def _alarms(self, evidence: Sequence[Evidence], sample: Sample | None, position: int) -> list[Alarm]:
-        alarms: list[Alarm] = []
-        for each in evidence:
-            self._attribution = self._named(each)
-            signal = self._attribution[0][0] if self._attribution else ""
-            if each.detector in self._silent:
-                continue
-            self._silent.add(each.detector)
-            is_arrival = not (self._commissioning.is_over or self._commissioning.has_verdict) and sample is not None
-            alarms.append(
-                Alarm(
-                    position=position,
-                    signal=signal,
-                    detector=ARRIVAL if is_arrival else each.detector,
-                    value=self._value(sample, signal),
-                )
-            )
-        return alarms
-
-    def _named(self, evidence: Evidence) -> tuple[tuple[str, float], ...]:
-        """The attribution; a sensor that repeats itself is named before what its one picture looks like."""
-        if self._faults.repeats >= max(_STUCK_FRAMES, self._thinning.thin):
-            return ((REPEATED, 1.0),)
-        return evidence.ranked
-
-    def _value(self, sample: Sample | None, signal: str) -> float:
-        if sample is None or sample.values is None or signal not in self._profile.signals:
-            return 1.0 if signal in (REFUSED, REPEATED) else 0.0
-        value = float(sample.values[self._profile.signals.index(signal)])
-        return value if np.isfinite(value) else 0.0
+        arrives = not (self._commissioning.is_over or self._commissioning.has_verdict)
+        return self._alarming.alarms(
+            evidence, sample, position, repeats=self._faults.repeats, thin=self._thinning.thin, arrives=arrives
+        )
 
     def _verdict(self, *, was_learning: bool) -> Verdict:
-        if not self._silent:
-            self._attribution = ()
         findings = Findings(
             thin=self._thinning.thin,
             commissioned=self._commissioning.is_over,
             is_learning=was_learning,
-            attribution=dict(self._attribution),
+            attribution=self._alarming.on_verdict(),
             changed_at=None if self._witness is None else self._witness.changed_at,
             faults=self._faults.take(),
             labelled=self._labels.n,
             labelled_accuracy=self._labels.accuracy,
         )
-        self._was_alarmed = bool(self._silent)
-        self._silent.clear()
         self._commissioning.has_verdict = self._commissioning.has_verdict or not was_learning
         self._set_budget()
         return self._verdicts.close(self._contexts.known, findings)
@@ -328,9 +295,7 @@ class Trigger:
         self._set_budget()
         self._verdicts.forget()
         self._labels.forget()
-        self._silent.clear()
-        self._was_alarmed = False
-        self._attribution = ()
+        self._alarming.forget()
         if self._witness is not None:
             self._witness.reset()
 
@@ -348,24 +313,3 @@ class Trigger:
 
     def _set_budget(self) -> None:
         self._detectors.set_budget(self._rate.rate_hz, self._thinning.thin)
-
-
-def _witness(profile: Profile, config: DriftConfig) -> Witness | None:
-    """None where there is no River: the trigger goes on, and nobody knows since when."""
-    if config.witness is None:
-        return None
-    if not is_installed():
-        log.warning("River cannot be loaded: the trigger goes on, but nothing tells since when a signal has changed")
-        return None
-    means = np.stack([context.u_mean for context in profile.contexts])[:, : len(profile.signals)]
-    weights = np.array([context.n for context in profile.contexts], np.float64)
-    return Witness(profile.signals, np.average(means, axis=0, weights=weights).tolist(), config.witness)
-
-
-def _range(profile: Profile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smallest and largest plausible value of each signal (k,): the reference's, and as much again to each side."""
-    edges = profile.edges.astype(np.float64)
-    low, high = edges[:, 0], edges[:, -1]
-    width = np.maximum(high - low, 3.0 * profile.std)
-    width = np.maximum(width, 1e-3 * np.maximum(np.abs(low), np.abs(high)) + 1e-6)
-    return low - width, high + width

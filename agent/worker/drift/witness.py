@@ -8,14 +8,18 @@ change and be as the reference all the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.worker.drift.loader import ChangeDetector, canonical_name, detector
+from agent.worker.drift.loader import ChangeDetector, canonical_name, detector, is_installed
 from agent.worker.drift.per_signal import shared_budget
+from edge_models.profile import Profile
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_FRAMES = 512  # in which a change is looked for; what ADWIN takes longer to see is as old as the oldest
 _BACK_SHARE = 0.5
@@ -81,6 +85,22 @@ class Witness:
         else:
             return  # the detector lets go of more of what it had before
         self._known[index] = first + cut
+
+
+def open_witness(profile: Profile, item: Mapping[str, object] | None) -> Witness | None:
+    """The witness of ``drift.witness``; None where there is no River: the trigger goes on, and nobody knows since when.
+
+    Raises:
+        DetectorError: As for the constructor.
+    """
+    if item is None:
+        return None
+    if not is_installed():
+        log.warning("River cannot be loaded: the trigger goes on, but nothing tells since when a signal has changed")
+        return None
+    means = np.stack([context.u_mean for context in profile.contexts])[:, : len(profile.signals)]
+    weights = np.array([context.n for context in profile.contexts], np.float64)
+    return Witness(profile.signals, np.average(means, axis=0, weights=weights).tolist(), item)
 
 
 def _cut(values: NDArray[np.float64]) -> tuple[int, float, float]:
