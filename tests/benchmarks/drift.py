@@ -23,6 +23,8 @@ from tests.benchmarks.drifts.contestants import Contestant, Make, river_and_test
 from tests.benchmarks.drifts.false_alarms import false_alarms
 from tests.benchmarks.drifts.footprint import footprint
 from tests.benchmarks.drifts.images import Pictures, pictures, scenario_cases, shift_cases
+from tests.benchmarks.drifts.labelled import GROUP as LABELLED
+from tests.benchmarks.drifts.labelled import labelled
 from tests.benchmarks.drifts.meaning import estimates, fleets, labels
 from tests.benchmarks.drifts.nets import Nets
 from tests.benchmarks.drifts.others import other_cases
@@ -104,7 +106,8 @@ def _races(
     outcomes += raced(cases, theirs, THEIR_RUNS, SEED, told("others"))
     found, weights, notes = peers([*shifts[len(DESIGN) :], *scenarios], SEED, folder)
     outcomes += found
-    order = list(dict.fromkeys(case.group for case in cases))
+    outcomes += labelled()
+    order = [*dict.fromkeys(case.group for case in cases), LABELLED]
     outcomes.sort(key=lambda one: order.index(one.group))
     yield [*summed_up(outcomes), *_shift_rows(shifts, outcomes), *weights], list(_targets(cases, outcomes)), notes
 

@@ -21,7 +21,6 @@ Rows = NDArray[np.float64]
 
 ADWIN_DELTA = 0.002  # River's default
 PSI_LIMIT, KS_LIMIT, DRIFT_SHARE = 0.1, 0.05, 0.5  # Evidently 0.7: stattest thresholds, and of DataDriftPreset
-PSI_BINS = 30  # the number that Evidently cuts a numerical column into, from the reference's quantiles
 WINDOW = 200
 
 
@@ -122,11 +121,10 @@ def kolmogorov_smirnov(reference: Rows, rows: Rows) -> NDArray[np.bool_]:
 
 
 def population_stability(reference: Rows, rows: Rows) -> NDArray[np.bool_]:
-    """Evidently's ``psi``: quantile bins of the reference, empty ones as .0001, above .1, of each column."""
+    """Evidently's ``psi``: Sturges' bins of both together, empty ones as .0001, above .1, of each column."""
     found = []
     for expected, seen in zip(reference.T, rows.T, strict=True):
-        edges = np.unique(np.quantile(expected, np.linspace(0, 1, PSI_BINS + 1)))
-        edges[0], edges[-1] = -np.inf, np.inf
+        edges = np.histogram_bin_edges(np.concatenate([expected, seen]), "sturges")
         p, q = (np.maximum(np.histogram(part, edges)[0] / len(part), 1e-4) for part in (expected, seen))
         found.append(float(((q - p) * np.log(q / p)).sum()) > PSI_LIMIT)
     return np.array(found)

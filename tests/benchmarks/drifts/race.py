@@ -12,7 +12,7 @@ from tests.benchmarks.drifts.cases import AFTER, Case, Stream
 from tests.benchmarks.drifts.contestants import Contestant
 from tests.benchmarks.harness import Row, Value
 
-BUDGET_S = 60.0  # of CPU for each contestant and group of cases: the streams that it did not come to are left out
+BUDGET_S = 12.0  # of CPU for each contestant and group of cases: the streams that it did not come to are left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
