@@ -30,6 +30,7 @@ from agent.worker.adaptation.opening import open_guard
 from agent.worker.engine_report import mean_steps, ready
 from agent.worker.errors import SourceError, UnadaptableError
 from agent.worker.link import SupervisorLink
+from agent.worker.opened_model import OpenedModel, open_model
 from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
@@ -37,7 +38,7 @@ from agent.worker.samples import Deviation, Sample, SampleRing
 from agent.worker.sources import open_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
-from agent.worker.stream import FrameOutcome, OpenedModel, open_model, open_stream
+from agent.worker.stream import FrameOutcome, open_stream
 from edge_models.errors import ArchiveError
 from edge_models.wire.predictions import SampleReason
 

@@ -19,9 +19,9 @@ from agent.memory import release_unused
 from agent.worker.drift.statistics import rolling_quantile
 from agent.worker.engine_report import ready
 from agent.worker.link import SupervisorLink
+from agent.worker.opened_model import open_model
 from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
-from agent.worker.stream import open_model
 from edge_models.engines.port import Engine
 from edge_models.selftest import run_probe
 

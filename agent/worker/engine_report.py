@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from agent.ipc import MAX_NOTE_CHARS, Ready
 from agent.memory import resident_kb
-from agent.worker.stream import OpenedModel
+from agent.worker.opened_model import OpenedModel
 from edge_models.engines.port import Engine
 
 

@@ -25,11 +25,12 @@ from agent.explain.story import Turn
 from agent.worker.adaptation.opening import open_guard
 from agent.worker.drift.port import Alarm
 from agent.worker.engine_report import mean_steps
+from agent.worker.opened_model import open_model
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.replay_report import ReplayReport, Request, VerdictAt
 from agent.worker.sources.port import Frame
 from agent.worker.sources.recording import Recording, load_recording
-from agent.worker.stream import FrameOutcome, Stream, open_model, open_stream
+from agent.worker.stream import FrameOutcome, Stream, open_stream
 from edge_models.bundle import open_manifest
 from edge_models.engines import available_runtimes, choose_artifact
 

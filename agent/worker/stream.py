@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from agent.config import DriftConfig, GatingConfig
 from agent.ipc import Verdict, Window
@@ -18,12 +17,10 @@ from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm, DriftDetector
 from agent.worker.drift.registry import Watched, build_detectors, river_items
 from agent.worker.drift.trigger import Kind, Seen, Trigger
+from agent.worker.opened_model import OpenedModel
 from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline
 from agent.worker.sources.port import Frame
 from agent.worker.window import WindowCounter
-from edge_models.bundle import Bundle, open_bundle, open_manifest
-from edge_models.engines import open_engine
-from edge_models.engines.port import Engine
 from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
 from edge_models.signals import class_count, softmax
@@ -238,42 +235,6 @@ class Stream:
         self._seq += 1
         self.frames += 1
         self.held += result.held
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedModel:
-    """An artifact that is loaded and proven against its manifest."""
-
-    bundle: Bundle
-    artifact_name: str
-    engine: Engine
-    profile: Profile | None
-
-
-def open_model(
-    directory: Path, artifact_name: str, *, expected_id: str | None = None, stream: bool = False, hold_codes: int = 0
-) -> OpenedModel:
-    """Check an artifact's files, read its profile and load it into its engine.
-
-    Args:
-        directory: Of the bundle.
-        artifact_name: Which artifact.
-        expected_id: Id that the bundle must have.
-        stream: Whether its frames will follow each other, see ``open_engine``.
-        hold_codes: Send-on-delta of a spiking network's input, see ``open_engine``.
-
-    Raises:
-        BundleError: The bundle is not what its manifest says.
-        EngineError: No runtime here runs the artifact.
-    """
-    artifact = open_manifest(directory).artifact(artifact_name)
-    bundle = open_bundle(directory, expected_id=expected_id, files=artifact.files)
-    profile = None
-    if artifact.profile is not None:
-        signed = bundle.manifest.files[artifact.file].sha256
-        profile = Profile.from_npz(bundle.read(artifact.profile), artifact_sha256=signed)
-    engine = open_engine(bundle, artifact_name, stream=stream, hold=hold_codes)
-    return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
 
 
 def open_stream(

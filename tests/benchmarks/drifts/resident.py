@@ -42,8 +42,9 @@ def _bare(directory: str, artifact: str, frames: object) -> dict[str, float]:
 
 def _watched(directory: str, artifact: str, frames: object, each: int) -> dict[str, float]:
     from agent.config import DriftConfig
+    from agent.worker.opened_model import open_model
     from agent.worker.sources.port import Frame
-    from agent.worker.stream import open_model, open_stream
+    from agent.worker.stream import open_stream
 
     model = open_model(Path(directory), artifact)
     stream = open_stream(model, DriftConfig(), time.process_time_ns, rate_hz=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.worker.drift.registry import Watched
-from agent.worker.stream import OpenedModel, open_model
+from agent.worker.opened_model import OpenedModel, open_model
 from edge_models.bundle import Bundle
 from tests.factories.bundles import INT8, make_bundle
 from tests.unit.agent_worker.signals import watched_inputs

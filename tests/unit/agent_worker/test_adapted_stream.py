@@ -16,8 +16,9 @@ from agent.worker.adaptation.opening import open_guard
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import Alarm
 from agent.worker.errors import UnadaptableError
+from agent.worker.opened_model import OpenedModel, open_model
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FeedbackOutcome, FrameOutcome, OpenedModel, Stream, open_model, open_stream
+from agent.worker.stream import FeedbackOutcome, FrameOutcome, Stream, open_stream
 from tests.factories.bundles import INT8
 from tests.factories.frames import digit_frames, write_recording
 from tests.factories.spiking_digits import SPIKING, make_spiking_digits

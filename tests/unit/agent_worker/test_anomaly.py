@@ -10,8 +10,9 @@ import pytest
 
 from agent.config import DriftConfig
 from agent.worker.offline import replay
+from agent.worker.opened_model import open_model
 from agent.worker.pipeline import Pipeline, open_pipeline
-from agent.worker.stream import open_model, open_stream
+from agent.worker.stream import open_stream
 from edge_models.bundle import Bundle
 from tests.factories.frames import write_recording
 from tests.factories.hum import loose_rows, make_hum_bundle, normal_rows

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from agent.ipc import FrameIn
 from agent.worker.errors import SourceError
 from agent.worker.offline import replay
+from agent.worker.opened_model import open_model
 from agent.worker.pipeline import open_pipeline
 from agent.worker.sources.images import ImageFolder
 from agent.worker.sources.mqtt_frames import frame_array
-from agent.worker.stream import open_model
 from edge_models.bundle import Bundle
 from edge_models.engines.tflite import TfliteModel
 from edge_models.manifest import InputSpec

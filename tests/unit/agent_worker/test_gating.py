@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from agent.config import DriftConfig, GatingConfig
 from agent.errors import ConfigError
 from agent.worker.gating import Gate, moved_share
+from agent.worker.opened_model import OpenedModel
 from agent.worker.pipeline import Pipeline
 from agent.worker.samples import SampleRing
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FrameOutcome, OpenedModel, open_stream
+from agent.worker.stream import FrameOutcome, open_stream
 from edge_models.bundle import Bundle
 from edge_models.manifest import InputSpec, WindowStep
 from edge_models.tensors import TensorSpec

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agent.worker.opened_model import OpenedModel
 from agent.worker.pipeline import Pipeline, PipelineResult, open_pipeline
-from agent.worker.stream import OpenedModel
 from edge_models.errors import UnsupportedArtifactError
 from edge_models.manifest import InputSpec, OutputSpec, WindowStep
 from edge_models.signals import OUTPUT_SIGNALS

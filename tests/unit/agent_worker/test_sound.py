@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from agent.ipc import FrameIn
 from agent.worker.errors import SourceError
 from agent.worker.offline import replay
+from agent.worker.opened_model import open_model
 from agent.worker.pipeline import open_pipeline
 from agent.worker.replay_report import ReplayReport
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.recording import load_recording
-from agent.worker.stream import open_model
 from edge_models.bundle import Bundle
 from edge_models.npz import write_npz
 from tests.factories.frames import write_recording

@@ -11,8 +11,9 @@ import pytest
 
 from agent.config import DriftConfig
 from agent.worker.errors import DetectorError
+from agent.worker.opened_model import OpenedModel, open_model
 from agent.worker.sources.port import Frame
-from agent.worker.stream import FeedbackOutcome, FrameOutcome, OpenedModel, Stream, open_model, open_stream
+from agent.worker.stream import FeedbackOutcome, FrameOutcome, Stream, open_stream
 from edge_models.errors import ArchiveError, IntegrityError, UnsupportedArtifactError
 from tests.factories.bundles import INT8, make_bundle
 from tests.factories.frames import digit_frames, winter_light
