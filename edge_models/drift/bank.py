@@ -102,24 +102,44 @@ class EBank:
         """Signals, classes and flags that the evidence is about, the strongest first, with their shares of it.
 
         A sum is evidence as far as its logarithm exceeds that of the frames, which it does not reach by chance: its
-        mean is the number of frames at most. Whitened columns and the distance have no name that a person knows; they
-        are left out.
+        mean is the number of frames at most. Whitened columns have no name that a person knows: their evidence is the
+        signals' that explain it. That of the distance is left out.
         """
         if not self._frames:
             return []
-        means = self._sums.mean(axis=0)
-        known = len(self._bets.columns.names) // 2
-        named = {*self._bets.columns.names[known:]}
-        best: dict[str, float] = {}
-        for name, mean, live in zip(self._bets.names, means.tolist(), self._live.tolist(), strict=True):
-            if live and name.signal not in named:
-                best[name.signal] = max(best.get(name.signal, 0.0), mean)
-        evidence = {name: math.log(max(mean, 1e-30) / self._frames) for name, mean in best.items()}
+        means = np.maximum(self._sums.mean(axis=0, dtype=np.float64), 1e-30)
+        logs = np.where(self._live, np.log(means / self._frames), -math.inf).tolist()
+        whitened = self._bets.columns.names[len(self._bets.columns.names) // 2 :]
+        evidence: dict[str, float] = {}
+        of: dict[tuple[str, str], float] = {}
+        for name, value in zip(self._bets.names, logs, strict=True):
+            of[name] = value
+            if name.signal not in whitened and value > -math.inf:
+                evidence[name.signal] = max(evidence.get(name.signal, value), value)
+        for signal, value in self._explained(of).items():
+            evidence[signal] = max(evidence.get(signal, value), value)
         order = sorted(evidence, key=lambda name: -evidence[name])[:count]
         total = sum(max(value, 0.0) for value in evidence.values())
         if total <= 0:
             return [(order[0], 1.0)] if order else []
         return [(name, evidence[name] / total) for name in order if evidence[name] > 0]
+
+    def _explained(self, logs: dict[tuple[str, str], float]) -> dict[str, float]:
+        """What each signal explains of the whitened columns' evidence, were it the only one that moved.
+
+        Evidence grows with the square of a shift, so its root is as long as the shift; a signal that moved alone moves
+        the whitened columns along its own direction.
+        """
+        columns = self._bets.columns
+        signals = len(columns.whitening)
+        shift = np.zeros(signals)
+        for i in range(signals):
+            name = columns.names[signals + i]
+            up, down = (max(logs[name, a], logs[name, b], 0.0) for a, b in (("up", "high"), ("down", "low")))
+            shift[i] = math.sqrt(up) - math.sqrt(down)
+        directions = columns.whitening.T.astype(np.float64)
+        squares = (directions @ shift) ** 2 / np.maximum((directions**2).sum(axis=1), 1e-12)
+        return dict(zip(columns.names, squares.tolist(), strict=False))
 
     def set_threshold(self, threshold: float) -> None:
         """Go on with another threshold and all evidence, as when frames are thinned otherwise.

@@ -28,6 +28,7 @@ class Columns:
 
     Attributes:
         names: Name of each of the J = 2k + 1 columns.
+        whitening: Takes standardised signals to whitened ones, (k, k).
 
     Examples:
         >>> from edge_models.profile import build_profile
@@ -39,14 +40,14 @@ class Columns:
         [1.0, 0.51]
     """
 
-    __slots__ = ("_centres", "_lookup", "_mean", "_profile", "_scale", "_tails", "_whitening", "names")
+    __slots__ = ("_centres", "_lookup", "_mean", "_profile", "_scale", "_tails", "names", "whitening")
 
     def __init__(self, profile: Profile) -> None:
         self.names = column_names(profile.signals)
         self._profile = profile
         self._mean = profile.mean.astype(np.float64)
         self._scale = scale_of(profile.mean, profile.std)
-        self._whitening = np.ascontiguousarray(profile.whitening)
+        self.whitening = np.ascontiguousarray(profile.whitening)
         self._centres = np.stack([context.centre for context in profile.contexts])
         self._lookup = _Lookup(profile.column_edges)
         self._tails = tuple(np.ascontiguousarray(side) for side in _tail_ends(profile.tails))
@@ -62,7 +63,7 @@ class Columns:
             columns[:k][~known] = np.nan
             columns[k:] = np.nan
             return columns
-        white = self._whitening @ columns[:k]
+        white = self.whitening @ columns[:k]
         np.minimum(white, _LIMIT, out=white)
         np.maximum(white, -_LIMIT, out=white)
         columns[k:-1] = white.astype(np.float16)

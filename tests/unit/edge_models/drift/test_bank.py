@@ -104,6 +104,22 @@ def test_a_drift_that_is_there_from_the_first_frame_is_found() -> None:
     assert sum(share for _, share in bank.ranked(100)) == pytest.approx(1.0)
 
 
+def test_what_breaks_the_correlation_is_explained_by_the_signal_that_moved() -> None:
+    """Ten signals that say nearly the same; one moves by less than it varies, and much more than it differs."""
+    rng = np.random.default_rng(0)
+
+    def alike(n: int) -> NDArray[np.float64]:
+        return np.asarray(rng.normal(size=(n, 1)) + 0.1 * rng.normal(size=(n, 10)))
+
+    bets = Bets(build_profile(tuple(f"s{i}" for i in range(10)), alike(3000), None, 0))
+    bank = EBank(bets, 1e6)
+    values = alike(300)
+    values[:, 3] += 0.15
+
+    assert any(bank.update(bets.of(bets.columns.of(row))) for row in values)
+    assert bank.ranked(1)[0][0] == "s3"
+
+
 def test_flags_that_are_never_set_alarm_when_they_are() -> None:
     bank = EBank(BETS, 1e6)
     refused = [bank.update(BETS.of(None, None, (True, False))) for _ in range(10)]
