@@ -43,7 +43,8 @@ def peers(cases: Sequence[Case], seed: int, folder: Path) -> tuple[list[Outcome]
     np.savez(folder / "reference.npz", values=cases[0].reference.values)
     for number, stream in enumerate(streams):
         values = stream.pool.values[: stream.change + MOST_AFTER]
-        np.savez(folder / f"{number:03}.npz", values=values, change=stream.change)
+        change = len(values) if stream.case.scenario == "none" else stream.change
+        np.savez(folder / f"{number:03}.npz", values=values, change=change)
     outcomes: list[Outcome] = []
     rows: list[Row] = []
     notes: list[str] = []
