@@ -5,8 +5,8 @@
     driftline-agent replay BUNDLE FRAMES.npz   the whole pipeline over recorded frames, without a broker
     driftline-agent explain agent.yaml         the last episode of drift, for a person
 
-Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, 2 bad input (one line on stderr says what),
-130 Ctrl-C and 143 SIGTERM during all others.
+Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, or nobody reads the output any more, 2 bad input
+(one line on stderr says what), 130 Ctrl-C and 143 SIGTERM during all others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import random
 import signal
 import sys
@@ -29,6 +30,7 @@ from edge_models.errors import EdgeModelsError
 
 PROGRAM = "driftline-agent"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+EXIT_UNREAD = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -78,13 +80,21 @@ def _run(arguments: argparse.Namespace) -> int:
         case "explain":
             from agent.explain.command import run as explain
 
-            print(explain(arguments))
-            return 0
+            return _say(explain(arguments))
         case _:
             from agent.worker.replay_command import run as replay
 
-            print(replay(arguments))
-            return 0
+            return _say(replay(arguments))
+
+
+def _say(text: str) -> int:
+    """Print what was asked for; the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader has gone, as in `driftline-agent explain | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that what is left goes nowhere at exit
+        return EXIT_UNREAD
+    return 0
 
 
 def _run_daemon(path: Path) -> int:
@@ -102,14 +112,15 @@ def _check(path: Path, *, as_json: bool) -> int:
         problems = [f"{path}: {problem}" for problem in preflight(config)]
     except AgentError as exc:
         problems = [str(exc)]
+    said = 0
     if as_json:
-        print(json.dumps({"ok": not problems, "file": str(path), "errors": problems}))
+        said = _say(json.dumps({"ok": not problems, "file": str(path), "errors": problems}))
     elif not problems:
-        print(f"{path}: ok")
+        said = _say(f"{path}: ok")
     if not as_json:
         for problem in problems:
             print(f"{PROGRAM}: error: {' '.join(problem.split())}", file=sys.stderr)
-    return EXIT_BAD_INPUT if problems else 0
+    return EXIT_BAD_INPUT if problems else said
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,17 @@ def test_a_place_without_an_agent_is_one_line_and_code_2(tmp_path: Path) -> None
     assert run.stdout == ""
     assert run.stderr.startswith("driftline-agent: error: ")
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["explain", "check -c"])
+def test_a_reader_that_has_gone_is_no_traceback(command: str, tmp_path: Path) -> None:
+    (tmp_path / "boot").write_text("1\n")
+    (tmp_path / "agent.yaml").write_text(f"id: d\nmodel: m\nstate_dir: {tmp_path}\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "wb") as gone:
+        words = [sys.executable, "-m", "agent", *command.split(), str(tmp_path / "agent.yaml"), "--json"]
+        run = subprocess.run(words, cwd=ROOT, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (run.returncode, run.stderr) == (1, "")
