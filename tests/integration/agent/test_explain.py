@@ -58,8 +58,8 @@ def test_a_place_without_an_agent_is_one_line_and_code_2(tmp_path: Path) -> None
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["explain", "check -c"])
-def test_a_reader_that_has_gone_is_no_traceback(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("command", "code"), [("explain", 1), ("check -c", 2)])
+def test_a_reader_that_has_gone_is_no_traceback(command: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "boot").write_text("1\n")
     (tmp_path / "agent.yaml").write_text(f"id: d\nmodel: m\nstate_dir: {tmp_path}\n")
     reader, writer = os.pipe()
@@ -69,4 +69,4 @@ def test_a_reader_that_has_gone_is_no_traceback(command: str, tmp_path: Path) ->
         words = [sys.executable, "-m", "agent", *command.split(), str(tmp_path / "agent.yaml"), "--json"]
         run = subprocess.run(words, cwd=ROOT, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
 
-    assert (run.returncode, run.stderr) == (1, "")
+    assert (run.returncode, run.stderr) == (code, "")
