@@ -2,27 +2,31 @@
 
 A trigger says that there is a difference; a verdict says how large it is. Verdicts do not overlap, and one begins anew
 after an alarm, so that a verdict is wholly of after it. Effects are distances from the best mixture of the contexts:
-half a day of light and half a night are no drift. Classes are counted over more frames than one verdict has: shares are
-known well only then.
+half a day of light and half a night are no drift. Classes are counted over more frames than one verdict has, for shares
+are known well only then; once the newest are like the reference's again, those before them are forgotten, so that a
+drift that has gone is not measured on. An alarm does not end the counting, for a lasting drift alarms again and again.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.ipc import Verdict
-from edge_models.drift.effects import class_effect, effects
+from edge_models.drift.effects import class_effect, effects, mixed
 from edge_models.drift.impact import estimate, impact_features
 from edge_models.profile import Context, Profile, ranks_of
 from edge_models.profile.columns import standardised
 from edge_models.sketch import Sketch
 
 CLASS_FRAMES = 1000
+RECENT_FRAMES = 200
+WORTH = 0.1  # no smaller difference ever counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +62,52 @@ class Findings:
     labelled_accuracy: float | None
 
 
+class ClassCounts:
+    """Predicted classes of the last independent frames, as long as these are of one condition.
+
+    Args:
+        classes: How many the model knows.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._seen: deque[int] = deque(maxlen=CLASS_FRAMES)
+
+    @property
+    def n(self) -> int:
+        """How many frames there are."""
+        return len(self._seen)
+
+    def extend(self, predicted: Iterable[int]) -> None:
+        """Take the classes of the next frames."""
+        self._seen.extend(predicted)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._seen.clear()
+
+    def effect(self, contexts: Sequence[Context], weights: NDArray[np.float64]) -> float | None:
+        """Total variation from the contexts' classes; None without any.
+
+        The older frames go when all together differ, but the newest ones by no more than luck makes them on average, or
+        by less than half as much. The mean of a class's |share - p| is sqrt(2 p (1 - p) / (pi n)).
+        """
+        if not self._seen or not self._classes:
+            return None
+        seen = np.array(self._seen, np.int64)
+        found, newest = (class_effect(contexts, weights, self._counts(part)) for part in (seen, seen[-RECENT_FRAMES:]))
+        p = mixed(weights, [context.class_prior for context in contexts])
+        luck = float(np.sqrt(np.clip(p * (1 - p), 0, None)).sum()) / math.sqrt(2 * math.pi * RECENT_FRAMES)
+        if len(seen) <= RECENT_FRAMES or found < WORTH or newest > max(luck, found / 2):
+            return found
+        for _ in range(len(seen) - RECENT_FRAMES):
+            self._seen.popleft()
+        return newest
+
+    def _counts(self, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.bincount(seen, minlength=self._classes)
+
+
 class VerdictCounter:
     """Gathers independent frames until there are enough for a verdict.
 
@@ -70,7 +120,7 @@ class VerdictCounter:
         self._profile = profile
         self._size = size
         self._evidence: Sketch | None = None
-        self._classes: deque[int] = deque(maxlen=CLASS_FRAMES)
+        self._classes = ClassCounts(profile.class_prior.size)
         self._start: int | None = None
         self._position = self._n = self._slots = 0
         self._values: list[NDArray[np.float64]] = []
@@ -152,15 +202,14 @@ class VerdictCounter:
         ranks = ranks[np.isfinite(values).all(axis=1)] if len(ranks) else ranks
         u_mean = ranks.mean(axis=0) if len(ranks) else np.full(k, 0.5)
         found = effects(contexts, sketch.counts, u_mean)
-        classes = np.bincount(np.array(self._classes, np.int64), minlength=profile.class_prior.size)
-        has_classes = bool(self._classes) and profile.class_prior.size > 0
+        classes = self._classes.effect(contexts, found.weights)
         measured = replace(
             verdict,
             context=contexts[found.context].name,
             effects=_named(profile.signals, found.distance),
             signature=_named(profile.signals, found.signature),
-            class_effect=class_effect(contexts, found.weights, classes) if has_classes else None,
-            class_n=len(self._classes) if has_classes else 0,
+            class_effect=classes,
+            class_n=0 if classes is None else self._classes.n,
             class_count=profile.class_prior.size,
         )
         if profile.impact is None or not self._calibrated or not len(ranks):
