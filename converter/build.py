@@ -44,10 +44,10 @@ from converter.profile.detectable import found_drift
 from converter.progress import Progress
 from converter.recipe import SpikingRecipe
 from converter.report.document import REPORT_FILE, report_document
-from converter.report.findings import DataFound, DriftFound, Findings, Measured
+from converter.report.drift import DriftFound
+from converter.report.findings import DataFound, Findings, Measured
 from edge_models.bundle import Bundle
 from edge_models.manifest import Provenance
-from edge_models.profile import Profile
 
 __all__ = ["BuildOrder", "build", "read_report"]
 
@@ -140,14 +140,12 @@ def _drift(
     candidate: Candidate, finished: Finished, prepared: Prepared, part: HeldOut, progress: Progress
 ) -> DriftFound | None:
     """What devices will notice, on test examples as they are when nothing is wrong."""
-    artifact = finished.artifact
-    if artifact.profile is None:
+    if finished.profile is None:
         return None
+    artifact = finished.artifact
     inputs = part.inputs if artifact.output("reconstruction") is None else part.inputs[part.y == NORMAL]
     runnable = replace(candidate.runnable, artifact=artifact)
-    return found_drift(
-        runnable, prepared.spec, Profile.from_npz(finished.files[artifact.profile]), inputs, progress=progress
-    )
+    return found_drift(runnable, prepared.spec, finished.profile, inputs, cost=finished.cost, progress=progress)
 
 
 def _identity(order: BuildOrder, prepared: Prepared, found: _Made) -> Identity:

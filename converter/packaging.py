@@ -16,7 +16,7 @@ from converter.artifact import Runnable, probe_npz, with_tolerance
 from converter.errors import OutputError
 from converter.gates import Verdict
 from converter.measure import Figures
-from converter.profile import profile_npz
+from converter.profile import ShiftRow, take_profile
 from converter.progress import Progress
 from converter.report.document import REPORT_FILE, report_bytes
 from converter.report.page import report_page
@@ -30,6 +30,7 @@ from edge_models.manifest import (
     Provenance,
     Waiver,
 )
+from edge_models.profile import Profile
 
 REPORT_PAGE = "report.html"
 _TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "driftline")
@@ -56,11 +57,21 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finished:
-    """One artifact with all that is stored with it."""
+    """One artifact with all that is stored with it.
+
+    Attributes:
+        name: In the bundle.
+        artifact: Its entry in the manifest.
+        files: By name.
+        profile: Its reference; None without one.
+        cost: What shifts cost it and what was estimated, kinds of shifts left out in turn.
+    """
 
     name: str
     artifact: Artifact
     files: Mapping[str, bytes]
+    profile: Profile | None = None
+    cost: tuple[ShiftRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +93,19 @@ def finish(runnable: Runnable, figures: Figures, reference: Reference, progress:
     settled = with_tolerance(runnable, probe)
     artifact = settled.measured(figures)
     files = {artifact.file: settled.data, artifact.probe.file: probe}
-    if artifact.profile is not None:
-        files[artifact.profile] = profile_npz(
-            settled,
-            reference.spec,
-            reference.inputs,
-            reference.classes,
-            y=reference.y,
-            groups=reference.groups,
-            progress=progress,
-        )
-    return Finished(name=runnable.name, artifact=artifact, files=files)
+    if artifact.profile is None:
+        return Finished(name=runnable.name, artifact=artifact, files=files)
+    taken = take_profile(
+        settled,
+        reference.spec,
+        reference.inputs,
+        reference.classes,
+        y=reference.y,
+        groups=reference.groups,
+        progress=progress,
+    )
+    files[artifact.profile] = taken.profile.to_npz()
+    return Finished(name=runnable.name, artifact=artifact, files=files, profile=taken.profile, cost=taken.cost)
 
 
 def write(output: Path, identity: Identity, artifacts: Sequence[Finished], more: Mapping[str, bytes]) -> Bundle:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from converter.profile.calibration import fitted_temperature
-from converter.profile.impact import STRENGTHS, WINDOW, learnt_impact, made_up, seen_frames, windows
+from converter.profile.impact import STRENGTHS, WINDOW, ShiftRow, learnt_impact, made_up, seen_frames, windows
 from converter.profile.observation import Observed, observe
 from converter.profile.shifts import families
 from converter.progress import SilentProgress
@@ -33,22 +33,20 @@ _FEW_FRAMES = 150
 _FEW_STRENGTHS = (0.2, 0.5, 1.0)
 
 
-def profile_npz(
-    runnable: Runnable,
-    spec: InputSpec,
-    inputs: NDArray[np.float32],
-    classes: int,
-    *,
-    y: NDArray[np.int64] | None = None,
-    groups: Mapping[str, NDArray[np.bool_]] | None = None,
-    progress: Progress | None = None,
-) -> bytes:
-    """The stored form of ``reference_profile``."""
-    profile = reference_profile(runnable, spec, inputs, classes, y=y, groups=groups, progress=progress)
-    return profile.to_npz()
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Taken:
+    """A profile, and how well its model of what shifts cost did on kinds of shifts that it had not seen.
+
+    Attributes:
+        profile: The reference.
+        cost: A row for each window, by a model that never saw its family; empty where no such model was learnt.
+    """
+
+    profile: Profile
+    cost: tuple[ShiftRow, ...] = ()
 
 
-def reference_profile(
+def take_profile(
     runnable: Runnable,
     spec: InputSpec,
     inputs: NDArray[np.float32],
@@ -58,7 +56,7 @@ def reference_profile(
     groups: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress | None = None,
     seed: int = 0,
-) -> Profile:
+) -> Taken:
     """The reference profile of held-out inputs.
 
     Args:
@@ -93,7 +91,7 @@ def reference_profile(
         runtime=runnable.engine.runtime,
     )
     if labelled is None or len(inputs) < MIN_IMPACT_FRAMES:
-        return profile
+        return Taken(profile=profile)
     return _with_impact(profile, runnable, spec, inputs, labelled, observed, progress or SilentProgress(), seed)
 
 
@@ -106,7 +104,7 @@ def _with_impact(
     observed: Observed,
     progress: Progress,
     seed: int,
-) -> Profile:
+) -> Taken:
     rng = np.random.default_rng(seed)
     is_slow = inputs[0].size >= _LARGE_INPUT or runnable.artifact.engine in _SLOW_ENGINES
     count = min(len(inputs), _FEW_FRAMES if is_slow else WINDOW)
@@ -128,7 +126,7 @@ def _with_impact(
         told=told,
     )
     if len({shift.family for shift in shifts}) < 2:
-        return profile
+        return Taken(profile=profile)
     clean = seen_frames(profile, observed, y)
-    model, _ = learnt_impact(windows(profile.contexts, clean, shifts, seed), observed.inputs.shape[1])
-    return identified(replace(profile, impact=model))
+    model, rows = learnt_impact(windows(profile.contexts, clean, shifts, seed), observed.inputs.shape[1])
+    return Taken(profile=identified(replace(profile, impact=model)), cost=rows)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from converter.gates import Verdict
 from converter.measure import Figures
+from converter.report.drift import DriftFound
 from converter.spiking.study import SpikingStudy
-from edge_models.drift.detectability import Detectable
 from edge_models.manifest import Artifact, InputSpec, Provenance
 
 
@@ -222,23 +222,6 @@ class QuantisationFound:
     kept_float: tuple[str, ...] = ()
     fallback: tuple[FallbackTried, ...] = ()
     trained: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftFound:
-    """What devices with the first artifact will notice.
-
-    Attributes:
-        false_alarms_per_month: Budget that it is measured at.
-        rate_hz: Of the source that it is measured for.
-        frames: Held-out examples that it is measured on.
-        signals: The smallest shift that is found, by signal.
-    """
-
-    false_alarms_per_month: float
-    rate_hz: float
-    frames: int
-    signals: tuple[Detectable, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from converter.report.markup import Element, node, text
-from converter.report.sections import detectability, learnt, metric, origin, quantised, spiking, verdict
+from converter.report.sections import detectability, knowledge, learnt, metric, origin, quantised, spiking, verdict
 
 PAGE_FILE = "report.html"
 
@@ -37,7 +37,11 @@ def report_page(document: Mapping[str, Any]) -> str:
             spiking.faults(document),
             spiking.early_exit(document),
         ],
-        "Drift": [detectability.detectability(document)],
+        "Drift": [
+            detectability.detectability(document),
+            knowledge.estimates(document),
+            knowledge.conditions(document),
+        ],
         "Learning": [
             *learnt.curves(document),
             learnt.folds(document),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from converter.artifact import open_artifact
+from converter.artifact import Runnable, open_artifact
 from converter.cautions import cautions
 from converter.errors import DatasetError, RecipeError
 from converter.gates import Verdict, check_gates, check_names
 from converter.measure import Figures, HeldOut, measure
 from converter.measure.measuring import Task
 from converter.packaging import (
+    Finished,
     Identity,
     Reference,
     check_output,
@@ -25,9 +26,11 @@ from converter.packaging import (
     with_threshold,
     write,
 )
+from converter.profile.detectable import found_drift
 from converter.progress import Progress
 from converter.recipe import Recipe
 from converter.report.document import report_document
+from converter.report.drift import DriftFound
 from converter.report.findings import Findings, Measured
 from converter.wrap.examples import Labelled, read_labelled
 from converter.wrap.fitting import Fit, Kind, fits
@@ -103,9 +106,23 @@ def wrap(order: WrapOrder, progress: Progress, clock: Callable[[], float]) -> Bu
         cautions=cautions(figures, recipe.gates),
     )
     report = report_document(
-        Findings(identity=identity, artifacts={finished.name: measured}, notes=_said(model, fit, part))
+        Findings(
+            identity=identity,
+            artifacts={finished.name: measured},
+            drift=_drift(replace(runnable, artifact=finished.artifact), finished, reference, progress),
+            notes=_said(model, fit, part),
+        )
     )
     return write(order.output, identity, [finished], report_files(report))
+
+
+def _drift(runnable: Runnable, finished: Finished, reference: Reference, progress: Progress) -> DriftFound | None:
+    """What devices will notice, on the examples of the profile: there are no others."""
+    if finished.profile is None:
+        return None
+    return found_drift(
+        runnable, reference.spec, finished.profile, reference.inputs, cost=finished.cost, progress=progress
+    )
 
 
 def _check_labels(data: Labelled, labels: tuple[str, ...]) -> None:

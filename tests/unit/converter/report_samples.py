@@ -19,9 +19,12 @@ from converter.measure.proportion import compare_accuracy
 from converter.quantize.sensitivity import LayerNoise
 from converter.recipe import GatesRecipe
 from converter.report import (
+    ConditionFound,
+    CostFound,
     CurveFound,
     DataFound,
     DriftFound,
+    EstimatesFound,
     FallbackTried,
     Findings,
     LabelPoint,
@@ -310,7 +313,17 @@ def drift_found() -> DriftFound:
         Detectable(signal="sharp", within=within, shift_sd=(None, 0.54), shift=(None, 0.2)),
         Detectable(signal="border", within=within, shift_sd=(None, None), shift=(None, None)),
     )
-    return DriftFound(false_alarms_per_month=1.0, rate_hz=1.0, frames=500, signals=signals)
+    whole = EstimatesFound(family="", windows=84, worst=0.52, error=0.031, covered=0.9, confidence_error=0.048)
+    blur = EstimatesFound(family="blur", windows=36, worst=0.52, error=0.04, covered=0.83, confidence_error=0.09)
+    noise = EstimatesFound(family="noise", windows=36, worst=0.7, error=0.02, covered=0.97, confidence_error=0.03)
+    return DriftFound(
+        false_alarms_per_month=1.0,
+        rate_hz=1.0,
+        frames=500,
+        signals=signals,
+        conditions=(ConditionFound(name="reference", frames=1200), ConditionFound(name="night", frames=300)),
+        cost=CostFound(accuracy=0.91, whole=whole, families=(blur, noise)),
+    )
 
 
 @functools.cache

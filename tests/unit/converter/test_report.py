@@ -117,7 +117,8 @@ def test_an_anomaly_has_areas_and_no_accuracies() -> None:
 def test_every_part_of_a_full_build_is_drawn() -> None:
     assert headings(samples.classification()) == [
         *("Worth knowing", "Gates", "Accuracy", "Confusion", "Groups", "Classes"),
-        *("Beside float32", "Size", "Latency", "Noise of each layer", "Calibration", "Drift that devices find"),
+        *("Beside float32", "Size", "Latency", "Noise of each layer", "Calibration"),
+        *("Drift that devices find", "Estimates of accuracy", "Conditions that devices know"),
         *("Pre-training without labels", "Training", "Cross-validation", "Hyper-parameter search"),
         *("Learning with few labels", "What devices see", "Data", "Time", "Origin"),
     ]
@@ -281,27 +282,3 @@ def test_stopping_early_is_shown_for_plain_spikes_alone() -> None:
 def test_a_report_without_a_spiking_artifact_says_nothing_of_spikes() -> None:
     assert report_document(samples.classification())["spiking"] is None
     assert "Synaptic" not in checked(samples.classification()).shown
-
-
-def test_the_smallest_drift_that_is_found_is_drawn_by_signal() -> None:
-    page = checked(samples.classification())
-
-    assert "Drift that devices find" in page.shown
-    assert "0.31 sd" in page.shown
-    assert "at 1 false alarm a month and 1 Hz; measured on 500 held-out examples" in page.shown
-    assert "sharp: \u2014 within 100 frames, 0.54 sd within 1000 frames" in page.shown
-
-
-def test_signals_whose_drift_is_never_found_in_time_are_listed_and_not_drawn() -> None:
-    found = samples.drift_found()
-
-    page = checked(replace(samples.classification(), drift=replace(found, signals=found.signals[2:])))
-
-    assert "No shift that was tried is found in time" in page.shown
-
-
-def test_a_report_that_knows_nothing_of_drift_is_drawn_without() -> None:
-    document = report_document(samples.classification())
-    del document["drift"]  # as older reports
-
-    assert "Drift that devices find" not in report_page(document)

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 
-from converter.artifact import Runnable, open_artifact
-from converter.profile import profile_npz, reference_profile
-from converter.quantize.inspection import inspect
-from edge_models.preprocess import Preprocessor
+from converter.profile import take_profile
 from edge_models.profile import Profile
 from edge_models.signals import OUTPUT_SIGNALS, input_signal_names
-from tests.factories.bundles import ASSETS, INPUT
-from tests.factories.frames import digit_frames
-
-INT8 = (ASSETS / "digits-int8.tflite").read_bytes()
-FRAMES, CLASSES = digit_frames(400, seed=5)
-INPUTS = Preprocessor(INPUT).batch(FRAMES)
-
-
-def int8() -> Runnable:
-    return open_artifact(INT8, inspect(INT8, "int8"), "int8", ("logits",))
-
-
-@functools.cache
-def built() -> Profile:
-    return reference_profile(int8(), INPUT, INPUTS, 10, y=CLASSES)
+from tests.factories.bundles import INPUT
+from tests.unit.converter.profile.digits import CLASSES, INPUTS, built, int8
 
 
 def test_the_profile_holds_the_signals_of_input_and_output() -> None:
-    profile = Profile.from_npz(profile_npz(int8(), INPUT, INPUTS[:80], 10))
+    profile = Profile.from_npz(take_profile(int8(), INPUT, INPUTS[:80], 10).profile.to_npz())
 
     assert profile.signals == (*input_signal_names("image", (8, 8, 1)), *OUTPUT_SIGNALS)
     assert profile.n_ref == 80
@@ -46,7 +28,7 @@ def test_the_profile_knows_its_artifact_and_what_ran_it() -> None:
 
 
 def test_without_labels_nothing_is_calibrated_and_no_cost_is_learnt() -> None:
-    profile = reference_profile(int8(), INPUT, INPUTS[:80], 10)
+    profile = take_profile(int8(), INPUT, INPUTS[:80], 10).profile
 
     assert (profile.temperature, profile.confusion, profile.impact) == (1.0, None, None)
 
@@ -62,7 +44,7 @@ def test_labels_give_calibration_confusion_and_the_cost_of_shifts() -> None:
 
 
 def test_the_same_data_give_the_same_profile() -> None:
-    assert reference_profile(int8(), INPUT, INPUTS, 10, y=CLASSES).id == built().id
+    assert take_profile(int8(), INPUT, INPUTS, 10, y=CLASSES).profile.id == built().id
 
 
 def test_progress_hears_of_every_family() -> None:
@@ -73,6 +55,6 @@ def test_progress_hears_of_every_family() -> None:
             assert (stage, 0 < done <= total) == ("impact", True)
             heard.append(detail)
 
-    reference_profile(int8(), INPUT, INPUTS[:120], 10, y=CLASSES[:120], progress=Listener())
+    take_profile(int8(), INPUT, INPUTS[:120], 10, y=CLASSES[:120], progress=Listener())
 
     assert {"blur", "noise", "rotation"} <= set(heard)
