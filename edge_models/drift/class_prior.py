@@ -16,6 +16,7 @@ Classes above 32 share one place: the rare ones count together.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<4sHI")
 _MAGIC = b"DCP1"
 _DECAYS = np.array([0.99, 0.995, 0.998])
+_KEPT = _DECAYS[:, None]
 _PRIOR_FRAMES = 20.0  # what the reference's shares weigh in an estimate
 _ERRORS = 3.0
 _BAND = 0.005
@@ -64,6 +66,7 @@ class ClassPrior:
         "_scale",
         "_sums",
         "_threshold",
+        "_weighed_prior",
         "classes",
     )
 
@@ -82,6 +85,7 @@ class ClassPrior:
         weight = measured[:, None] / measured.sum()
         smooth = (shares * measured[:, None] + 0.5) / (measured[:, None] + 0.5 * shares.shape[1])
         self._prior = (smooth * weight).sum(axis=0)
+        self._weighed_prior = _PRIOR_FRAMES * self._prior
         self._threshold = threshold
         self._counts = np.zeros((len(_DECAYS), shares.shape[1]), np.float64)
         self._scale = np.ones(len(_DECAYS))
@@ -97,7 +101,7 @@ class ClassPrior:
     @property
     def value(self) -> float:
         """The mean of the three sums; the threshold or more right after an alarm."""
-        return float(self._sums.mean())
+        return sum(self._sums.tolist()) / len(_DECAYS)
 
     def update(self, predicted: int) -> bool:
         """Take one frame's predicted class; whether it makes it an alarm. The next update then begins anew."""
@@ -109,7 +113,7 @@ class ClassPrior:
             raise ValueError(f"class {predicted}, expected one of {self._prior.size}")
         self._sums += 1
         self._sums *= self._pays()[:, place]
-        self._counts *= _DECAYS[:, None]
+        self._counts *= _KEPT
         self._counts[:, place] += 1
         self._frames += 1
         self._is_over = self.value >= self._threshold
@@ -163,22 +167,24 @@ class ClassPrior:
         numbers = np.frombuffer(data, "<f8", offset=_HEADER.size)
         if not np.isfinite(numbers).all() or (numbers < 0).any():
             raise DriftStateError("state of class_prior: found a number that is negative or none, expected sums")
-        self._sums[:], self._scale[:] = numbers[:rows], numbers[rows : 2 * rows]
+        if not numbers[rows : 2 * rows].all():
+            raise DriftStateError("state of class_prior: found a scale of 0, expected numbers above it")
+        self._sums[:], self._scale = numbers[:rows], numbers[rows : 2 * rows].copy()
         self._counts[:] = numbers[2 * rows :].reshape(rows, columns)
         self._frames = _HEADER.unpack_from(data)[2]
         self._is_over = False
 
     def _estimates(self) -> NDArray[np.float64]:
-        q = self._counts + _PRIOR_FRAMES * self._prior
-        q /= q.sum(axis=1, keepdims=True)
+        q = self._counts + self._weighed_prior
+        q /= np.add.reduce(q, axis=1, keepdims=True)
         return np.asarray(q)
 
     def _pays(self) -> NDArray[np.float64]:
         """What each class would pay for each estimate, (3, c)."""
         q = self._estimates()
         nearest, self._scale, allowed = nearest_in_box(q, self._low, self._high, self._scale)
+        nearest *= allowed[:, None]
         q /= nearest
-        q /= allowed[:, None]
         return q
 
 
@@ -190,17 +196,31 @@ def nearest_in_box(
     Returns:
         clip(a * q, low, high), (r, c); a, (r,); and the most that a null can make of q / p on average, (r,).
     """
-    a = scale
-    p = np.minimum(np.maximum(a[:, None] * q, low), high)  # np.clip does the same at four times the cost
+    a: list[float] = scale.tolist()  # of a few numbers, which Python handles faster than numpy does
+    p = _clipped(scale, q, low, high)
+    excess = (np.add.reduce(p, axis=1) - 1).tolist()
     for _ in range(_STEPS):
-        excess = p.sum(axis=1) - 1
-        if max(excess.max(), -excess.min()) < _EXACT:
+        if max(excess) < _EXACT and min(excess) > -_EXACT:
             break
-        slope = (q * ((p > low) & (p < high))).sum(axis=1)
-        step = np.where(slope > 0, excess / np.maximum(slope, 1e-12), np.sign(excess) * a / 2)
-        a = np.minimum(np.maximum(a - step, a / 4), a * 4)
-        p = np.minimum(np.maximum(a[:, None] * q, low), high)
-    return p, a, 1 + np.maximum((1 - p.sum(axis=1)) / a, 0) + _EXACT
+        slopes = np.add.reduce(q * ((p > low) & (p < high)), axis=1).tolist()
+        a = [_stepped(*row) for row in zip(a, excess, slopes, strict=True)]
+        p = _clipped(np.array(a), q, low, high)
+        excess = (np.add.reduce(p, axis=1) - 1).tolist()
+    allowed = [1 + max(-over / each, 0.0) + _EXACT for each, over in zip(a, excess, strict=True)]
+    return p, np.array(a), np.array(allowed)
+
+
+def _clipped(
+    a: NDArray[np.float64], q: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    p = q * a[:, None]
+    np.maximum(p, low, out=p)  # np.clip does the same at four times the cost
+    return np.minimum(p, high, out=p)
+
+
+def _stepped(a: float, excess: float, slope: float) -> float:
+    step = excess / max(slope, 1e-12) if slope > 0 else math.copysign(a / 2, excess)
+    return min(max(a - step, a / 4), a * 4)
 
 
 def _box(shares: NDArray[np.float64], measured: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

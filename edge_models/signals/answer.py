@@ -140,7 +140,11 @@ def output_signals(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     p = np.asarray(probabilities, np.float64)
     top = np.partition(p, p.shape[-1] - 2, axis=-1) if p.shape[-1] > 1 else np.concatenate([np.zeros_like(p), p], -1)
     entropy = -(p * np.log(np.maximum(p, _TINY))).sum(-1) / math.log(max(p.shape[-1], 2))
-    return np.stack([top[..., -1], entropy, top[..., -1] - top[..., -2]], axis=-1)
+    signals = np.empty((*p.shape[:-1], 3))  # a stack costs as much as all of this
+    signals[..., 0] = top[..., -1]
+    signals[..., 1] = entropy
+    signals[..., 2] = top[..., -1] - top[..., -2]
+    return signals
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

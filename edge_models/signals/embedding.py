@@ -72,9 +72,13 @@ class Embedding:
         scores = centred @ self.components.T
         residual = centred - scores @ self.components
         scaled = (scores / self.scale).astype(np.float64)
-        t2 = (scaled * scaled).sum(-1)
-        q = (residual * residual).sum(-1, dtype=np.float64)
-        return np.concatenate([np.log(np.stack([t2, q], axis=-1) + _FLOOR), scaled], axis=-1)
+        signals = np.empty((*scaled.shape[:-1], 2 + scaled.shape[-1]))
+        signals[..., 0] = np.add.reduce(scaled * scaled, axis=-1)
+        signals[..., 1] = np.add.reduce(residual * residual, axis=-1, dtype=np.float64)
+        signals[..., :2] += _FLOOR
+        signals[..., :2] = np.log(signals[..., :2])
+        signals[..., 2:] = scaled
+        return signals
 
 
 def folded(embeddings: NDArray[Any]) -> NDArray[np.float32]:

@@ -65,11 +65,13 @@ def _moments(grey: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     n, height, width = grey.shape
     flat = grey.reshape(n, -1)
     sums = (flat - flat.min(axis=1, keepdims=True)) @ _powers(height, width)
-    total, sx, sy, sxx, syy, sxy = sums.astype(np.float64).T
-    total = np.where(total > 1e-9, total, np.inf)  # an even frame has its centre in the middle
-    cx, cy = sx / total, sy / total
-    var_x, var_y = np.maximum(sxx / total - cx * cx, 0), np.maximum(syy / total - cy * cy, 0)
-    return cx, cy, (sxy / total - cx * cy) / np.maximum(np.sqrt(var_x * var_y), 1e-4)
+    means = sums.astype(np.float64)
+    means[means[:, 0] <= 1e-9, 0] = np.inf  # an even frame has its centre in the middle
+    means[:, 1:] /= means[:, :1]
+    centre = means[:, 1:3]
+    variance = np.maximum(means[:, 3:5] - centre * centre, 0)
+    spread = np.maximum(np.sqrt(variance[:, 0] * variance[:, 1]), 1e-4)
+    return centre[:, 0], centre[:, 1], (means[:, 5] - centre[:, 0] * centre[:, 1]) / spread
 
 
 @functools.lru_cache(maxsize=8)

@@ -161,3 +161,14 @@ def test_arguments_that_make_no_sense_are_refused(prior: list[float], n_ref: int
 def test_a_class_that_the_model_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="class 10"):
         ClassPrior(PRIOR, 4000, 1e6).update(10)
+
+
+def test_a_saved_scale_of_zero_is_refused_for_nothing_could_be_scaled_from_it() -> None:
+    detector = ClassPrior(PRIOR, 4000, 1e5)
+    detector.update(3)
+    state = bytearray(detector.save())
+    at = len(state) - 8 * 3 * (PRIOR.size + 1)  # the sums, then the scales, then the counts
+    state[at : at + 24] = bytes(24)
+
+    with pytest.raises(DriftStateError, match="scale of 0"):
+        detector.restore(bytes(state))
