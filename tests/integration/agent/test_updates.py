@@ -123,6 +123,7 @@ def test_model_that_crashes_while_unproven_is_rolled_back(
         "prediction", lambda heard: heard.json["bundle"] == bundles["second"].id, after_s=provisional.at_s
     )
 
+    until(lambda: len(device.children()) == 1, "the shadow's worker to have ended")
     device.wait_for_child().send_signal(signal.SIGSEGV)
 
     state = onlooker.wait_for("model/state", in_phase("rolled_back")).json
