@@ -91,11 +91,12 @@ class Episode:
 
     def on_verdict(self, verdict: ipc.Verdict, now: Now, active: ActiveRecord) -> list[do.Action]:
         """A stretch of independent frames was measured."""
-        self._verdict, self._position = verdict, verdict.position
+        before, self._verdict, self._position = self._verdict, verdict, verdict.position
         self._faults.update(verdict.faults)
         outputs = self.policy.on_verdict(verdict, now)
         actions = self._carry_out(outputs, now, active, verdict=verdict)
-        if not outputs and self.policy.state is not DriftState.OK:  # effects moved, the state did not
+        is_other = before is None or (before.context, before.commissioned) != (verdict.context, verdict.commissioned)
+        if not outputs and (is_other or self.policy.state is not DriftState.OK):  # effects moved, the state did not
             actions += self.report(now, active)
         return actions
 

@@ -440,6 +440,19 @@ class TestDrift:
         assert (report.estimated_accuracy, report.estimated_impact) == (0.6, 0.3)
         assert (report.estimated_impact_low, report.estimated_impact_high) == (0.2, 0.4)
 
+    def test_calm_device_tells_when_another_context_is_active_and_when_commissioning_is_over(self) -> None:
+        device = Device(running("a"))
+        told = []
+        for context, commissioned in (("day", False), ("day", False), ("day", True), ("night", True), ("night", True)):
+            verdict = ipc.Verdict(
+                start=1, position=200, n=200, n_effective=200, profile=PROFILE, context=context, effects={"mean": 0.01},
+                signature={"mean": 0.0}, commissioned=commissioned,
+            )  # fmt: skip
+            said = messages(DriftReport, device.tell(ev.WorkerVerdict(verdict=verdict)))
+            told.append([one.context for one in said if isinstance(one, DriftReport)])
+
+        assert told == [["day"], [], ["day"], ["night"], []]
+
     def test_dismissed_as_benign_it_is_known_and_not_asked_about(self) -> None:
         device = Device(running("a"))
         device.drift()
