@@ -1,7 +1,9 @@
 """Show how much of the fleet has drifted: nobody, one device, a cohort or all, and what they have in common.
 
 Devices count their signals on the bins of their model's profile; this compares those counts, the latest 1000
-independent frames of each, with the profile and with each other. A device's own verdict: `driftline-fleet devices`.
+independent frames of each, with the profile and with each other. A device that has learnt a context of its own
+(`command rebaseline --as NAME`, or the answer to its request) is judged only while it sees drift from there itself.
+Its own verdict: `driftline-fleet devices`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from deploy.errors import EXIT_OK
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deploy.fleet.counts import FleetCounts
     from deploy.fleet.verdict import Finding, FleetVerdict
 
 EXIT_CODES: dict[int, str] = {}
@@ -35,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the verdict."""
     from deploy.clock import SystemClock
-    from deploy.fleet.counts import device_sketches
+    from deploy.fleet.counts import fleet_counts
     from deploy.fleet.profiles import PublishedProfiles
     from deploy.fleet.verdict import MIN_EFFECTIVE, fleet_verdict
     from deploy.registry import Registry
@@ -44,18 +47,16 @@ def run(args: argparse.Namespace) -> int:
     profiles = PublishedProfiles(Registry(Path(config.registry)))
     since_s = SystemClock().unix_s() - args.days * _DAY_S
     with opened(config) as database, database.read() as session:
-        devices, left_out = device_sketches(
-            session, profiles, model=config.model, since_s=since_s, enough=MIN_EFFECTIVE
-        )
-    verdict = fleet_verdict(devices)
+        counts = fleet_counts(session, profiles, model=config.model, since_s=since_s, enough=MIN_EFFECTIVE)
+    verdict = fleet_verdict(counts.devices)
     if args.json:
-        print_json(_document(verdict, left_out))
+        print_json(_document(verdict, counts))
     else:
-        _print(verdict, left_out)
+        _print(verdict, counts)
     return EXIT_OK
 
 
-def _document(verdict: FleetVerdict, left_out: dict[str, str]) -> dict[str, Any]:
+def _document(verdict: FleetVerdict, counts: FleetCounts) -> dict[str, Any]:
     return {
         "verdict": verdict.kind.value,
         "findings": [
@@ -73,11 +74,12 @@ def _document(verdict: FleetVerdict, left_out: dict[str, str]) -> dict[str, Any]
         "judged": verdict.judged,
         "strengths": _rounded(verdict.strengths),
         "waiting": dict(verdict.waiting),
-        "left_out": left_out,
+        "own_baselines": dict(counts.own_baselines),
+        "left_out": dict(counts.left_out),
     }
 
 
-def _print(verdict: FleetVerdict, left_out: dict[str, str]) -> None:
+def _print(verdict: FleetVerdict, counts: FleetCounts) -> None:
     headline = _HEADLINES[verdict.kind.value] if verdict.judged else "no device can be judged yet"
     say(f"{headline} ({verdict.judged} judged)")
     rows = [
@@ -97,7 +99,9 @@ def _print(verdict: FleetVerdict, left_out: dict[str, str]) -> None:
     if verdict.waiting:
         counted = [f"{device} ({n})" for device, n in sorted(verdict.waiting.items())]
         say(f"waiting for 1000 independent frames: {_names(counted)}")
-    for device, why in sorted(left_out.items()):
+    for device, name in sorted(counts.own_baselines.items()):
+        say(f"not judged: {device}: runs on its own baseline {name}, and sees no drift from there")
+    for device, why in sorted(counts.left_out.items()):
         say(f"not judged: {device}: {why}")
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from deploy.errors import DeployError
@@ -20,13 +21,30 @@ from deploy.fleet.reports import expect
 from edge_models.errors import EdgeModelsError, FieldError, SketchError
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
-from edge_models.wire import Stats
+from edge_models.wire import DriftState, Stats
 
 log = logging.getLogger(__name__)
 
 MAX_ROWS = 400  # of one device: 1000 independent frames at windows of 200 for up to one in 80, in less than 1 MB
+MAX_FRAMES = 100_000  # of a window, as an agent's configuration bounds it
 _PRUNE_EVERY = 20  # rows
+_OPEN_STATES = (DriftState.SUSPECT.value, DriftState.CONFIRMED.value, DriftState.REQUESTED.value)
 _HARDWARE_LABELS = ("hardware", "agent", "arch", "os", "python")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetCounts:
+    """What the devices of a fleet have counted lately.
+
+    Attributes:
+        devices: Those to judge by their profile, by id.
+        own_baselines: Those that call something else normal, by id: the name of the context that they learnt there.
+        left_out: Why others are left out, by id.
+    """
+
+    devices: list[DeviceSketch] = field(default_factory=list)
+    own_baselines: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def record_stats(session: Session, device: Device, message: object, now_s: float) -> None:
@@ -40,6 +58,8 @@ def record_stats(session: Session, device: Device, message: object, now_s: float
         sketch = Sketch.decode(stats.sketch)
     except SketchError as exc:
         raise FieldError("sketch", "text that is none", str(exc)) from exc
+    if sketch.n != stats.n or sketch.n > MAX_FRAMES:
+        raise FieldError("sketch", f"{sketch.n} frames", f"the row's {stats.n}, at most {MAX_FRAMES}")
     row = Count(
         device=device.id,
         boot=stats.boot,
@@ -57,8 +77,7 @@ def record_stats(session: Session, device: Device, message: object, now_s: float
         session.add(row)
     elif known.sketch != stats.sketch:
         session.merge(row)
-    if stats.seq % _PRUNE_EVERY == 0:
-        _prune(session, device.id)
+    _prune(session, device.id)
 
 
 def forget_before(session: Session, before_s: float) -> None:
@@ -66,9 +85,9 @@ def forget_before(session: Session, before_s: float) -> None:
     session.execute(delete(Count).where(Count.received_at < before_s))
 
 
-def device_sketches(
+def fleet_counts(
     session: Session, profiles: Profiles, *, model: str | None, since_s: float, enough: float
-) -> tuple[list[DeviceSketch], dict[str, str]]:
+) -> FleetCounts:
     """What each device has counted lately on the profile of the model that it runs now.
 
     Args:
@@ -77,30 +96,29 @@ def device_sketches(
         model: Only devices of this model slot; None for all.
         since_s: Nothing older.
         enough: Independent frames, the latest ones; older rows are left out as soon as there are so many.
-
-    Returns:
-        The devices by id, and why others are left out, by id.
     """
-    found, left_out = [], {}
+    found = FleetCounts()
     known: dict[tuple[str, str], Profile | str] = {}
     devices = select(Device).order_by(Device.id)
     for device in session.scalars(devices if model is None else devices.where(Device.model == model)):
         rows = _latest(session, device.id, since_s)
         newest = next(rows, None)
         if newest is None:
-            left_out[device.id] = "no statistics"
+            found.left_out[device.id] = "no statistics"
             continue
         key = (newest.bundle, newest.artifact)
         if key not in known:
             known[key] = _profile(profiles, *key)
         profile = known[key]
         if isinstance(profile, str):
-            left_out[device.id] = profile
-        elif profile.id != newest.profile:
-            left_out[device.id] = f"counts on profile {newest.profile}, not on its artifact's {profile.id}"
+            found.left_out[device.id] = profile
+        elif not _fits(newest, profile):
+            found.left_out[device.id] = f"counts on profile {newest.profile}, not on its artifact's {profile.id}"
+        elif (own := _own_baseline(device, newest, profile)) is not None:
+            found.own_baselines[device.id] = own
         else:
-            found.append(_device_sketch(device, profile, newest, rows, enough))
-    return found, left_out
+            found.devices.append(_device_sketch(device, profile, newest, rows, enough))
+    return found
 
 
 def labels_of(device: Device) -> dict[str, str]:
@@ -127,9 +145,28 @@ def _device_sketch(
     for row in older:
         if merged.n / thin >= enough:
             break
-        if row.profile == newest.profile and row.bundle == newest.bundle:
+        if row.bundle == newest.bundle and _fits(row, profile):
             merged = merged.merge(Sketch.decode(row.sketch))
     return DeviceSketch(device=device.id, sketch=merged, profile=profile, thin=thin, labels=labels_of(device))
+
+
+def _fits(row: Count, profile: Profile) -> bool:
+    """Whether it counts in the profile's bins, in fact and not only by its name."""
+    if row.profile != profile.id:
+        return False
+    sketch = Sketch.decode(row.sketch)
+    return sketch.signals == profile.signals and sketch.classes.size == profile.class_prior.size
+
+
+def _own_baseline(device: Device, newest: Count, profile: Profile) -> str | None:
+    """The context that it learnt, or learns, on its site and is in; None also while it sees drift from there itself."""
+    report = device.drift or {}
+    if report.get("bundle") != newest.bundle or device.drift_state in _OPEN_STATES:
+        return None
+    if (learning := report.get("learning")) is not None:
+        return str(learning)
+    context = report.get("context")
+    return None if context in {None, *(known.name for known in profile.contexts)} else str(context)
 
 
 def _profile(profiles: Profiles, bundle: str, artifact: str) -> Profile | str:
@@ -142,14 +179,16 @@ def _profile(profiles: Profiles, bundle: str, artifact: str) -> Profile | str:
 
 
 def _prune(session: Session, device: str) -> None:
+    """Keep the latest rows; not at every row, and not by their numbers: devices that start often count few."""
+    session.flush()
+    kept = session.scalar(select(func.count()).select_from(Count).where(Count.device == device)) or 0
+    if kept < MAX_ROWS + _PRUNE_EVERY:
+        return
     surplus = (
         select(Count.boot, Count.seq)
         .where(Count.device == device)
         .order_by(Count.received_at.desc(), Count.boot.desc(), Count.seq.desc())
         .offset(MAX_ROWS)
     )
-    session.flush()
-    gone = session.execute(surplus).all()
-    if gone:
-        chosen = tuple_(Count.boot, Count.seq).in_([tuple(row) for row in gone])
-        session.execute(delete(Count).where(Count.device == device, chosen))
+    chosen = tuple_(Count.boot, Count.seq).in_([tuple(row) for row in session.execute(surplus)])
+    session.execute(delete(Count).where(Count.device == device, chosen))

@@ -51,8 +51,27 @@ def device_state(device: str, bundle: BundleId = OLD) -> Delivery:
     return delivery(device, "state", State(ts=TS, up=2.0, boot=1, seq=1, bundle=bundle, artifact="x", n=10, rate_hz=5))
 
 
-def drift(device: str, state: DriftState, *, position: int = 400) -> Delivery:
-    message = DriftReport(ts=TS, up=3.0, state=state, since=TS, position=position, severity=0.4, signal="mean")
+def drift(
+    device: str,
+    state: DriftState,
+    *,
+    position: int = 400,
+    bundle: BundleId | None = None,
+    context: str | None = None,
+    learning: str | None = None,
+) -> Delivery:
+    message = DriftReport(
+        ts=TS,
+        up=3.0,
+        state=state,
+        since=TS,
+        position=position,
+        severity=0.4,
+        signal="mean",
+        bundle=bundle,
+        context=context,
+        learning=learning,
+    )
     return delivery(device, "drift", message)
 
 

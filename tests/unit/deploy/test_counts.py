@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from deploy.fleet.models import Count
 from deploy.link import Delivery
 from edge_models.profile import Profile
 from edge_models.sketch import Sketch
-from edge_models.wire import Meta, Topics, decode_message
+from edge_models.wire import DriftState, Meta, Topics, decode_message
 from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import FakeClock
 from tests.unit.deploy.fleets import device as simulated
@@ -52,9 +53,13 @@ class Desk:
         with self.database.read() as session:
             return session.scalar(select(func.count()).select_from(Count)) or 0
 
-    def sketches(self, *, enough: float = 1000, since_s: float = 0.0) -> tuple[list[DeviceSketch], dict[str, str]]:
+    def counted(self, *, enough: float = 1000, since_s: float = 0.0) -> counts.FleetCounts:
         with self.database.read() as session:
-            return counts.device_sketches(session, self.profiles, model="digits", since_s=since_s, enough=enough)
+            return counts.fleet_counts(session, self.profiles, model="digits", since_s=since_s, enough=enough)
+
+    def sketches(self, *, enough: float = 1000, since_s: float = 0.0) -> tuple[list[DeviceSketch], dict[str, str]]:
+        found = self.counted(enough=enough, since_s=since_s)
+        return found.devices, found.left_out
 
 
 @pytest.fixture
@@ -145,9 +150,83 @@ def test_the_rows_of_a_device_are_bounded(desk: Desk, monkeypatch: pytest.Monkey
     text = window()
     desk.hears(*(messages.stats("pi-1", seq, text) for seq in range(1, 101)))
 
-    assert desk.rows() == 30
+    assert 30 <= desk.rows() < 50
     with desk.database.read() as session:
-        assert session.scalars(select(func.min(Count.seq))).one() == 71
+        assert session.scalars(select(func.min(Count.seq))).one() == 101 - desk.rows()
+
+
+def test_the_rows_of_a_device_that_starts_often_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "MAX_ROWS", 30)
+    text = window()
+    desk.hears(*(messages.stats("pi-1", seq, text, boot=boot) for boot in range(1, 41) for seq in (1, 2, 3)))
+
+    assert 30 <= desk.rows() < 50
+
+
+def named(profile_id: str, *, signals: tuple[str, ...] = reference().signals, classes: int = 10, n: int = 200) -> str:
+    sketch = Sketch(profile_id=profile_id, signals=signals, classes=classes)
+    sketch.counts[:, 0], sketch.n = n, n
+    return sketch.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        named(reference().id, signals=("other",)),
+        named(reference().id, signals=reference().signals[::-1]),
+        named(reference().id, classes=3),
+        named("0" * 16),
+    ],
+)
+def test_counts_that_only_pretend_to_be_on_a_profile_leave_out_their_device_alone(desk: Desk, text: str) -> None:
+    desk.hears(messages.meta("pi-2"), messages.stats("pi-2", 1, text), messages.stats("pi-1", 1, window()))
+
+    found, left_out = desk.sketches()
+
+    assert [one.device for one in found] == ["pi-1"]
+    assert list(left_out) == ["pi-2"]
+
+
+def test_a_single_row_of_other_counts_is_passed_over(desk: Desk) -> None:
+    desk.hears(messages.stats("pi-1", 1, named(reference().id, classes=3)), messages.stats("pi-1", 2, window()))
+
+    ((found,), _) = desk.sketches()
+
+    assert found.sketch.n == 200
+
+
+@pytest.mark.parametrize(("counted", "said"), [(200, 100), (100_001, 100_001), ((1 << 32) - 1, 200)])
+def test_more_frames_than_a_window_has_are_refused(desk: Desk, counted: int, said: int) -> None:
+    desk.hears(messages.stats("pi-1", 1, named(reference().id, n=counted), n=said))
+
+    assert desk.rows() == 0
+    assert desk.ingest.refused == {("pi-1", "stats"): 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "own"),
+    [
+        ({"context": "night"}, {"pi-1": "night"}),
+        ({"context": "reference", "learning": "answered"}, {"pi-1": "answered"}),
+        ({"context": "night", "state": DriftState.RECOVERED}, {"pi-1": "night"}),
+        ({"context": "night", "state": DriftState.SUSPECT}, {}),
+        ({"context": "night", "state": DriftState.REQUESTED}, {}),
+        ({"context": "night", "bundle": NEW}, {}),
+        ({"context": "reference"}, {}),
+        ({}, {}),
+    ],
+)
+def test_a_device_on_a_baseline_of_its_own_is_told_apart_unless_it_sees_drift(
+    desk: Desk, told: dict[str, Any], own: dict[str, str]
+) -> None:
+    desk.hears(
+        messages.stats("pi-1", 1, window()), messages.drift("pi-1", **{"state": DriftState.OK, "bundle": OLD} | told)
+    )
+
+    found = desk.counted()
+
+    assert found.own_baselines == own
+    assert [one.device for one in found.devices] == ([] if own else ["pi-1"])
 
 
 def test_old_rows_are_forgotten(desk: Desk) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from deploy import cli
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest
+from deploy.fleet.models import Count
 from deploy.registry import Registry
-from edge_models.wire import Topics
+from edge_models.manifest import BundleId
+from edge_models.wire import DriftState, Topics
 from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import FakeClock, write_fake_bundle
 from tests.unit.deploy.fleets import CALM, Drift, device, labels_of, reference
@@ -58,6 +61,21 @@ def test_a_person_reads_who_and_why(options: list[str], capsys: pytest.CaptureFi
     assert "region south" in said
     assert "signal_0 up" in said
     assert "not judged: pi-new: no statistics" in said
+
+
+def test_a_device_that_has_learnt_its_own_baseline_is_told_apart(
+    options: list[str], database: FleetDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.read() as session:
+        running = session.scalars(select(Count.bundle)).first()
+    learnt = messages.drift("pi-01", DriftState.OK, bundle=BundleId(str(running)), context="night")
+    Ingest(database, Topics(), FakeClock()).apply([learnt])
+
+    assert cli.main(["drift", *options, "--days", "36500"]) == 0
+
+    said = capsys.readouterr().out
+    assert "(11 judged)" in said
+    assert "not judged: pi-01: runs on its own baseline night" in said
 
 
 def test_a_fleet_of_which_nothing_is_known_has_not_drifted(
