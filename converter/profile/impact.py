@@ -159,7 +159,7 @@ def windows(contexts: Sequence[Context], clean: Frames, shifts: Sequence[Shift],
 
 
 def learnt_impact(found: Sequence[Window], input_signals: int) -> tuple[ImpactModel, tuple[ShiftRow, ...]]:
-    """The model of all windows, and a row for each window by a model that never saw its family.
+    """The model of all windows, and a row for each shifted one: estimate and interval are learnt without its family.
 
     Args:
         found: Of several families, and clean ones.
@@ -178,12 +178,17 @@ def learnt_impact(found: Sequence[Window], input_signals: int) -> tuple[ImpactMo
         held_out += [(window, estimate(model, window.features).accuracy) for window in found if window.family == name]
     residuals = np.array([abs(guess - window.accuracy) for window, guess in held_out])
     distances = np.array([np.abs(window.features[:-1]).mean() for window, _ in held_out])
-    constant, slope = _interval(residuals, distances, len(names))
-    model = _line(found, input_signals, constant, slope)
-    rows = []
-    for (window, guess), distance in zip(held_out, distances.tolist(), strict=True):
-        reach = constant + slope * distance
-        rows.append(_row(window, guess, max(guess - reach, 0.0), min(guess + reach, 1.0)))
+    model = _line(found, input_signals, *_interval(residuals, distances, len(names)))
+    of_family = np.array([window.family for window, _ in held_out])
+    reaches = np.empty(len(held_out))
+    for name in names:
+        others = of_family != name
+        constant, slope = _interval(residuals[others], distances[others], len(names) - 1)
+        reaches[~others] = constant + slope * distances[~others]
+    rows = [
+        _row(window, guess, max(guess - reach, 0.0), min(guess + reach, 1.0))
+        for (window, guess), reach in zip(held_out, reaches.tolist(), strict=True)
+    ]
     return model, tuple(rows)
 
 

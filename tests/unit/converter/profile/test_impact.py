@@ -73,6 +73,18 @@ def test_a_confidence_that_misleads_is_corrected() -> None:
     assert model < 0.85 * confidence
 
 
+def test_the_interval_of_a_family_is_not_learnt_from_it() -> None:
+    alone = [
+        replace(window, accuracy=window.accuracy - 0.4) if window.family == "noise" else window
+        for window in found_windows()
+    ]
+
+    _, rows = learnt_impact(alone, 6)
+
+    inside = [row.low <= row.true <= row.high for row in rows if row.family == "noise"]
+    assert np.mean(inside) < 0.5
+
+
 def test_made_up_shifts_cost_at_most_forty_points() -> None:
     found = found_windows()
 
