@@ -10,11 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from deploy.errors import ConfigError, DatabaseError
 from deploy.fleet.database import HEAD, FleetDatabase
-from deploy.fleet.models import Base, Device
+from deploy.fleet.models import Base, Count, Device
 from tests.unit.deploy.fakes import START_S
 
 
@@ -64,6 +64,35 @@ def test_migrations_can_be_undone(tmp_path: Path) -> None:
     engine.dispose()
 
     assert set(left) <= {"alembic_version", "sqlite_sequence"}
+
+
+def test_a_database_of_the_first_version_keeps_its_rows_on_the_way_up_and_down(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'fleet.sqlite'}"
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", "deploy.fleet:migrations")
+
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO devices (id, first_seen, last_seen) VALUES ('pi-1', 1.0, 2.0)"))
+    with_counts = FleetDatabase.open(url)
+    with with_counts.write() as session:
+        session.add(
+            Count(
+                device="pi-1", boot=1, seq=2**40, bundle="a" * 64, artifact="x", profile="0" * 16, n=1, thin=1.0,
+                sketch="s", received_at=3.0,
+            )
+        )  # fmt: skip
+    with with_counts.read() as session:
+        assert [row.device for row in session.scalars(select(Count))] == ["pi-1"]
+    with_counts.close()
+
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        assert connection.execute(text("SELECT id FROM devices")).scalars().all() == ["pi-1"]
+    engine.dispose()
 
 
 def test_opening_twice_keeps_what_is_there(tmp_path: Path) -> None:
