@@ -1,4 +1,4 @@
-"""Cases of pictures: every shift of both lists, ways in which it comes, other shares of classes, and nothing at all."""
+"""Cases of pictures: every shift of all lists, ways in which it comes, other shares of classes, and nothing at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tests.benchmarks.drifts.camera import Camera, Frames, ramp
 from tests.benchmarks.drifts.cases import RAMP_STEPS, Case, Pool
 from tests.benchmarks.drifts.contestants import Reference
+from tests.benchmarks.drifts.fresh import FRESH
 from tests.benchmarks.drifts.nets import Scenes
 from tests.benchmarks.drifts.shifts import DESIGN, UNSEEN, Shift
 from tests.benchmarks.drifts.watched import Watcher
@@ -61,9 +62,10 @@ def pictures(watcher: Watcher, scenes: Scenes, profile_frames: Frames, told: Cal
     known = watcher.frames(profile_frames, np.zeros(len(profile_frames), np.int64))
     reference = Reference(names=watcher.names, values=known.values, predicted=known.predicted, classes=watcher.classes)
     shifted = {}
-    for done, shift in enumerate((*DESIGN, *UNSEEN)):
+    shifts = (*DESIGN, *UNSEEN, *FRESH)
+    for done, shift in enumerate(shifts):
         shifted[shift.name] = seen(watcher, scenes, Camera(happens=shift), rng)
-        told(done + 1, len(DESIGN) + len(UNSEEN))
+        told(done + 1, len(shifts))
     return Pictures(watcher=watcher, scenes=scenes, reference=reference, null=null, shifted=shifted)
 
 

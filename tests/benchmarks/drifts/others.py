@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from converter.datasets.windows import ExampleInputs
 from converter.preparation import in_batches
-from tests.benchmarks.drifts.cases import Case, Pool
+from edge_models.profile import build_profile
+from tests.benchmarks.drifts.cases import Case, Pool, joined
 from tests.benchmarks.drifts.contestants import Reference
 from tests.benchmarks.drifts.nets import STRANGER, Held, Nets
 from tests.benchmarks.drifts.watched import Watcher
@@ -47,9 +48,20 @@ def other_cases(nets: Nets) -> Iterator[Case]:
             reference = Reference(
                 names=watcher.names, values=known.values, predicted=known.predicted, classes=watcher.classes
             )
-            yield from cases(watcher, held, reference)
+            yield from cases(watcher, held, reference, known)
         finally:
             watcher.close()
+
+
+def _split_at_random(watcher: Watcher, known: Pool, null: Pool, group: str) -> Case:
+    """Nothing changes; the reference is of the same takes, minutes or years: half of all frames, drawn at random."""
+    everything = joined([known, null])
+    order = np.random.default_rng(5).permutation(len(everything))
+    half, other = everything[order[: len(order) // 2]], everything[order[len(order) // 2 :]]
+    reference = Reference(names=watcher.names, values=half.values, predicted=half.predicted, classes=watcher.classes)
+    profile = build_profile(watcher.names, half.values, half.predicted if watcher.classes else None, watcher.classes)
+    case = _case(watcher, reference, other, None, group, "split at random")
+    return replace(case, profile=profile)
 
 
 def _pool(watcher: Watcher, held: Held, rows: NDArray[np.intp], change: Change | None = None) -> Pool:
@@ -76,24 +88,26 @@ def _case(
     )
 
 
-def _audio(watcher: Watcher, held: Held, reference: Reference) -> Iterator[Case]:
+def _audio(watcher: Watcher, held: Held, reference: Reference, known: Pool) -> Iterator[Case]:
     is_stranger = np.char.startswith(held.group, STRANGER)
     null = _pool(watcher, held, np.flatnonzero(~is_stranger))
     drifted = _pool(watcher, held, np.flatnonzero(is_stranger))
     yield _case(watcher, reference, null, drifted, "audio, another speaker (FSDD)", "another speaker")
-    yield _case(watcher, reference, null, None, "audio, none", "the same speakers")
+    yield _case(watcher, reference, null, None, "audio, none, other takes", "the same speakers")
+    yield _split_at_random(watcher, known, null, "audio, none, split at random")
 
 
-def _sensor(watcher: Watcher, held: Held, reference: Reference) -> Iterator[Case]:
+def _sensor(watcher: Watcher, held: Held, reference: Reference, known: Pool) -> Iterator[Case]:
     everything = np.arange(len(held.y))
     null = _pool(watcher, held, everything)
     for name, (right, change) in SENSOR.items():
         drifted = _pool(watcher, held, everything, change)
         yield _case(watcher, reference, null, drifted, "sensor, ageing (CWRU)", name, right)
-    yield _case(watcher, reference, null, None, "sensor, none", "none")
+    yield _case(watcher, reference, null, None, "sensor, none, later minutes", "none")
+    yield _split_at_random(watcher, known, null, "sensor, none, split at random")
 
 
-def _pump(watcher: Watcher, held: Held, reference: Reference) -> Iterator[Case]:
+def _pump(watcher: Watcher, held: Held, reference: Reference, _known: Pool) -> Iterator[Case]:
     """Each run as it was recorded: the healthy pump, then the valve that is being closed."""
     for run in np.unique(held.group):
         rows = np.flatnonzero(held.group == run)
@@ -105,10 +119,11 @@ def _pump(watcher: Watcher, held: Held, reference: Reference) -> Iterator[Case]:
             yield replace(case, ordered=True, costs=None)
 
 
-def _weather(watcher: Watcher, held: Held, reference: Reference) -> Iterator[Case]:
+def _weather(watcher: Watcher, held: Held, reference: Reference, known: Pool) -> Iterator[Case]:
     null = _pool(watcher, held, np.arange(len(held.y)))
     for season in np.unique(held.group):
         drifted = _pool(watcher, held, np.flatnonzero(held.group == season))
         name = f"only quarter {int(season) + 1} of the year"
         yield _case(watcher, reference, null, drifted, "tabular, one season (weather)", name)
-    yield _case(watcher, reference, null, None, "tabular, none", "none")
+    yield _case(watcher, reference, null, None, "tabular, none, later years", "none")
+    yield _split_at_random(watcher, known, null, "tabular, none, split at random")

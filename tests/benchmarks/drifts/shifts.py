@@ -185,37 +185,38 @@ def _waved(amplitude: float) -> Change:
     return change
 
 
-def _family(name: str, right: frozenset[str], make: Callable[[float], Change], *strengths: float) -> tuple[Shift, ...]:
+def family(name: str, right: frozenset[str], make: Callable[[float], Change], *strengths: float) -> tuple[Shift, ...]:
+    """One type of shift in several strengths."""
     return tuple(
         Shift(name=f"{name} {strength:g}", family=name, right=right, change=make(strength)) for strength in strengths
     )
 
 
 DESIGN: tuple[Shift, ...] = (
-    *_family("brightness", LEVELS, _brighter, 0.05, 0.1, 0.25),
-    *_family("contrast", LEVELS | SHARPNESS, _contrast, 0.8, 0.5),
-    *_family("blur", SHARPNESS | {"std", "skew", "bright"}, _blur, 0.6, 1.2),
-    *_family("noise", SHARPNESS | LEVELS, _noise, 0.06, 0.25),
-    *_family("occlusion", LEVELS | PLACE | SHARPNESS, lambda side: _occluded(int(side)), 4, 10),
-    *_family("rotation", POSE, _rotated, 10, 30),
-    *_family("gamma", LEVELS | SHARPNESS, _gamma, 0.75),
+    *family("brightness", LEVELS, _brighter, 0.05, 0.1, 0.25),
+    *family("contrast", LEVELS | SHARPNESS, _contrast, 0.8, 0.5),
+    *family("blur", SHARPNESS | {"std", "skew", "bright"}, _blur, 0.6, 1.2),
+    *family("noise", SHARPNESS | LEVELS, _noise, 0.06, 0.25),
+    *family("occlusion", LEVELS | PLACE | SHARPNESS, lambda side: _occluded(int(side)), 4, 10),
+    *family("rotation", POSE, _rotated, 10, 30),
+    *family("gamma", LEVELS | SHARPNESS, _gamma, 0.75),
 )
 """Shifts that anything may be tried on."""
 
 UNSEEN: tuple[Shift, ...] = (
-    *_family("specks", SHARPNESS | LEVELS, _specks, 0.01, 0.08),
-    *_family("fog", LEVELS | SHARPNESS, _fog, 0.15, 0.45),
-    *_family("motion", SHARPNESS | {"std", "skew", "orient", "bright"}, lambda n: _motion(int(n)), 3, 7),
-    *_family("pixelation", SHARPNESS | {"std", "skew"}, lambda n: _pixelated(int(n)), 2, 4),
-    *_family("zoom", LEVELS | SHARPNESS | POSE, _zoomed, 0.8, 1.25),
-    *_family("displacement", PLACE | LEVELS, lambda n: _moved(int(n), int(n)), 2, 5),
-    *_family("banding", SHARPNESS | LEVELS, _banded, 0.08, 0.3),
-    *_family("vignette", LEVELS | PLACE | SHARPNESS, _vignetted, 0.3, 0.8),
-    *_family("dead rows", SHARPNESS | LEVELS, lambda n: _dead_rows(int(n)), 1, 4),
-    *_family("ghost", SHARPNESS | PLACE | {"skew", "std", "orient", "bright"}, _ghost, 0.2, 0.4),
-    *_family("shear", POSE, _sheared, 0.15, 0.5),
-    *_family("exposure", LEVELS | SHARPNESS, _exposed, 0.8, 1.6),
-    *_family("posterised", LEVELS | SHARPNESS, lambda n: _coarse(int(n)), 8, 3),
-    *_family("wave", SHARPNESS | POSE | {"std"}, _waved, 1.0, 3.0),
+    *family("specks", SHARPNESS | LEVELS, _specks, 0.01, 0.08),
+    *family("fog", LEVELS | SHARPNESS, _fog, 0.15, 0.45),
+    *family("motion", SHARPNESS | {"std", "skew", "orient", "bright"}, lambda n: _motion(int(n)), 3, 7),
+    *family("pixelation", SHARPNESS | {"std", "skew"}, lambda n: _pixelated(int(n)), 2, 4),
+    *family("zoom", LEVELS | SHARPNESS | POSE, _zoomed, 0.8, 1.25),
+    *family("displacement", PLACE | LEVELS, lambda n: _moved(int(n), int(n)), 2, 5),
+    *family("banding", SHARPNESS | LEVELS, _banded, 0.08, 0.3),
+    *family("vignette", LEVELS | PLACE | SHARPNESS, _vignetted, 0.3, 0.8),
+    *family("dead rows", SHARPNESS | LEVELS, lambda n: _dead_rows(int(n)), 1, 4),
+    *family("ghost", SHARPNESS | PLACE | {"skew", "std", "orient", "bright"}, _ghost, 0.2, 0.4),
+    *family("shear", POSE, _sheared, 0.15, 0.5),
+    *family("exposure", LEVELS | SHARPNESS, _exposed, 0.8, 1.6),
+    *family("posterised", LEVELS | SHARPNESS, lambda n: _coarse(int(n)), 8, 3),
+    *family("wave", SHARPNESS | POSE | {"std"}, _waved, 1.0, 3.0),
 )
 """Shifts that decide; nothing is ever chosen by them."""
