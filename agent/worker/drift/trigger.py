@@ -43,7 +43,7 @@ from edge_models.profile import Profile
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY_S = 60.0
+SAVE_EVERY_S = 600.0  # an SD card bears few writes; a power cut costs at most so much of what was gathered
 _LARGEST_SIGNAL = 1e30  # of what float32 holds
 _MOST_WAITING = 4 * FIRST_FRAMES  # of frames that are refused no correlation can be measured
 
@@ -146,7 +146,7 @@ class Trigger:
         self._verdicts.collect_evidence(on=on)
 
     def unsaved(self, *, at_once: bool = False) -> list[tuple[Kind, bytes]]:
-        """What a later worker needs and has changed; the ever-changing part every minute and when something happened.
+        """What a later worker needs and has changed; what changes always every ten minutes and on events.
 
         Args:
             at_once: The worker ends: all that changed since.

@@ -243,12 +243,14 @@ def test_a_name_that_no_context_may_have_is_passed_over() -> None:
     assert played.play(normal(450, seed=3, shift=2.0)).alarms
 
 
-def test_state_is_saved_once_a_minute_and_when_something_happened() -> None:
+def test_state_is_saved_every_ten_minutes_and_when_something_happened() -> None:
     played = Played().play(normal(400, seed=1))
     assert [kind for kind, _ in played.trigger.unsaved()] == ["trigger"]  # commissioning ended
     assert played.trigger.unsaved() == []
 
-    played.play(normal(601, seed=2))  # a minute of frames
+    played.play(normal(5000, seed=2))  # more than eight minutes of frames
+    assert played.trigger.unsaved() == []
+    played.play(normal(1001, seed=3))
     assert [kind for kind, _ in played.trigger.unsaved()] == ["trigger"]
     assert played.trigger.unsaved() == []
 
