@@ -112,12 +112,19 @@ def fleet_counts(
         profile = known[key]
         if isinstance(profile, str):
             found.left_out[device.id] = profile
-        elif not _fits(newest, profile):
-            found.left_out[device.id] = f"counts on profile {newest.profile}, not on its artifact's {profile.id}"
+        elif (latest := _sketch_on(profile, newest)) is None:
+            found.left_out[device.id] = (
+                f"counts in bins of a profile {newest.profile}, which are not those of its artifact's {profile.id}"
+            )
         elif (own := _own_baseline(device, newest, profile)) is not None:
             found.own_baselines[device.id] = own
         else:
-            found.devices.append(_device_sketch(device, profile, newest, rows, enough))
+            thin = max(newest.thin, 1.0)  # the device's latest measurement holds for all of its rows
+            older = (row for row in rows if row.bundle == newest.bundle)
+            merged = _merged(latest, profile, older, enough * thin)
+            found.devices.append(
+                DeviceSketch(device=device.id, sketch=merged, profile=profile, thin=thin, labels=labels_of(device))
+            )
     return found
 
 
@@ -134,28 +141,27 @@ def labels_of(device: Device) -> dict[str, str]:
 def _latest(session: Session, device: str, since_s: float) -> Iterator[Count]:
     chosen = select(Count).where(Count.device == device, Count.received_at >= since_s)
     newest = chosen.order_by(Count.received_at.desc(), Count.boot.desc(), Count.seq.desc())
-    return iter(session.scalars(newest.limit(MAX_ROWS)).all())
+    return iter(session.scalars(newest.limit(MAX_ROWS).execution_options(yield_per=20)))  # few are enough
 
 
-def _device_sketch(
-    device: Device, profile: Profile, newest: Count, older: Iterator[Count], enough: float
-) -> DeviceSketch:
-    thin = max(newest.thin, 1.0)  # the device's latest measurement holds for all of its rows
-    merged = Sketch.decode(newest.sketch)
+def _merged(latest: Sketch, profile: Profile, older: Iterator[Count], frames: float) -> Sketch:
+    """The latest counts and as many before them as make ``frames``."""
+    merged = latest
     for row in older:
-        if merged.n / thin >= enough:
+        if merged.n >= frames:
             break
-        if row.bundle == newest.bundle and _fits(row, profile):
-            merged = merged.merge(Sketch.decode(row.sketch))
-    return DeviceSketch(device=device.id, sketch=merged, profile=profile, thin=thin, labels=labels_of(device))
+        sketch = _sketch_on(profile, row)
+        merged = merged if sketch is None else merged.merge(sketch)
+    return merged
 
 
-def _fits(row: Count, profile: Profile) -> bool:
-    """Whether it counts in the profile's bins, in fact and not only by its name."""
+def _sketch_on(profile: Profile, row: Count) -> Sketch | None:
+    """The row's counts; None when they are not in the profile's bins, in fact and not only by name."""
     if row.profile != profile.id:
-        return False
+        return None
     sketch = Sketch.decode(row.sketch)
-    return sketch.signals == profile.signals and sketch.classes.size == profile.class_prior.size
+    fits = (sketch.signals, sketch.classes.size) == (profile.signals, profile.class_prior.size)
+    return sketch if fits else None
 
 
 def _own_baseline(device: Device, newest: Count, profile: Profile) -> str | None:
