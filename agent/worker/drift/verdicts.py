@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.ipc import Verdict
+from agent.worker.drift.e_detectors import reference_error
 from edge_models.drift.effects import class_effect, effects, mixed
 from edge_models.drift.impact import estimate, impact_features
 from edge_models.profile import Context, Profile, ranks_of
@@ -119,6 +120,10 @@ class VerdictCounter:
     def __init__(self, profile: Profile, *, size: int) -> None:
         self._profile = profile
         self._size = size
+        error = reference_error(profile)
+        self._accuracy = None if error is None else 1.0 - error
+        if profile.impact is not None:
+            self._accuracy = profile.impact.reference_accuracy
         self._evidence: Sketch | None = None
         self._classes = ClassCounts(profile.class_prior.size)
         self._start: int | None = None
@@ -180,6 +185,7 @@ class VerdictCounter:
             attribution=dict(findings.attribution),
             labelled=findings.labelled,
             labelled_accuracy=findings.labelled_accuracy,
+            accuracy_reference=self._accuracy,
             changed_at=findings.changed_at,
             is_learning=findings.is_learning,
             commissioned=findings.commissioned,
@@ -222,7 +228,6 @@ class VerdictCounter:
             accuracy=guess.accuracy,
             accuracy_low=guess.low,
             accuracy_high=guess.high,
-            accuracy_reference=profile.impact.reference_accuracy,
         )
 
 
