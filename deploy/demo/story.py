@@ -23,6 +23,7 @@ from deploy.demo.stage import Stage
 from deploy.demo.streams import Stream, device_streams, load_drift, write_stream, write_training_set
 from deploy.demo.teller import Teller
 from deploy.demo.watch import Watch, accuracy, delivered_sources
+from deploy.demo.wording import why
 from deploy.link import Link
 from edge_models.bundle import open_manifest
 from edge_models.manifest import short
@@ -34,6 +35,7 @@ DRIFT_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 400.0
 AFTER_TIMEOUT_S = 120.0
 BLIND_TIMEOUT_S = 150.0
+LEARNT_FRAMES = 400  # a cured device learns its present input in so many; whether it is quiet shows afterwards
 LOOK_EVERY_S = 0.2
 ASK_EVERY_S = 2.0  # a call of driftline-fleet costs half a second of processor time
 
@@ -169,11 +171,11 @@ class Story:
                 device = self.watch.devices[plan.id]
                 if device.requests and plan.id not in seen:
                     seen.add(plan.id)
-                    signal = next(iter(device.requests.values())).signal
-                    self._teller.note(
-                        f"{plan.id} ({plan.drift}) asks for a better model: {signal} has changed, alarm "
-                        f"{(device.detected_at or 0) - (plan.drift_at or 0)} frames after the drift began"
+                    delay = (device.detected_at or 0) - (plan.drift_at or 0)
+                    said = (
+                        f"{plan.id} ({plan.drift}): alarm {delay} frames after the drift began, asks for a better model"
                     )
+                    self._teller.note(f"{said}: {why(next(iter(device.requests.values())))}")
             return len(seen) == len(drifting)
 
         self._until(all_asked, link, DRIFT_TIMEOUT_S, "a drifted device did not ask for a model")
@@ -227,7 +229,7 @@ class Story:
 
     @property
     def _after_frames(self) -> int:
-        return ENOUGH_FRAMES + 50
+        return ENOUGH_FRAMES + LEARNT_FRAMES
 
     def _has_blind_figure(self) -> bool:
         self._teller.progress("comparing with a model retrained without evidence")
