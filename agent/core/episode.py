@@ -185,15 +185,23 @@ class Episode:
                     actions.append(do.Publish(kind="model/request", message=None))
                     data = {"request": request, "why": why}
                     actions.append(self.voice.event(now, EventType.REQUEST_CLOSED, f"request {why}", data=data))
-        kept = [*self._kept(), *self._told(outputs, now, active, verdict, changed=always or bool(outputs))]
+        kept = [
+            *self._kept(at_once=always or bool(outputs)),
+            *self._told(outputs, now, active, verdict, changed=always or bool(outputs)),
+        ]
         if not outputs and not always:
             return kept
         return [*kept, *actions, *self.report(now, active), *self.orders()]
 
-    def _kept(self) -> list[do.Action]:
-        """request.json, when it would say something new."""
-        record = self.policy.kept(self.request)
-        if record == self._stored:
+    def _kept(self, *, at_once: bool = True) -> list[do.Action]:
+        """request.json, when it would say something new; what a drift looks like can wait, for it moves every time."""
+        record, stored = self.policy.kept(self.request), self._stored
+        if stored is not None and not at_once:
+            shift = stored.policy.shift or record.policy.shift
+            alike = replace(record, policy=replace(record.policy, shift=shift))
+        else:
+            alike = record
+        if alike == stored:
             return []
         self._stored = record
         return [do.StoreRequest(record=record)]

@@ -316,6 +316,14 @@ def test_stats_row_fits_its_limit_however_many_classes_there_are() -> None:
     assert len(encode_message(row)) <= 2048
 
 
+def test_drift_that_lasts_writes_nothing_more_about_what_it_looks_like() -> None:
+    device = Device(running("a"))
+    device.drift()
+    device.verdicts(0.5, 0.5)
+
+    assert only(do.StoreRequest, device.verdicts(0.6, 0.55, 0.7, 0.65)) == []
+
+
 def test_feedback_goes_to_the_worker() -> None:
     actions = Device(running("a")).tell(ev.FeedbackSeen(feedback=Feedback(id="4-17", label=3)))
 
