@@ -8,9 +8,10 @@ and a note says so.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def _races(
     unseen = [case for case in shifts if case.group == UNSEEN_GROUP]
     scenarios = list(scenario_cases(known))
     cases = [*shifts, *scenarios, *other_cases(nets)]
-    outcomes = list(raced(cases, {OURS: _ours}, OUR_RUNS, SEED, told("our trigger")))
+    outcomes = list(raced(cases, {OURS: _ours}, OUR_RUNS, SEED, told("our trigger"), budget_s=math.inf))
     theirs = {name: partial(_theirs, make) for name, make in river_and_tests().items()}
     outcomes += raced(cases, theirs, THEIR_RUNS, SEED, told("others"))
     found, weights, notes = peers([*unseen, *scenarios], SEED, folder)
@@ -135,16 +136,8 @@ def _theirs(make: Make, case: Case) -> Contestant:
 def _targets(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[Target]:
     ours = [one for one in outcomes if one.contestant == OURS]
     by_name = {(case.group, case.name): case for case in cases}
-    unseen = [one for one in ours if one.group == UNSEEN_GROUP]
-    yield Target(name="unseen shifts detected", value=detection_rate(unseen), op=">=", target=0.98)
-    yield Target(name="unseen shifts, median delay", value=median_delay(unseen), op="<=", target=30)
-    fresh = [one for one in ours if one.group == FRESH_GROUP]
-    yield Target(name="fresh shifts detected", value=detection_rate(fresh), op=">=", target=0.98)
-    yield Target(name="fresh shifts, median delay", value=median_delay(fresh), op="<=", target=30)
-    subtle = [one for one in unseen if abs(by_name[one.group, one.case].costs or 0.0) < SUBTLE_POINTS]
-    yield Target(
-        name="unseen shifts that cost under 2 points, median delay", value=median_delay(subtle), op="<=", target=200
-    )
+    costs = {key: abs(case.costs or 0.0) for key, case in by_name.items()}
+    yield from _list_targets(ours, costs)
     prior = [one for one in ours if one.group == "class prior x3"]
     yield Target(name="class prior x3, median delay", value=median_delay(prior), op="<=", target=300)
     cold = [one for one in ours if one.group == "cold start"]
@@ -155,6 +148,18 @@ def _targets(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[Tar
         if one.group in (UNSEEN_GROUP, DESIGN_GROUP) and one.blamed
     ]
     yield Target(name="attribution, first signal right", value=float(np.mean(named)), op=">=", target=0.9)
+
+
+def _list_targets(ours: Sequence[Outcome], costs: Mapping[tuple[str, str], float]) -> Iterator[Target]:
+    """Targets of the two lists that decide; ``costs`` in points of accuracy, by group and case."""
+    for group in (UNSEEN_GROUP, FRESH_GROUP):
+        of_list = [one for one in ours if one.group == group]
+        costly = [one for one in of_list if costs[group, one.case] >= SUBTLE_POINTS]
+        subtle = [one for one in of_list if costs[group, one.case] < SUBTLE_POINTS]
+        yield Target(name=f"{group} detected", value=detection_rate(of_list), op=">=", target=0.98)
+        for which, some, most in (("2 points or more", costly, 30), ("under 2 points", subtle, 200)):
+            delay = median_delay(some)
+            yield Target(name=f"{group} that cost {which}, median delay", value=delay, op="<=", target=most)
 
 
 def _shift_rows(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[Row]:

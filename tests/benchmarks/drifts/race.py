@@ -12,7 +12,7 @@ from tests.benchmarks.drifts.cases import AFTER, Case, Stream
 from tests.benchmarks.drifts.contestants import Contestant
 from tests.benchmarks.harness import Row, Value
 
-BUDGET_S = 12.0  # of CPU for each contestant and group of cases: the streams that it did not come to are left out
+BUDGET_S = 12.0  # for each contestant and group of cases: the streams that it did not come to are left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ def raced(
     runs: int,
     seed: int,
     told: Callable[[int, int], None],
+    *,
+    budget_s: float = BUDGET_S,
 ) -> Iterator[Outcome]:
     """Every contestant over every stream, in turns.
 
@@ -59,6 +61,7 @@ def raced(
         runs: Streams of each case.
         seed: Streams follow from it.
         told: How many cases are done, of how many.
+        budget_s: Processor time of each contestant for a group of cases.
     """
     spent: dict[tuple[str, str], float] = {}
     makers = dict(makers)
@@ -66,7 +69,7 @@ def raced(
         for name, make in makers.items():
             key = name, case.group
             for stream in streams:
-                if spent.get(key, 0.0) < BUDGET_S:
+                if spent.get(key, 0.0) < budget_s:
                     outcome = played(name, make(case), stream)
                     spent[key] = spent.get(key, 0.0) + outcome.cpu_s
                     yield outcome
