@@ -84,7 +84,7 @@ class WipeSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceOn:
-    """Start (again, from nothing) or stop merging whole windows into the evidence sketch that Window carries."""
+    """Start (again, from nothing) or stop merging verdicts into the evidence sketch that Verdict carries."""
 
     type: Literal["evidence_on"] = described("Kind of message.", default="evidence_on")
     on: bool = described("Whether to merge.")

@@ -196,7 +196,6 @@ class Stream:
 
     def collect_evidence(self, *, on: bool) -> None:
         """Start merging what is seen into an evidence sketch from nothing, or stop."""
-        self.window.collect_evidence(on=on)
         if self.trigger is not None:
             self.trigger.collect_evidence(on=on)
 

@@ -1,8 +1,7 @@
 """Figures of full, non-overlapping windows of frames: what travels to the supervisor and on to ``stats``.
 
-River's statistics summarise (mean confidence, latency quantiles), the sketch counts each signal in the profile's bins,
-and the Kolmogorov-Smirnov distance of the sketch from the reference is the effect size: a number that says how far
-production is from the training data, whether or not it ever changed while somebody watched.
+River's statistics summarise (mean confidence, latency quantiles), and the sketch counts each signal in the profile's
+bins. How far that is from the reference is for verdicts to say (``agent.worker.drift.verdicts``), and for the fleet.
 
 A frame that gating held counts like the frame whose answer it repeats, so a window is as long, and means the same, with
 gating as without; only latencies are those of the frames that were run.
@@ -32,13 +31,12 @@ class WindowCounter:
 
     Args:
         size: Frames in a window, refused ones included, so that a stream of refused frames is seen too.
-        profile: The artifact's reference; without one there are no sketches and no effects.
+        profile: The artifact's reference; without one there are no sketches.
     """
 
     def __init__(self, *, size: int, profile: Profile | None) -> None:
         self._size = size
         self._profile = profile
-        self._evidence: Sketch | None = None
         self._open: _OpenWindow | None = None
 
     def add(self, position: int, result: PipelineResult, now_s: float) -> Window | None:
@@ -55,18 +53,11 @@ class WindowCounter:
         if self._open.seen < self._size:
             return None
         full, self._open = self._open, None
-        sketch = full.finished_sketch()
-        if self._evidence is not None and sketch is not None:
-            self._evidence = self._evidence.merge(sketch)
-        return full.figures(position, now_s, sketch, self._evidence)
+        return full.figures(position, now_s)
 
     def reset(self) -> None:
         """Drop the window in progress."""
         self._open = None
-
-    def collect_evidence(self, *, on: bool) -> None:
-        """Start merging whole windows into an evidence sketch from nothing, or stop."""
-        self._evidence = Sketch.of(self._profile) if on and self._profile is not None else None
 
 
 class _OpenWindow:
@@ -105,15 +96,10 @@ class _OpenWindow:
             if len(self._waiting) == BATCH_FRAMES:
                 self._bin_waiting()
 
-    def finished_sketch(self) -> Sketch | None:
-        """The sketch of all frames counted; None without a profile."""
-        self._bin_waiting()
-        return self._sketch
-
-    def figures(self, position: int, now_s: float, sketch: Sketch | None, evidence: Sketch | None) -> Window:
+    def figures(self, position: int, now_s: float) -> Window:
         """The message about this window, which the frame at ``position`` filled."""
         seconds = max(0.0, now_s - self._started_s)
-        effects, class_effect = self._distance(sketch)
+        self._bin_waiting()
         return Window(
             start=self._start,
             position=position,
@@ -124,12 +110,8 @@ class _OpenWindow:
             p95_us=self._latency_us(self._p95),
             mean_confidence=_finite(self._confidence.get()) if self._classes else None,
             classes={str(label): count for label, count in sorted(self._classes.items())},
-            sketch="" if sketch is None else sketch.encode(),
+            sketch="" if self._sketch is None else self._sketch.encode(),
             profile="" if self._profile is None else self._profile.id,
-            effects=effects,
-            class_effect=class_effect,
-            evidence="" if evidence is None else evidence.encode(),
-            evidence_n=0 if evidence is None else evidence.n,
             refused=self._refused,
             held=self._held,
         )
@@ -137,11 +119,6 @@ class _OpenWindow:
     def _latency_us(self, quantile: Statistic) -> float | None:
         """None where no frame was run: nothing took 0 us."""
         return _finite(quantile.get()) if self.seen > self._refused + self._held else None
-
-    def _distance(self, sketch: Sketch | None) -> tuple[dict[str, float], float | None]:
-        if sketch is None or self._profile is None or sketch.n == 0:
-            return {}, None
-        return sketch.distance(self._profile), sketch.class_distance(self._profile) if self._classes else None
 
     def _bin_waiting(self) -> None:
         if self._sketch is None or self._profile is None or not self._waiting:

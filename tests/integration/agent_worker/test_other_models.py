@@ -8,6 +8,8 @@ import pytest
 
 from agent.config import DriftConfig, MqttSource, ReplaySource
 from agent.ipc import Failed, FrameIn, PredictionOut, Ready, SourceEnded, Window
+from agent.worker.opened_model import open_model
+from edge_models.sketch import Sketch
 from tests.factories.frames import write_recording
 from tests.factories.hum import loose_rows, make_hum_bundle, normal_rows
 from tests.factories.sound import RATE_HZ, clips, make_sound_bundle
@@ -41,8 +43,11 @@ def test_recorded_sound_is_counted_in_windows(worker: WorkerProcess, tmp_path: P
     worker.wait_for(SourceEnded)
 
     assert (window.n, window.refused) == (100, 0)
-    assert {"level", "band_0", "confidence"} <= set(window.effects)
-    assert max(window.effects.values()) < 0.3
+    profile = open_model(bundle.directory, "tflite").profile
+    assert profile is not None
+    effects = Sketch.decode(window.sketch).distance(profile)
+    assert {"level", "band_0", "confidence"} <= set(effects)
+    assert max(effects.values()) < 0.3
 
 
 def test_sound_at_another_rate_is_the_sources_fault(worker: WorkerProcess, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from agent.worker.opened_model import open_model
 from agent.worker.pipeline import Pipeline, open_pipeline
 from agent.worker.stream import open_stream
 from edge_models.bundle import Bundle
+from edge_models.sketch import Sketch
 from tests.factories.frames import write_recording
 from tests.factories.hum import loose_rows, make_hum_bundle, normal_rows
 
@@ -62,7 +63,8 @@ def test_a_bundle_without_a_threshold_watches_and_says_nothing(tmp_path: Path) -
 
 
 def test_windows_count_anomalies_as_classes(bundle: Bundle) -> None:
-    stream = open_stream(open_model(bundle.directory, "tflite"), DriftConfig(window=100), time.perf_counter_ns)
+    model = open_model(bundle.directory, "tflite")
+    stream = open_stream(model, DriftConfig(window=100), time.perf_counter_ns)
     from agent.worker.sources.port import Frame
 
     rows = np.concatenate([normal_rows(60, seed=1), loose_rows(40, seed=2)])
@@ -72,9 +74,8 @@ def test_windows_count_anomalies_as_classes(bundle: Bundle) -> None:
     assert window is not None
     assert set(window.classes) == {"0", "1"}
     assert 35 <= window.classes["1"] <= 42
-    assert window.effects["reconstruction_error"] > 0.3
-    assert window.class_effect is not None
-    assert window.class_effect > 0.3
+    assert model.profile is not None
+    assert Sketch.decode(window.sketch).distance(model.profile)["reconstruction_error"] > 0.3
 
 
 def test_replay_tells_anomalies_and_a_loose_screw_is_asked_about(bundle: Bundle, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from agent.worker.sources.port import Frame
 from agent.worker.stream import FrameOutcome, open_stream
 from edge_models.bundle import Bundle
 from edge_models.manifest import InputSpec, WindowStep
+from edge_models.sketch import Sketch
 from edge_models.tensors import TensorSpec
 from tests.factories.bundles import INPUT, INT8
 from tests.factories.frames import digit_frames, write_recording
@@ -198,7 +199,9 @@ def test_a_covered_camera_still_raises_its_alarm(model: OpenedModel) -> None:
     assert stream.held > 1300
     assert 600 <= alarms[0].position < 1600
     windows = [outcome.window for outcome in outcomes if outcome.window is not None]
-    assert windows[-1].effects["mean"] > 0.9  # and the windows show it as soon as without gating
+    assert model.profile is not None
+    last = Sketch.decode(windows[-1].sketch)
+    assert last.distance(model.profile)["mean"] > 0.9  # and the windows show it as soon as without gating
 
 
 def test_held_frames_are_not_offered_for_labelling(model: OpenedModel) -> None:

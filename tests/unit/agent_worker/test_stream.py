@@ -15,6 +15,7 @@ from agent.worker.opened_model import OpenedModel, open_model
 from agent.worker.sources.port import Frame
 from agent.worker.stream import FeedbackOutcome, FrameOutcome, Stream, open_stream
 from edge_models.errors import ArchiveError, IntegrityError, UnsupportedArtifactError
+from edge_models.sketch import Sketch
 from tests.factories.bundles import INT8, make_bundle
 from tests.factories.frames import digit_frames, winter_light
 
@@ -42,7 +43,7 @@ def test_a_calm_stream_gives_no_alarm_and_a_corrupted_one_does(model: OpenedMode
     assert 600 <= alarms[0].position < 700
 
 
-def test_windows_carry_the_effects_against_the_artifacts_own_profile(model: OpenedModel) -> None:
+def test_windows_carry_a_sketch_in_the_bins_of_the_artifacts_own_profile(model: OpenedModel) -> None:
     stream = stream_of(model)
 
     outcomes = run(
@@ -50,9 +51,11 @@ def test_windows_carry_the_effects_against_the_artifacts_own_profile(model: Open
     )
 
     calm, drifted = [outcome.window for outcome in outcomes if outcome.window is not None]
-    assert set(calm.effects) >= {"mean", "sharp", "confidence"}
-    assert max(calm.effects.values()) < 0.19
-    assert drifted.effects["mean"] > 0.9
+    assert model.profile is not None
+    effects = Sketch.decode(calm.sketch).distance(model.profile)
+    assert set(effects) >= {"mean", "sharp", "confidence"}
+    assert max(effects.values()) < 0.19
+    assert Sketch.decode(drifted.sketch).distance(model.profile)["mean"] > 0.9
 
 
 def test_predictions_are_numbered_from_where_the_worker_starts(model: OpenedModel) -> None:
