@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_ROWS = 400  # of one device: 1000 independent frames at windows of 200 for up to one in 80, in less than 1 MB
 MAX_FRAMES = 100_000  # of a window, as an agent's configuration bounds it
 _PRUNE_EVERY = 20  # rows
+_PAGE = 20  # rows that are read at once
 _OPEN_STATES = (DriftState.SUSPECT.value, DriftState.CONFIRMED.value, DriftState.REQUESTED.value)
 _HARDWARE_LABELS = ("hardware", "agent", "arch", "os", "python")
 
@@ -141,7 +142,11 @@ def labels_of(device: Device) -> dict[str, str]:
 def _latest(session: Session, device: str, since_s: float) -> Iterator[Count]:
     chosen = select(Count).where(Count.device == device, Count.received_at >= since_s)
     newest = chosen.order_by(Count.received_at.desc(), Count.boot.desc(), Count.seq.desc())
-    return iter(session.scalars(newest.limit(MAX_ROWS).execution_options(yield_per=20)))  # few are enough
+    for start in range(0, MAX_ROWS, _PAGE):  # the first page is enough for most
+        page = session.scalars(newest.limit(_PAGE).offset(start)).all()
+        yield from page
+        if len(page) < _PAGE:
+            return
 
 
 def _merged(latest: Sketch, profile: Profile, older: Iterator[Count], frames: float) -> Sketch:
