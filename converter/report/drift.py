@@ -59,7 +59,7 @@ class DriftFound:
         false_alarms_per_month: Budget that it is measured at.
         rate_hz: Of the source that it is measured for.
         frames: Held-out examples that it is measured on.
-        signals: The smallest shift that is found, by signal; empty with too few examples to tell.
+        signals: The smallest shift that is found, by signal; empty with too few examples, or ones that alarm unshifted.
         conditions: That are no drift to the devices.
         cost: What estimates of accuracy are worth; None where none is made.
     """

@@ -58,7 +58,7 @@ def detectability(
     within: Sequence[int] = WITHIN,
     on_signal: Callable[[int, int], None] | None = None,
 ) -> tuple[Detectable, ...]:
-    """The smallest shifts that are found, by signal.
+    """The smallest shifts that are found, by signal; empty where frames alarm unshifted, so that nothing can be told.
 
     Args:
         profile: The reference.
@@ -83,6 +83,8 @@ def detectability(
         predicted=None if predicted is None else np.asarray(predicted)[chosen],
         seed=seed,
     )
+    if trial.is_found(0, 0.0, within[-1]):
+        return ()
     found = []
     for j, name in enumerate(profile.signals):
         found.append(_signal(trial, j, name, float(profile.std[j]), tuple(within)))

@@ -11,14 +11,20 @@ from converter.report.charts.estimates import Row, forest
 from converter.report.markup import Element, details, node, section, table
 
 Document = Mapping[str, Any]
+_UNTOLD = (
+    "The smallest shifts cannot be told: there are too few held-out examples, or they differ from the profile already "
+    "and alarm as they are. Then a device that sees such data alarms soon, too."
+)
 _KINDS = ("float", "artifact", "second")
 
 
 def detectability(document: Document) -> Element | None:
     """Smallest shift found within so many frames, by signal."""
     found = document.get("drift")
-    if not found or not found["signals"]:
+    if not found or not found["frames"]:
         return None
+    if not found["signals"]:
+        return section("Drift that devices find", node("p", _UNTOLD))
     signals, within = found["signals"], found["signals"][0]["within"]
     rows = [
         Row(label=one["signal"], marks=_marks(one["shift_sd"]), shown=_sd(one["shift_sd"][-1]), title=_told(one))

@@ -51,3 +51,7 @@ def test_what_cannot_be_found_in_time_and_what_never_varies_have_no_shift() -> N
 def test_numbers_of_frames_that_do_not_rise_are_refused(within: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="rise"):
         detectability(reference(), HELD_OUT, None, threshold=10, within=within)
+
+
+def test_frames_that_alarm_as_they_are_tell_no_smallest_shift() -> None:
+    assert detectability(reference(), HELD_OUT + 2.0, None, threshold=1e4, within=(100,)) == ()
