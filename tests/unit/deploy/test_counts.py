@@ -101,6 +101,14 @@ def test_no_more_windows_are_added_than_are_enough_and_the_latest_are(desk: Desk
     assert (found.sketch.counts == latest.counts).all()
 
 
+def test_as_many_windows_are_read_as_it_takes(desk: Desk) -> None:
+    desk.hears(*(messages.stats("pi-1", seq, window(), thin=9) for seq in range(1, 46)))
+
+    ((found,), _) = desk.sketches()
+
+    assert found.sketch.n == 45 * 200
+
+
 def test_what_is_too_old_is_left_out(desk: Desk) -> None:
     desk.hears(messages.stats("pi-1", 1, window()))
     desk.clock.sleep(1000)
