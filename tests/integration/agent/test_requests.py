@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -64,18 +65,21 @@ def test_drift_is_asked_about_with_evidence_and_samples(
     assert {"ok", "suspect", "requested"} <= states
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_open_request_is_the_same_after_a_restart(
-    embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, drifting: dict[str, object]
+    embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, drifting: dict[str, object], ending: signal.Signals
 ) -> None:
     device = make_device(embedded.port, source=drifting, drift=QUICK)
     device.start()
     request = onlooker.wait_for("model/request", is_open)
 
-    device.stop()
+    device.stop(ending)
     left = onlooker.wait_for("status", lambda heard: heard.payload == b"offline")
     device.start()
 
     assert onlooker.wait_for("model/request", after_s=left.at_s).payload == request.payload
+    onlooker.wait_for("stats", after_s=left.at_s)
+    assert {heard.payload for heard in onlooker.of("model/request") if heard.payload} == {request.payload}
 
 
 def test_drift_that_is_called_benign_stays_known_through_a_restart(
