@@ -10,14 +10,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from agent.config import DriftConfig, GatingConfig
-from agent.ipc import Verdict, Window
-from agent.worker.adaptation.guard import UNADAPTED, Change, Guard
+from agent.worker.adaptation.guard import UNADAPTED, Guard
 from agent.worker.adaptation.port import Example
 from agent.worker.drift.per_signal import ERROR_SIGNAL
-from agent.worker.drift.port import Alarm, DriftDetector
+from agent.worker.drift.port import DriftDetector
 from agent.worker.drift.registry import Watched, build_detectors, river_items
 from agent.worker.drift.trigger import Kind, Seen, Trigger
 from agent.worker.opened_model import OpenedModel
+from agent.worker.outcome import FeedbackOutcome, FrameOutcome, Told
 from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline
 from agent.worker.sources.port import Frame
 from agent.worker.window import WindowCounter
@@ -25,31 +25,10 @@ from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
 from edge_models.signals import class_count, softmax
 
+__all__ = ["FeedbackOutcome", "FrameOutcome", "Stream", "Told", "open_stream"]
+
 REMEMBERED_PREDICTIONS = 4096  # how far back feedback may reach
 REMEMBERED_BYTES = 4 << 20  # of examples, where something learns from them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What is said about a frame: by the artifact, or by the artifact and what was learnt here."""
-
-    predicted: int | None
-    confidence: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedbackOutcome:
-    """What a true label led to.
-
-    Attributes:
-        alarms: Of detectors that watch errors, always those of the un-adapted artifact.
-        change: Other weights that correct predictions from now on.
-        refused: Why it is no label, one sentence; None when it is.
-    """
-
-    alarms: tuple[Alarm, ...] = ()
-    change: Change | None = None
-    refused: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,31 +38,6 @@ class _Remembered:
     predicted: int
     example: Example | None
     is_answered: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameOutcome:
-    """What one frame led to.
-
-    Attributes:
-        frame: The frame.
-        seq: Number of the prediction, the second half of its id.
-        result: What the pipeline made of it; nothing that was learnt here is in it.
-        told: What is said about it.
-        alarms: Signals that a detector found changed at this frame.
-        window: Figures of the window that this frame filled.
-        verdict: The verdict that this frame closed.
-        drift_us: Time for signals, detectors and window.
-    """
-
-    frame: Frame
-    seq: int
-    result: PipelineResult
-    told: Told
-    alarms: tuple[Alarm, ...]
-    window: Window | None
-    drift_us: float
-    verdict: Verdict | None = None
 
 
 class Stream:
