@@ -45,7 +45,7 @@ def estimates(document: Document) -> Element | None:
 
 
 def _table(families: Sequence[Document]) -> Element:
-    head = ("Shift", "Lowest accuracy", "Error of the estimate", "Error of the confidence", "In the interval")
+    head = ("Shift", "Lowest", "Error", "CBPE", "Inside")
     rows = [
         (
             one["family"],
