@@ -12,9 +12,9 @@ Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, or nobody re
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
-import os
 import random
 import signal
 import sys
@@ -92,7 +92,8 @@ def _say(text: str) -> int:
     try:
         print(text, flush=True)
     except BrokenPipeError:  # the reader has gone, as in `driftline-agent explain | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that what is left goes nowhere at exit
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.close()  # or Python would try once more at its end
         return EXIT_UNREAD
     return 0
 
