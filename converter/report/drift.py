@@ -20,7 +20,7 @@ class EstimatesFound:
     """Estimates of accuracy beside the truth, in windows of one family of shifts or of all.
 
     Attributes:
-        family: Of the shifts; empty for all, unshifted windows included.
+        family: Of the shifts; empty for all of them.
         windows: How many there were.
         worst: The lowest true accuracy among them.
         error: Mean absolute error of the estimate.
