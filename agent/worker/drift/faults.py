@@ -6,8 +6,7 @@
     repeated       the very same values as the frame before: a camera that froze
     out_of_range   a signal is far beyond everything that the reference ever showed
 
-A frame may be of several kinds. Held frames are not looked at: gating holds what hardly moves, and runs one of so many
-in any case.
+A frame may be of several kinds. Held frames are looked at, too: a still scene has noise, a camera that froze has none.
 """
 
 from __future__ import annotations

@@ -195,8 +195,7 @@ class Trigger:
     def _sample(self, x: NDArray[Any], result: PipelineResult, position: int) -> Sample:
         values = result.signals
         is_out = values is not None and not bool(((values >= self._low) & (values <= self._high)).all())
-        if not result.held:
-            self._faults.look(x, is_refused=values is None, is_out_of_range=is_out)
+        self._faults.look(x, is_refused=values is None, is_out_of_range=is_out)
         health = (values is None, is_out)
         return Sample(
             position=position,

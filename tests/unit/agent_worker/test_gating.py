@@ -269,3 +269,15 @@ def _pipeline(
 ) -> Pipeline:
     artifact = model.bundle.artifact(INT8)
     return Pipeline(spec=spec, artifact=artifact, engine=engine, clock_ns=clock.ns, gating=gating)
+
+
+@pytest.mark.runtime
+def test_a_frozen_camera_counts_every_frame_that_it_repeats_held_or_not(model: OpenedModel) -> None:
+    stream = open_stream(model, DriftConfig(), time.perf_counter_ns, gating=GATING)
+    frames = np.concatenate([digit_frames(300, seed=1)[0], np.repeat(digit_frames(1)[0], 900, axis=0)])
+
+    outcomes = _outcomes(stream.step(Frame(x=x, position=i), i / 10) for i, x in enumerate(frames))
+
+    verdicts = [outcome.verdict for outcome in outcomes if outcome.verdict is not None]
+    assert stream.held > 800
+    assert sum(verdict.faults.get("repeated", 0) for verdict in verdicts) > 300
