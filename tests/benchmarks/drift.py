@@ -61,6 +61,10 @@ NOTES = (
         "ours: trigger of agent/worker at one false alarm a month and a frame a second, commissioning over at once; "
         "before it alarms it measures correlation on 256 frames, which cold start includes"
     ),
+    (
+        "7 days: the targets are of twilights of 0.7 h; those of 2 h are a condition of their own, neither day nor "
+        "night, and lead to requests of their own until they are named as well"
+    ),
     "windowed tests: Evidently 0.7's ks and psi with its thresholds, drift when half of the columns differ",
     "attribution: the signal that the alarm names, on every design and unseen shift",
     (

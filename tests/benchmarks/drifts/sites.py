@@ -17,7 +17,7 @@ from tests.benchmarks.harness import Row, Target, Value
 STILL_FRAMES = 1_000_000
 SCENES, LEVELS, TAKES = 4000, 10, 2
 DAYS, EVERY_S = 7, 10.0
-TWILIGHT_H, LONG_TWILIGHT_H = 0.7, 2.0  # civil twilight takes 25 to 45 minutes up to 55 degrees of latitude
+TWILIGHTS_H = (0.7, 2.0)  # civil twilight up to 55 degrees of latitude, which the targets are of; and one far north
 CHUNK = 20_000
 NIGHT = "night"
 
@@ -31,25 +31,23 @@ def sites(known: Pictures, told: Callable[[int, int], None]) -> tuple[list[Row],
     targets.append(
         Target(name="requests in 1 million autocorrelated frames", value=len(device.requests), op="==", target=0)
     )
-    started = time.process_time()
-    pool = week(known, TWILIGHT_H)
-    for what, answer, most in (
-        ("nobody answers", None, 1),
-        ("the first request is called benign", Device.call_benign, 1),
-        ("the first night is learnt as a context", Device.rebaseline, 1),
+    for what, answer in (
+        ("nobody answers", None),
+        ("the first request is called benign", Device.call_benign),
+        ("the first night is learnt as a context", Device.rebaseline),
     ):
-        device = Device(profile=known.watcher.profile, rate_hz=1 / EVERY_S)
-        asked = _lived(device, pool, answer)
-        rows.append(_row(f"{DAYS} days, {what}", device, started))
+        counted = []
+        for twilight_h in TWILIGHTS_H:
+            started = time.process_time()
+            device = Device(profile=known.watcher.profile, rate_hz=1 / EVERY_S)
+            asked = _lived(device, week(known, twilight_h), answer)
+            counted.append(len(device.requests) - (0 if answer is None else asked))
+            rows.append(_row(f"{DAYS} days, twilights of {twilight_h} h, {what}", device, started))
         name = f"requests in {DAYS} days with nights, {what}"
         if answer is None:
-            targets.append(Target(name=name, value=len(device.requests), op="<=", target=most))
+            targets.append(Target(name=name, value=counted[0], op="<=", target=1))
         else:
-            targets.append(Target(name=f"{name}: after that", value=len(device.requests) - asked, op="==", target=0))
-        started = time.process_time()
-    device = Device(profile=known.watcher.profile, rate_hz=1 / EVERY_S)
-    _lived(device, week(known, LONG_TWILIGHT_H), None)
-    rows.append(_row(f"{DAYS} days with two hours of dusk and dawn, nobody answers", device, started))
+            targets.append(Target(name=f"{name}: after that", value=counted[0], op="==", target=0))
     return rows, targets
 
 
