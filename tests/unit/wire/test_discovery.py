@@ -101,7 +101,7 @@ def test_confirmed_drift_is_a_problem() -> None:
     assert COMPONENTS["drift"]["device_class"] == "problem"
     assert COMPONENTS["drift"]["platform"] == "binary_sensor"
     template = COMPONENTS["drift"]["value_template"]
-    assert "['confirmed', 'requested'] and not value_json.benign" in template  # what an operator called harmless is none
+    assert "['confirmed', 'requested'] and not value_json.benign" in template
 
 
 def test_update_entity_installs_through_its_command() -> None:
