@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from converter.errors import ConversionError
 from converter.profile.calibration import fitted_temperature
 from converter.profile.impact import STRENGTHS, WINDOW, ShiftRow, learnt_impact, made_up, seen_frames, windows
 from converter.profile.observation import Observed, observe
@@ -68,9 +69,13 @@ def take_profile(
         groups: Which inputs, (n,), are of each condition; None for one condition.
         progress: Hears of each family of shifts.
         seed: Of what chance decides.
+
+    Raises:
+        ConversionError: The artifact answers with what is no finite number.
     """
     artifact = runnable.artifact
     observed = observe(runnable.engine, artifact, spec.kind, inputs)
+    _refuse_what_is_not_finite(observed, runnable.name)
     embedding = None
     if observed.embeddings is not None and len(inputs) > 1:
         embedding = measured_embedding(observed.embeddings)
@@ -93,6 +98,18 @@ def take_profile(
     if labelled is None or len(inputs) < MIN_IMPACT_FRAMES:
         return Taken(profile=profile)
     return _with_impact(profile, runnable, spec, inputs, labelled, observed, progress or SilentProgress(), seed)
+
+
+def _refuse_what_is_not_finite(observed: Observed, name: str) -> None:
+    for values in (observed.inputs, observed.scores, observed.logits, observed.embeddings):
+        if values is None:
+            continue
+        wrong = int((~np.isfinite(values).reshape(len(values), -1).all(axis=1)).sum())
+        if wrong:
+            raise ConversionError(
+                f"artifact {name}: found {wrong} of {len(values)} held-out inputs whose signals or answers are no "
+                "finite numbers, expected finite ones; look at the data, and at a learning rate that lets weights explode"
+            )
 
 
 def _with_impact(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from converter.errors import ConversionError
 from converter.profile import take_profile
 from edge_models.profile import Profile
 from edge_models.signals import OUTPUT_SIGNALS, input_signal_names
@@ -58,3 +59,12 @@ def test_progress_hears_of_every_family() -> None:
     take_profile(int8(), INPUT, INPUTS[:120], 10, y=CLASSES[:120], progress=Listener())
 
     assert {"blur", "noise", "rotation"} <= set(heard)
+
+
+def test_inputs_that_are_no_numbers_are_refused_in_one_line() -> None:
+    inputs = INPUTS[:40].copy()
+    inputs[3:5] = np.nan
+
+    refused = pytest.raises(ConversionError, match="found 2 of 40 held-out inputs whose signals or answers")
+    with np.errstate(invalid="ignore"), refused:
+        take_profile(int8(), INPUT, inputs, 10)
