@@ -108,7 +108,7 @@ def _refuse_what_is_not_finite(observed: Observed, name: str) -> None:
         if wrong:
             raise ConversionError(
                 f"artifact {name}: found {wrong} of {len(values)} held-out inputs whose signals or answers are no "
-                "finite numbers, expected finite ones; look at the data, and at a learning rate that lets weights explode"
+                "finite numbers, expected finite ones; look at the data, and at the learning rate of the network"
             )
 
 
