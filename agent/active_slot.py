@@ -20,7 +20,7 @@ from agent.core.records import ActiveRecord
 from agent.errors import ChildError, IpcError
 from agent.figures import Figures
 from agent.process import WorkerProcess
-from agent.worker_events import event_of
+from agent.worker_events import event_of, names_its_bundle
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,8 @@ class ActiveSlot:
             self._word_s = now_s
             self._note(message, body)
             event = event_of(message, body, process.bundle)
-            events += [] if event is None else [event]
+            if event is not None and (self._is_of_wanted(process) or names_its_bundle(event)):
+                events.append(event)
         return events if is_open else [*events, *self._died("ended", now_s)]
 
     def tick(self, now_s: float) -> list[ev.Event]:
@@ -146,6 +147,10 @@ class ActiveSlot:
         if self.process is not None:
             self.process.end()
             self.process = None
+
+    def _is_of_wanted(self, process: WorkerProcess) -> bool:
+        """Not while a worker of another bundle finishes its frame: what it sees is none of the new bundle's."""
+        return self._wanted is not None and self._wanted.bundle == process.bundle
 
     def _start(self, now_s: float) -> list[ev.Event]:
         active, self._start_at_s, self._stop_by_s = self._wanted, None, None

@@ -30,6 +30,11 @@ def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
     return event
 
 
+def names_its_bundle(event: ev.Event) -> bool:
+    """Whether the core knows whose it is; what a worker saw is taken for the active bundle's."""
+    return isinstance(event, (ev.WorkerReady, ev.WorkerRan, ev.WorkerAdapted, ev.WorkerDriftSaved))
+
+
 def _observation(message: ipc.Alarm | ipc.Window | ipc.Verdict) -> ev.Event:
     match message:
         case ipc.Alarm():

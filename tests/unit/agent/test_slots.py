@@ -117,6 +117,20 @@ def test_words_become_events(slot: Slot) -> None:
     ]  # fmt: skip
 
 
+def test_what_the_worker_before_still_says_is_not_taken_for_the_new_models(slot: Slot) -> None:
+    slot.say(ready())
+    slot.slot.run(running("b"), 1.0)
+
+    alarm = ipc.Alarm(position=3, signal="mean", detector="adwin")
+    prediction = ipc.PredictionOut(position=3, seq=3, latency_us=1.0)
+    saved = ipc.DriftSaved(kind="trigger")
+    events = slot.say(alarm, prediction, saved, at_s=1.0)
+
+    assert events == [ev.WorkerDriftSaved(bundle=bundle("a"), saved=saved, body=b"")]
+    slot.die(1.5)
+    assert slot.say(ready(), alarm, at_s=2.0) == [ev.WorkerReady(bundle=bundle("b")), ev.WorkerAlarm(alarm=alarm)]
+
+
 def test_dead_worker_is_started_again_at_once_where_it_was(slot: Slot) -> None:
     slot.say(ready(), ipc.Heartbeat(position=120, seq=120), at_s=5.0)
 
