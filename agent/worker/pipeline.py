@@ -188,7 +188,8 @@ class Pipeline:
             return None
         values = outputs[output.name].reshape(-1)
         logits = values if output.role == "logits" else np.log(np.maximum(values, _TINY))
-        return float(1.0 / np.exp((logits - logits.max()) / self._profile.temperature).sum())
+        odds = np.exp((logits - np.maximum.reduce(logits)) / self._profile.temperature)
+        return float(1.0 / np.add.reduce(odds))
 
     def _example(self, outputs: Mapping[str, NDArray[np.float32]]) -> Example | None:
         chances = None if self._embedding is None else probabilities(self._artifact, outputs)

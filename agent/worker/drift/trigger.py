@@ -83,7 +83,8 @@ class Trigger:
         self._commissioning = Commissioning(config.commissioning)
         self._verdicts = VerdictCounter(profile, size=config.window_effective)
         self._faults, self._labels, self._rate = Faults(), LateLabels(), Rate(rate_hz)
-        self._low, self._high = plausible_range(profile)
+        low, high = plausible_range(profile)
+        self._middle, self._reach = (low + high) / 2, (high - low) / 2
         self._waiting: list[Sample] = []
         self._skipped = 0
         self._alarming = Alarming(profile.signals)
@@ -194,7 +195,7 @@ class Trigger:
 
     def _sample(self, x: NDArray[Any], result: PipelineResult, position: int) -> Sample:
         values = result.signals
-        is_out = values is not None and not bool(((values >= self._low) & (values <= self._high)).all())
+        is_out = values is not None and not bool((np.abs(values - self._middle) <= self._reach).all())  # nor a NaN
         self._faults.look(x, is_refused=values is None, is_out_of_range=is_out)
         health = (values is None, is_out)
         return Sample(
