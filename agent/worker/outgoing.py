@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agent.ipc import MAX_BODY_BYTES, Adapted, Alarm, DriftSaved, PredictionOut, SampleOut, ShadowFrame
 from agent.worker.adaptation.guard import Change, Guard
 from agent.worker.drift import port
-from agent.worker.drift.trigger import Kind
+from agent.worker.drift.saved import Kind
 from agent.worker.link import SupervisorLink
 from agent.worker.samples import Sample
 from agent.worker.stream import FrameOutcome

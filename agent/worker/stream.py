@@ -15,7 +15,9 @@ from agent.worker.adaptation.port import Example
 from agent.worker.drift.per_signal import ERROR_SIGNAL
 from agent.worker.drift.port import DriftDetector
 from agent.worker.drift.registry import Watched, build_detectors, river_items
-from agent.worker.drift.trigger import Kind, Seen, Trigger
+from agent.worker.drift.saved import Kind
+from agent.worker.drift.seen import Seen
+from agent.worker.drift.trigger import Trigger
 from agent.worker.opened_model import OpenedModel
 from agent.worker.outcome import FeedbackOutcome, FrameOutcome, Told
 from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline

@@ -11,8 +11,12 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edge_models.errors import ArchiveError
+
+Kind = Literal["trigger", "contexts"]
+"""What a later worker is given: this state, or the contexts that were learnt."""
 
 _MAGIC = b"DT1"
 _HEADER = struct.Struct("<3s16sHHIdBB")  # magic, profile, thin, commissioned, n_effective, elapsed_s, flags, detectors

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge_models.drift.decorrelation import integrated_time, thin_of
 
 FIRST_FRAMES = 256
+_LARGEST_SIGNAL = 1e30  # of what float32 holds
 REMEASURE_S = 86_400.0
 _TRUSTED_SHARE = 16  # n frames can tell a correlation of n / 16 frames apart from a trend
 _DISAGREE = 3
@@ -50,16 +51,18 @@ class Thinning:
         self._collected: list[NDArray[np.float32]] = []
         self._due = min(FIRST_FRAMES, frames)
 
-    def collect(self, values: NDArray[np.floating], now_s: float) -> bool:
+    def collect(self, values: NDArray[np.floating] | None, now_s: float) -> bool:
         """Take the signals (k,) of one frame; whether there is another estimate now.
 
         Args:
-            values: As the pipeline gives them, finite.
+            values: As the pipeline gives them; None of a refused frame, which is passed over as are wild numbers.
             now_s: Monotonic time of the frame.
         """
+        if self._next_s is not None and now_s < self._next_s:
+            return False
+        if values is None or not (np.abs(values) < _LARGEST_SIGNAL).all():  # nor a NaN
+            return False
         if self._next_s is not None:
-            if now_s < self._next_s:
-                return False
             self._begin()
         self._collected.append(values.astype(np.float32))
         if len(self._collected) < self._due:

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,8 @@ from agent.worker.drift.faults import Faults, plausible_range
 from agent.worker.drift.labels import LateLabels
 from agent.worker.drift.port import Alarm
 from agent.worker.drift.rate import Rate
-from agent.worker.drift.saved import TriggerState
+from agent.worker.drift.saved import Kind, TriggerState
+from agent.worker.drift.seen import Seen
 from agent.worker.drift.thinning import FIRST_FRAMES, Thinning
 from agent.worker.drift.verdicts import Findings, Sample, VerdictCounter
 from agent.worker.drift.witness import open_witness
@@ -44,19 +44,7 @@ from edge_models.profile import Profile
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 600.0  # an SD card bears few writes; a power cut costs at most so much of what was gathered
-_LARGEST_SIGNAL = 1e30  # of what float32 holds
 _MOST_WAITING = 4 * FIRST_FRAMES  # of frames that are refused no correlation can be measured
-
-Kind = Literal["trigger", "contexts"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a frame led to."""
-
-    alarms: tuple[Alarm, ...] = ()
-    verdict: Verdict | None = None
-
 
 _NOTHING = Seen()
 
@@ -118,7 +106,7 @@ class Trigger:
         sample = self._sample(x, result, position)
         if not self._thinning.is_known:
             return self._wait(sample)
-        if self._collect(sample):
+        if self._thinning.collect(sample.values, self._now_s):
             self._set_budget()
         return self._counted(sample)
 
@@ -206,17 +194,10 @@ class Trigger:
             health=health,
         )
 
-    def _collect(self, sample: Sample) -> bool:
-        """Whether the correlation of neighbouring frames has another estimate by this one."""
-        values = sample.values
-        if values is None or not (np.abs(values) < _LARGEST_SIGNAL).all():  # nor a NaN
-            return False
-        return self._thinning.collect(values, self._now_s)
-
     def _wait(self, sample: Sample) -> Seen:
         """Keep a frame until the correlation is known, then take all that wait."""
         self._waiting.append(sample)
-        known = self._collect(sample)
+        known = self._thinning.collect(sample.values, self._now_s)
         if not known and len(self._waiting) < _MOST_WAITING:
             return _NOTHING
         if not known:
@@ -241,9 +222,9 @@ class Trigger:
 
     def _weighed(self, sample: Sample) -> Seen:
         """An independent frame."""
+        alarms: list[Alarm] = []
         was_commissioned = self._commissioning.is_over
         self._commissioning.n_effective += 1
-        alarms: list[Alarm] = []
         was_learning = self._contexts.is_learning
         if was_learning:
             if sample.values is not None and self._contexts.add(sample.values, sample.predicted):

@@ -12,7 +12,8 @@ from agent.core.records import Now
 from agent.core.request_outputs import OpenRequest, PolicyOutput, PolicySettings
 from agent.core.request_policy import RequestPolicy
 from agent.ipc import Alarm, Verdict
-from agent.worker.drift.trigger import Seen, Trigger
+from agent.worker.drift.seen import Seen
+from agent.worker.drift.trigger import Trigger
 from agent.worker.pipeline import PipelineResult
 from edge_models.drift.impact import calibrated_confidence
 from edge_models.profile import Profile
