@@ -65,6 +65,7 @@ NOTES = (
         "7 days: the targets are of twilights of 0.7 h; those of 2 h are a condition of their own, neither day nor "
         "night, and lead to requests of their own until they are named as well"
     ),
+    "peak RSS of alibi-detect and Frouros: of the one process that holds all four of them",
     "windowed tests: Evidently 0.7's ks and psi with its thresholds, drift when half of the columns differ",
     "attribution: the signal that the alarm names, on every design and unseen shift",
     (
