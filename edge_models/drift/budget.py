@@ -33,3 +33,14 @@ def threshold(rate_hz: float, thin: int, false_alarms_per_month: float, share: f
             "expected numbers above 0, thin from 1, share up to 1"
         )
     return max(MONTH_S * rate_hz / (thin * false_alarms_per_month) / share, 1.0)
+
+
+def checked(threshold: float) -> float:
+    """The threshold of an e-process.
+
+    Raises:
+        ValueError: It is below 1, so that a sum of nothing would reach it, or no number.
+    """
+    if not threshold >= 1:
+        raise ValueError(f"threshold {threshold}, expected 1 or more")
+    return threshold

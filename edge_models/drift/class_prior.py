@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_models.drift.bets import MAX_CLASSES, wilson_upper
+from edge_models.drift.budget import checked
 from edge_models.errors import DriftStateError
 
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ class ClassPrior:
         Raises:
             ValueError: A threshold below 1.
         """
-        if not threshold >= 1:
-            raise ValueError(f"threshold {threshold}, expected 1 or more")
-        self._threshold = threshold
+        self._threshold = checked(threshold)
 
     def reset(self) -> None:
         """Forget all evidence, as after a new model."""

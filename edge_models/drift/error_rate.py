@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from edge_models.drift.budget import checked
 from edge_models.errors import DriftStateError
 
 TOLERANCE = 0.02
@@ -73,9 +74,7 @@ class ErrorRate:
         Raises:
             ValueError: A threshold below 1.
         """
-        if not threshold >= 1:
-            raise ValueError(f"threshold {threshold}, expected 1 or more")
-        self._threshold = threshold
+        self._threshold = checked(threshold)
 
     def reset(self) -> None:
         """Forget all labels, as after a new model."""

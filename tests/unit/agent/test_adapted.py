@@ -18,8 +18,8 @@ from agent.storage import Storage
 from edge_models.wire.command import Reply
 from edge_models.wire.telemetry import Event, Severity
 from edge_models.wire.topics import CommandVerb
-from tests.unit.agent.test_core import Device
 from tests.unit.agent.test_slots import Nursery
+from tests.unit.agent.whole_core import Device
 from tests.unit.agent.world import CONFIG, bundle, only, published, running
 
 ADAPTING = replace(CONFIG, adaptation=AdaptationConfig())

@@ -18,7 +18,7 @@ from agent.core.request_policy import RequestPolicy
 from agent.core.request_record import RequestRecord
 from edge_models.fields import canonical_json, decode_json
 from edge_models.wire.telemetry import DriftState
-from tests.unit.agent.test_core import Device
+from tests.unit.agent.whole_core import Device
 from tests.unit.agent.world import running
 
 DAY_S = 86400.0

@@ -12,7 +12,7 @@ from agent.core import events as ev
 from edge_models.wire.command import Command, Reply
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.values import Scalar
-from tests.unit.agent.test_core import Device
+from tests.unit.agent.whole_core import Device
 from tests.unit.agent.world import CONFIG, only, published, running
 
 

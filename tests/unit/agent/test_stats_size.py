@@ -11,7 +11,7 @@ from edge_models.profile import build_profile
 from edge_models.sketch import Sketch
 from edge_models.wire.codec import encode_message
 from edge_models.wire.telemetry import Stats
-from tests.unit.agent.test_core import Device, messages
+from tests.unit.agent.whole_core import Device, messages
 from tests.unit.agent.world import running
 
 FAULTS = ("refused", "out_of_range", "repeated", "not_a_number", "constant", "missing")
