@@ -128,18 +128,6 @@ class Sketch:
         reference = np.cumsum(profile.reference, axis=1, dtype=np.int64) / profile.n_ref
         return dict(zip(self.signals, np.abs(seen - reference).max(axis=1).tolist(), strict=True))
 
-    def class_distance(self, profile: Profile) -> float:
-        """Total variation 0..1 between predicted classes here and in the reference; 0 when there are none.
-
-        Raises:
-            SketchError: ``profile`` is not the one whose bins these are.
-        """
-        self._check_profile(profile)
-        total = int(self.classes.sum())
-        if total == 0:
-            return 0.0
-        return float(np.abs(self.classes / total - profile.class_prior).sum() / 2)
-
     def shift(self, reference: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """In which direction signals have moved, each -1 to 1: up in rank, and out to the ends (or in to the middle).
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from agent.core import state_diagram
 from agent.errors import TransitionError
 from edge_models.wire.telemetry import DriftState
 
@@ -102,21 +103,11 @@ def is_legal(state: DriftState, sign: Sign) -> bool:
 
 
 def mermaid() -> str:
-    """The table as a mermaid state diagram; signs between the same two states share an arrow, and those that change
-    nothing have none.
-    """
-    arrows: dict[tuple[DriftState, DriftState], list[Sign]] = {}
-    for (state, sign), step in TRANSITIONS.items():
-        if state is not step.state or step.acts:
-            arrows.setdefault((state, step.state), []).append(sign)
-    lines = ["stateDiagram-v2", "    [*] --> ok"]
-    lines += [
-        f"    {state.value} --> {after.value}: {', '.join(sign.value for sign in signs)}"
-        for (state, after), signs in arrows.items()
-    ]
-    return "\n".join(lines) + "\n"
+    """The table as a mermaid state diagram; signs that change nothing have no arrow."""
+    rows = ((state, sign, step) for (state, sign), step in TRANSITIONS.items() if state is not step.state or step.acts)
+    return state_diagram.mermaid(DriftState.OK, ((state, sign, step.state) for state, sign, step in rows))
 
 
 def diagram_section() -> str:
     """What stands in agent/README.md from one marker to the other."""
-    return f"{DIAGRAM_BEGIN}\n```mermaid\n{mermaid()}```\n{DIAGRAM_END}"
+    return state_diagram.section(DIAGRAM_BEGIN, mermaid(), DIAGRAM_END)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from agent.core import state_diagram
 from agent.errors import TransitionError
 from edge_models.wire.update import UpdatePhase
 
@@ -101,19 +102,11 @@ def is_legal(state: State, move: Move) -> bool:
 
 
 def mermaid() -> str:
-    """The table as a mermaid state diagram; moves between the same two states share an arrow."""
-    arrows: dict[tuple[State, State], list[Move]] = {}
-    for (state, move), after in TRANSITIONS.items():
-        if state is not after or state not in RESTING:  # a resting state that survives a restart needs no arrow
-            arrows.setdefault((state, after), []).append(move)
-    lines = ["stateDiagram-v2", "    [*] --> idle"]
-    lines += [
-        f"    {state.value} --> {after.value}: {', '.join(move.value for move in moves)}"
-        for (state, after), moves in arrows.items()
-    ]
-    return "\n".join(lines) + "\n"
+    """The table as a mermaid state diagram; a resting state that survives a restart needs no arrow."""
+    rows = ((state, move, after) for (state, move), after in TRANSITIONS.items())
+    return state_diagram.mermaid(State.IDLE, (row for row in rows if row[0] is not row[2] or row[0] not in RESTING))
 
 
 def diagram_section() -> str:
     """What stands in ARCHITECTURE.md from one marker to the other."""
-    return f"{DIAGRAM_BEGIN}\n```mermaid\n{mermaid()}```\n{DIAGRAM_END}"
+    return state_diagram.section(DIAGRAM_BEGIN, mermaid(), DIAGRAM_END)

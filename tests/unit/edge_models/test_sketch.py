@@ -112,7 +112,6 @@ def test_the_reference_has_no_distance_from_itself() -> None:
     sketch.add_batch(profile.bins(values), np.arange(2000) % 10)
 
     assert sketch.distance(profile) == dict.fromkeys(NAMES, 0.0)
-    assert sketch.class_distance(profile) == pytest.approx(0, abs=1e-7)
 
 
 def test_the_same_distribution_is_near_and_a_shifted_signal_far_by_its_own_name() -> None:
@@ -137,19 +136,10 @@ def test_a_constant_signal_that_moves_either_way_is_far() -> None:
         assert sketch.distance(profile) == {"black": 1.0}
 
 
-def test_class_distance_is_total_variation() -> None:
-    profile, values = profile_and_values()
-    sketch = Sketch.of(profile)
-    sketch.add_batch(profile.bins(values[:100]), np.arange(100) % 5)
-
-    assert sketch.class_distance(profile) == pytest.approx(0.5, abs=1e-6)
-
-
 def test_nothing_counted_is_no_distance() -> None:
     profile, _ = profile_and_values()
 
     assert set(Sketch.of(profile).distance(profile).values()) == {0.0}
-    assert Sketch.of(profile).class_distance(profile) == 0.0
 
 
 def test_distance_from_another_profile_is_refused() -> None:
@@ -158,8 +148,6 @@ def test_distance_from_another_profile_is_refused() -> None:
 
     with pytest.raises(SketchError, match="cannot be compared"):
         Sketch.of(profile).distance(other)
-    with pytest.raises(SketchError, match="cannot be compared"):
-        Sketch.of(profile).class_distance(other)
 
 
 def packed(header: str, numbers: bytes) -> str:
