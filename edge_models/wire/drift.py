@@ -17,6 +17,7 @@ from edge_models.wire.values import (
     id_field,
     sent_field,
     share_field,
+    shares_field,
     text_field,
     time_field,
     up_field,
@@ -51,16 +52,10 @@ class DriftReport:
         default=None,
         max_length=60,
     )
-    attribution: dict[str, float] = described(
-        "Shares of signals and classes in what raised the alarm, the largest of them.",
-        default_factory=dict,
-        max_length=MAX_ATTRIBUTED,
-        ge=0,
-        le=1,
+    attribution: dict[str, float] = shares_field(
+        "Shares of signals and classes in what raised the alarm, the largest of them.", max_length=MAX_ATTRIBUTED
     )
-    effects: dict[str, float] = described(
-        "Distance of each signal from its reference.", default_factory=dict, max_length=MAX_SIGNALS, ge=0, le=1
-    )
+    effects: dict[str, float] = shares_field("Distance of each signal from its reference.", max_length=MAX_SIGNALS)
     class_effect: float | None = share_field("Distance of the predicted classes from the reference.", default=None)
     n: int = count_field("Frames that the effects are measured on.", default=0)
     n_effective: int = count_field("Independent frames among them.", default=0)

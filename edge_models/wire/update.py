@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from edge_models.fields import described
 from edge_models.manifest import MODEL_NAME, BundleId
+from edge_models.wire.drift import MAX_ATTRIBUTED
 from edge_models.wire.telemetry import MAX_SIGNALS, DriftLevel
 from edge_models.wire.values import (
     CODE,
@@ -24,6 +25,7 @@ from edge_models.wire.values import (
     received_field,
     sent_field,
     share_field,
+    shares_field,
     text_field,
     time_field,
     up_field,
@@ -155,19 +157,13 @@ class Evidence:
     profile: str = described("First 16 hex digits of the sha256 of the profile compared with.", pattern=PROFILE_ID)
     sketch: str = text_field("Histograms of the drifted input, zlib + base64.", max_length=MAX_EVIDENCE_CHARS)
     n: int = count_field("Frames in the sketch.")
-    effects: dict[str, float] = described(
-        "Distance of each signal from the profile.", default_factory=dict, max_length=MAX_SIGNALS, ge=0, le=1
-    )
+    effects: dict[str, float] = shares_field("Distance of each signal from the profile.", max_length=MAX_SIGNALS)
     since: Timestamp | None = time_field("When the drift was first suspected.", default=None)
     severity: float | None = share_field("Largest effect.", default=None)
     level: DriftLevel | None = described("How much it matters.", default=None)
     context: str | None = text_field("Context of the profile that the input is nearest to.", default=None)
-    attribution: dict[str, float] = described(
-        "Shares of signals and classes in what raised the alarm, the largest of them.",
-        default_factory=dict,
-        max_length=16,
-        ge=0,
-        le=1,
+    attribution: dict[str, float] = shares_field(
+        "Shares of signals and classes in what raised the alarm, the largest of them.", max_length=MAX_ATTRIBUTED
     )
     n_effective: int | None = count_field("Independent frames in the last verdict before it.", default=None)
     estimated_accuracy: float | None = share_field("Estimated accuracy, without any label.", default=None)

@@ -108,6 +108,11 @@ def share_field(doc: str, *, default: Any = MISSING) -> Any:
     return described(doc, default=default, ge=0, le=1)
 
 
+def shares_field(doc: str, *, max_length: int) -> Any:
+    """Shares of 1, or distances up to 1, by name; none unless given."""
+    return described(doc, default_factory=dict, max_length=max_length, ge=0, le=1)
+
+
 def bundle_field(doc: str, *, default: Any = MISSING) -> Any:
     """The digest of a bundle."""
     return described(doc, default=default, pattern=SHA256)
