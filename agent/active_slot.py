@@ -8,6 +8,7 @@ before it runs it, so a frame that kills every worker is known, and passed over,
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from agent.core.commands import DriftKind
 from agent.core.records import ActiveRecord
 from agent.errors import ChildError, IpcError
 from agent.figures import Figures
+from agent.parts import Watched
 from agent.process import WorkerProcess
 from agent.worker_events import event_of, names_its_bundle
 
@@ -104,6 +106,14 @@ class ActiveSlot:
             stays = self.process is None or self.process.bundle == self._wanted.bundle
             self._undo_of = self._wanted.bundle if stays else ""
 
+    def watched(self) -> list[Watched]:
+        """The worker's socket."""
+        process = self.process
+        if process is None:
+            return []
+        mask = select.POLLIN | (select.POLLOUT if process.wants_write else 0)
+        return [Watched(process.fileno(), mask, self._on_ready)]
+
     def on_readable(self, now_s: float) -> list[ev.Event]:
         """Read what the worker says, or that it has died."""
         process = self.process
@@ -147,6 +157,11 @@ class ActiveSlot:
         if self.process is not None:
             self.process.end()
             self.process = None
+
+    def _on_ready(self, happened: int, now_s: float) -> list[ev.Event]:
+        if happened & select.POLLOUT and self.process is not None:
+            self.process.flush()
+        return self.on_readable(now_s) if happened & ~select.POLLOUT else []
 
     def _is_of_wanted(self, process: WorkerProcess) -> bool:
         """Not while a worker of another bundle finishes its frame: what it sees is none of the new bundle's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from agent import ipc
 from agent.active_slot import SILENCE_S, START_S, Spawn
 from agent.core import events as ev
 from agent.errors import ChildError, IpcError
+from agent.parts import Watched
 from agent.process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,10 @@ class CandidateSlot:
             self.process.end()
             self.process = None
 
+    def close(self) -> None:
+        """End it at once."""
+        self.stop()
+
     def compare(self, frame: ipc.ShadowFrame, body: bytes) -> None:
         """Give it a frame that the active worker has seen, unless it is behind."""
         if self.process is None or self._outstanding >= MAX_OUTSTANDING:
@@ -73,6 +79,14 @@ class CandidateSlot:
             label_of_active=frame.label,
         )
         self.process.send(copy, body)
+
+    def watched(self) -> list[Watched]:
+        """The worker's socket."""
+        process = self.process
+        if process is None:
+            return []
+        mask = select.POLLIN | (select.POLLOUT if process.wants_write else 0)
+        return [Watched(process.fileno(), mask, self._on_ready)]
 
     def on_readable(self, now_s: float) -> list[ev.Event]:
         """Read what it says, or that it has died."""
@@ -98,6 +112,11 @@ class CandidateSlot:
     def next_deadline_s(self) -> float | None:
         """When ``tick`` is needed at the latest."""
         return None if self.process is None else self._word_s + (SILENCE_S if self._ready else START_S)
+
+    def _on_ready(self, happened: int, now_s: float) -> list[ev.Event]:
+        if happened & select.POLLOUT and self.process is not None:
+            self.process.flush()
+        return self.on_readable(now_s) if happened & ~select.POLLOUT else []
 
     def _died(self, how: str) -> list[ev.Event]:
         process, self.process = self.process, None

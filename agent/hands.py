@@ -27,6 +27,7 @@ from agent.inbound import Inbound
 from agent.ipc import ShadowOn
 from agent.jobs import Jobs
 from agent.outbox import Lane, Outbox
+from agent.parts import Part
 from agent.state_dir import StateDir
 from edge_models.errors import FieldError
 from edge_models.wire.channels import channel_named
@@ -59,6 +60,7 @@ class Hands:
         inbound: From the broker.
         outbox: Behind delivery.
         health: Of the machine.
+        others: Further parts that the loop serves, such as the local socket.
     """
 
     config: AgentConfig
@@ -72,6 +74,12 @@ class Hands:
     inbound: Inbound
     outbox: Outbox
     health: HealthProbe
+    others: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Everything that the loop serves, beside the link."""
+        return (self.active, self.candidate, self.jobs, *self.others)
 
     def carry_out(self, actions: Iterable[do.Action], now: Now) -> list[ev.Event]:
         """Do these; what happened at once comes back as events."""
@@ -115,9 +123,8 @@ class Hands:
 
     def close(self) -> None:
         """End all children and free everything but the link."""
-        self.jobs.close()
-        self.candidate.stop()
-        self.active.close()
+        for part in self.parts:
+            part.close()
         self.outbox.close()
 
     def publish_state(self, now: Now, seq: int) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from agent.config import AgentConfig, UpdateConfig
@@ -17,6 +19,7 @@ from agent.core import events as ev
 from agent.core.records import Target
 from agent.errors import ChildError, IpcError
 from agent.inventory import pinned
+from agent.parts import Watched
 from agent.process import JobProcess
 from agent.state_dir import StateDir
 from edge_models.channel import Channel
@@ -154,6 +157,16 @@ class Jobs:
         self._waiting_check, self._waiting_fetch = False, None
         for kind in KINDS:
             self._end(kind)
+
+    def watched(self) -> list[Watched]:
+        """What each child writes."""
+        return [
+            Watched(process.fileno(), select.POLLIN, partial(self._on_ready, kind))
+            for kind, process in self.processes.items()
+        ]
+
+    def _on_ready(self, kind: Kind, _happened: int, now_s: float) -> list[ev.Event]:
+        return self.on_readable(kind, now_s)
 
     def on_readable(self, kind: Kind, now_s: float) -> list[ev.Event]:
         """Read what a child says, or that it has ended."""

@@ -15,9 +15,8 @@ import select
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from agent.core import events as ev
 from agent.core.records import Now
@@ -38,8 +37,6 @@ TRIM_FIRST_S = 5.0  # by then workers are started and the broker is connected
 TRIM_PERIOD_S = 600.0
 TIME_FLOOR_PERIOD_S = 3600.0  # between two writes of the time floor
 DISCOVERY_JITTER_S = 3.0  # a whole fleet hears of Home Assistant's start at once
-
-Handler = Callable[[], list[ev.Event]]
 
 
 class Supervisor:
@@ -105,37 +102,20 @@ class Supervisor:
             self._failures = 0
 
     def _wait(self, wake: socket.socket) -> None:
-        handlers = self._handlers()
         poll = select.poll()
         poll.register(wake, select.POLLIN)
-        for fd, (mask, _) in handlers.items():
-            poll.register(fd, mask)
+        poll.register(self._link, select.POLLIN)
+        watched = {one.fd: one for part in self._hands.parts for one in part.watched()}
+        for fd, one in watched.items():
+            poll.register(fd, one.mask)
         for fd, happened in poll.poll(1000 * self._timeout_s()):
             if fd == wake.fileno():
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
-                continue
-            mask, handler = handlers[fd]
-            if happened & select.POLLOUT:
-                self._flush()
-            if happened & ~select.POLLOUT:
-                self._events += handler()
-
-    def _handlers(self) -> dict[int, tuple[int, Handler]]:
-        hands = self._hands
-        handlers: dict[int, tuple[int, Handler]] = {self._link.fileno(): (select.POLLIN, self._on_link)}
-        for slot in (hands.active, hands.candidate):
-            if slot.process is not None:
-                mask = select.POLLIN | (select.POLLOUT if slot.process.wants_write else 0)
-                handlers[slot.process.fileno()] = (mask, _now_given(slot.on_readable, self._clock))
-        for kind, process in hands.jobs.processes.items():
-            handlers[process.fileno()] = (select.POLLIN, _now_given(partial(hands.jobs.on_readable, kind), self._clock))
-        return handlers
-
-    def _flush(self) -> None:
-        for slot in (self._hands.active, self._hands.candidate):
-            if slot.process is not None:
-                slot.process.flush()
+            elif fd == self._link.fileno():
+                self._events += self._on_link()
+            else:
+                self._events += watched[fd].handle(happened, self._clock.monotonic_s())
 
     def _timeout_s(self) -> float:
         if self._events:
@@ -143,9 +123,7 @@ class Supervisor:
         hands = self._hands
         times_s = [
             hands.core.next_deadline_s,
-            hands.active.next_deadline_s(),
-            hands.candidate.next_deadline_s(),
-            hands.jobs.next_deadline_s(),
+            *(part.next_deadline_s() for part in hands.parts),
             self._link.next_deadline_s(),
             self._state_at_s,
             self._discover_at_s,
@@ -156,9 +134,8 @@ class Supervisor:
 
     def _on_time(self) -> None:
         now, hands = self._now(), self._hands
-        self._events += hands.active.tick(now.monotonic_s)
-        self._events += hands.candidate.tick(now.monotonic_s)
-        self._events += hands.jobs.tick(now.monotonic_s)
+        for part in hands.parts:
+            self._events += part.tick(now.monotonic_s)
         deadline_s = hands.core.next_deadline_s
         if deadline_s is not None and now.monotonic_s >= deadline_s:
             self._events.append(ev.Tick())
@@ -288,7 +265,3 @@ class Supervisor:
                 signal.signal(number, handler)
             ours.close()
             theirs.close()
-
-
-def _now_given(read: Callable[[float], list[ev.Event]], clock: Clock) -> Handler:
-    return lambda: read(clock.monotonic_s())

@@ -13,8 +13,8 @@ def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
     match message:
         case ipc.Ready():
             event = ev.WorkerReady(bundle=bundle)
-        case ipc.Heartbeat(seq=seq, held=held):
-            event = ev.WorkerRan(bundle=bundle, frames=seq - held)
+        case ipc.Heartbeat(seq=seq, held=held, health=health):
+            event = ev.WorkerRan(bundle=bundle, frames=seq - held, health=health)
         case ipc.Alarm() | ipc.Window() | ipc.Verdict():
             event = _observation(message)
         case ipc.PredictionOut():
@@ -25,6 +25,10 @@ def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
             event = _knowledge(message, body, BundleId(bundle))
         case ipc.SourceEnded(position=position):
             event = ev.SourceEnded(position=position)
+        case ipc.SourceDown():
+            event = ev.SourceDown(down=message)
+        case ipc.SourceUp():
+            event = ev.SourceUp(up=message)
         case _:
             pass
     return event

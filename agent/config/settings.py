@@ -68,6 +68,12 @@ class ShadowConfig:
     deadline_s: float = described("Accept after this long even without traffic.", default=60.0, ge=1, le=604800)
     min_agreement: float = described("Share of equal labels, unless a request is answered.", default=0.7, ge=0, le=1)
     rate_hz: float = described("Frames copied to the candidate in a second.", default=20.0, ge=0.01, le=1000)
+    without_traffic: Literal["proceed", "reject"] = described(
+        "What becomes of a candidate that has seen too few frames by the deadline.", default="proceed"
+    )
+    min_labels: int = described("True labels from which on they decide.", default=30, ge=10, le=100_000)
+    max_slowdown: float = described("Largest p95 of a frame, in p95s of the active model.", default=3.0, ge=1, le=1000)
+    max_memory_mb: float = described("Largest resident memory of a candidate.", default=512.0, ge=16, le=65536)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,43 @@ class ProvisionalConfig:
 
     frames: int = described("Frames without a failure of the worker.", default=200, ge=0, le=1_000_000)
     deadline_s: float = described("Commit after this long even without traffic.", default=120.0, ge=1, le=604800)
+    max_slowdown: float = described(
+        "Largest p95 of a frame, in p95s of the last good model.", default=3.0, ge=1, le=1000
+    )
+    min_confidence_ratio: float = described(
+        "Smallest mean confidence, as a share of the profile's own.", default=0.6, ge=0, le=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """Limits of the process that runs the model."""
+
+    memory_mb: float | None = described(
+        "Resident memory at which it is ended and started again; none for no bound.", default=None, ge=32, le=65536
+    )
+    silence_s: float = described("Seconds without a word after which it is killed.", default=15.0, ge=0.5, le=600)
+    deaths: int = described(
+        "Deaths of a model in a row after which the last good one is taken.", default=5, ge=2, le=100
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalConfig:
+    """The local socket, for `driftline-agent status` and its like."""
+
+    enabled: bool = described("Whether there is one.", default=True)
+    path: str | None = described("Where; agent.sock in state_dir when left out.", default=None)
+    group: str | None = described("Group that may use it beside the agent's own user.", default=None, max_length=64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkConfig:
+    """Predictions kept on this device as JSON Lines, in a ring of two files."""
+
+    path: str = described("The file; the one before it is PATH.1.")
+    max_bytes: int = described("Bound on both together.", default=8 << 20, ge=4096, le=1 << 40)
+    flush_s: float = described("Seconds between writes to the disk.", default=10.0, ge=0.1, le=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +132,11 @@ class UpdateConfig:
     download_timeout_s: float = described("Bound on one download.", default=1800.0, ge=1, le=86400)
     self_test_timeout_s: float = described("Bound on a candidate's self-test.", default=120.0, ge=1, le=3600)
     max_bundle_bytes: int = described("Largest bundle to accept.", default=512 << 20, ge=1024, le=1 << 40)
+    over: Literal["http", "mqtt"] = described(
+        "How files come: from the registry's web server, or in blocks through the broker.", default="http"
+    )
+    max_bytes_per_s: int = described("Bound on the rate of downloads; 0 for none.", default=0, ge=0, le=1 << 40)
+    max_bytes_per_day: int = described("Bound on what is downloaded in a day; 0 for none.", default=0, ge=0, le=1 << 50)
     attempts: int = described("Tries for one target before it is given up.", default=3, ge=1, le=28)
     shadow: ShadowConfig = described("Running beside the active model.", default_factory=ShadowConfig)
     provisional: ProvisionalConfig = described("Proving itself.", default_factory=ProvisionalConfig)
@@ -137,6 +185,9 @@ class AgentConfig:
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
     groups: tuple[str, ...] = described("Groups whose desired model counts.", default=(), max_length=16)
     labels: dict[str, str] = described("Free labels such as site and region.", default_factory=dict, max_length=32)
+    worker: WorkerConfig = described("Limits of the inference process.", default_factory=WorkerConfig)
+    local: LocalConfig = described("The local socket.", default_factory=LocalConfig)
+    sink: SinkConfig | None = described("Predictions kept here; none means nowhere.", default=None)
     homeassistant: HomeAssistantConfig = described("Home Assistant.", default_factory=HomeAssistantConfig)
 
     def __post_init__(self) -> None:
@@ -189,6 +240,8 @@ def resolved(config: AgentConfig, base: Path) -> AgentConfig:
         config,
         state_dir=str(base / config.state_dir),
         bundle=absolute(config.bundle),
+        sink=config.sink and dataclasses.replace(config.sink, path=str(base / config.sink.path)),
+        local=dataclasses.replace(config.local, path=absolute(config.local.path)),
         mqtt=dataclasses.replace(config.mqtt, password_file=absolute(config.mqtt.password_file), tls=tls),
         update=update,
         source=source,

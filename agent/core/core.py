@@ -35,6 +35,7 @@ from edge_models.channel import Channel
 from edge_models.manifest import BundleId, short
 from edge_models.wire.telemetry import EventType, Severity
 from edge_models.wire.update import UpdateError
+from edge_models.wire.values import Scalar
 
 _PROGRESS_S = 1.0  # between two model/state that differ in bytes only
 _OUTCOMES = {
@@ -143,7 +144,7 @@ class Core:
                 return self._on_check_failed(event, now)
             case (
                 ev.WorkerAlarm() | ev.WorkerWindow() | ev.WorkerVerdict() | ev.WorkerSample() | ev.WorkerPrediction()
-                | ev.WorkerStarted() | ev.SourceEnded() | ev.FrameSkipped()
+                | ev.WorkerStarted() | ev.SourceEnded() | ev.SourceDown() | ev.SourceUp() | ev.FrameSkipped()
             ):  # fmt: skip
                 return self._on_worker_word(event, now)
             case (
@@ -190,6 +191,14 @@ class Core:
             case ev.SourceEnded(position=position):
                 data = {"position": position}
                 return [self.voice.event(now, EventType.SOURCE_ENDED, "the source has no more frames", data=data)]
+            case ev.SourceDown(down=down):
+                failing: dict[str, Scalar] = {"failures": down.failures, "retry_s": down.retry_s}
+                return [
+                    self.voice.event(now, EventType.SOURCE_FAILED, down.reason, severity=Severity.WARNING, data=failing)
+                ]
+            case ev.SourceUp(up=up):
+                message = f"the source delivers again after {up.down_s:.0f} s"
+                return [self.voice.event(now, EventType.SOURCE_RECOVERED, message)]
             case ev.FrameSkipped(position=position):
                 message, data = f"frame {position} killed every worker and is skipped", {"position": position}
                 return [self.voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=data)]

@@ -115,6 +115,7 @@ class CandidateCompared:
     n: int
     agree: int
     nan: int
+    verdict: ipc.ShadowVerdict | None = None  # all that is known of the comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class WorkerRan:
 
     bundle: str
     frames: int
+    health: ipc.ModelHealth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,27 @@ class WorkerDied:
     reason: str
     blames_model: bool = True  # False when the source is at fault
     is_damaged: bool = False  # the bundle's files are not what its manifest says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSteady:
+    """The active worker has run for so long that what came before was no crash loop."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDown:
+    """The active worker's source failed and will be opened again."""
+
+    down: ipc.SourceDown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceUp:
+    """It delivers again."""
+
+    up: ipc.SourceUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,13 +306,13 @@ class MessageRefused:
 UpdateEvent = (
     Tick | TargetChosen | TargetWithdrawn | RollbackAsked | FetchProgress | FetchDone | FetchFailed | TargetVerified
     | TargetBad | CandidateTested | CandidateCompared | CandidateDied | WorkerReady | WorkerRan | WorkerDied
-    | StorageFailed
+    | WorkerSteady | StorageFailed
 )  # fmt: skip
 EpisodeEvent = WorkerAlarm | WorkerWindow | WorkerVerdict | WorkerSample
 LinkEvent = (
     Connected | SubscriptionRefused | DesiredSeen | GroupDesiredSeen | CommandSeen | FeedbackSeen | MessageRefused
 )
-SourceEvent = SourceEnded | FrameSkipped
+SourceEvent = SourceEnded | SourceDown | SourceUp | FrameSkipped
 Event = (
     UpdateEvent | EpisodeEvent | SourceEvent | LinkEvent | WorkerStarted | WorkerAdapted | WorkerDriftSaved
     | WorkerPrediction | ChannelSeen | CheckFailed

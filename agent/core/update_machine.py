@@ -93,7 +93,7 @@ class UpdateMachine:
                 self._on_verified(event, now_s, open_request)
             case ev.CandidateTested() | ev.CandidateCompared() | ev.CandidateDied():
                 self._on_candidate(event, now_s)
-            case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied():
+            case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied() | ev.WorkerSteady():
                 self._on_worker(event, now_s)
             case ev.StorageFailed(message=message):  # a rollback goes on even so: what it needs is in memory
                 if is_legal(self.state, Move.GAVE_UP):
@@ -219,7 +219,7 @@ class UpdateMachine:
             case _:
                 pass
 
-    def _on_worker(self, event: ev.WorkerReady | ev.WorkerRan | ev.WorkerDied, now_s: float) -> None:
+    def _on_worker(self, event: ev.WorkerReady | ev.WorkerRan | ev.WorkerDied | ev.WorkerSteady, now_s: float) -> None:
         if self.active is None or event.bundle != self.active.bundle:
             return  # a late word of a worker that has been replaced
         match event, self.state:

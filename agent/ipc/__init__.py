@@ -2,11 +2,12 @@
 
 Each is one of the dataclasses below, told apart by ``type``; arrays travel beside it as bytes (``agent.ipc_frames``).
 
-    supervisor -> worker: Configure once, then FrameIn, ShadowOn, SamplesOn, DeliverSamples, WipeSamples, EvidenceOn,
-                          ResetDrift, RestoreDrift, Snapshot, Feedback, RestoreAdaptation, UndoAdaptation, Stop at any
-                          time
+    supervisor -> worker: Configure once (then Go, to one on standby), then FrameIn, ShadowOn, SamplesOn,
+                          DeliverSamples, WipeSamples, EvidenceOn, ResetDrift, RestoreDrift, Snapshot, Feedback,
+                          RestoreAdaptation, UndoAdaptation, Stop at any time
     active     -> supervisor: Ready, then Heartbeat (at least each second), Alarm, Window, Verdict, DriftSaved,
-                          PredictionOut, Adapted, SampleOut, ShadowFrame, SourceEnded; or Failed and the end
+                          PredictionOut, Adapted, SampleOut, ShadowFrame, SourceDown, SourceUp, SourceEnded; or
+                          Failed and the end
     candidate  -> supervisor: Ready, SelfTest, Heartbeat, then one ShadowVerdict for every FrameIn; or Failed
 """
 
@@ -17,13 +18,16 @@ from agent.ipc.from_worker import (
     Adapted,
     Failed,
     Heartbeat,
+    ModelHealth,
     PredictionOut,
     Ready,
     SampleOut,
     SelfTest,
     ShadowFrame,
     ShadowVerdict,
+    SourceDown,
     SourceEnded,
+    SourceUp,
 )
 from agent.ipc.to_worker import (
     Configure,
@@ -31,6 +35,7 @@ from agent.ipc.to_worker import (
     EvidenceOn,
     Feedback,
     FrameIn,
+    Go,
     ResetDrift,
     RestoreAdaptation,
     RestoreDrift,
@@ -47,12 +52,12 @@ MAX_BODY_BYTES = 4 * 1024 * 1024  # a 1280 x 1024 RGB image of uint8 is 3.9 MB
 HEARTBEAT_S = 1.0  # a worker beats at least this often, with or without frames
 
 ToWorker = (
-    Configure | FrameIn | ShadowOn | SamplesOn | DeliverSamples | WipeSamples | EvidenceOn | ResetDrift | RestoreDrift
-    | Snapshot | Feedback | RestoreAdaptation | UndoAdaptation | Stop
+    Configure | Go | FrameIn | ShadowOn | SamplesOn | DeliverSamples | WipeSamples | EvidenceOn | ResetDrift
+    | RestoreDrift | Snapshot | Feedback | RestoreAdaptation | UndoAdaptation | Stop
 )  # fmt: skip
 FromWorker = (
     Ready | SelfTest | Alarm | Window | Verdict | DriftSaved | PredictionOut | Adapted | SampleOut | ShadowFrame
-    | ShadowVerdict | Heartbeat | SourceEnded | Failed
+    | ShadowVerdict | Heartbeat | SourceDown | SourceUp | SourceEnded | Failed
 )  # fmt: skip
 Message = ToWorker | FromWorker
 
@@ -70,8 +75,10 @@ __all__ = [
     "Feedback",
     "FrameIn",
     "FromWorker",
+    "Go",
     "Heartbeat",
     "Message",
+    "ModelHealth",
     "PredictionOut",
     "Ready",
     "ResetDrift",
@@ -84,7 +91,9 @@ __all__ = [
     "ShadowOn",
     "ShadowVerdict",
     "Snapshot",
+    "SourceDown",
     "SourceEnded",
+    "SourceUp",
     "Stop",
     "ToWorker",
     "UndoAdaptation",

@@ -84,6 +84,13 @@ class ShadowFrame:
     type: Literal["shadow_frame"] = described("Kind of message.", default="shadow_frame")
     position: int | None = described("Index of the frame in its source.", default=None)
     label: int | None = described("What the active model said.", default=None)
+    seq: int | None = described("Of the prediction, as feedback names it.", default=None)
+    effect: float | None = described(
+        "Drift of the active model against its own profile over the frames copied so far; null without a profile.",
+        default=None,
+        ge=0,
+    )
+    p95_us: float | None = described("Of the active model over the same frames.", default=None, ge=0)
     dtype: Dtype = described("Element type of the body.")
     shape: tuple[int, ...] = described("Shape of the body.")
 
@@ -97,6 +104,31 @@ class ShadowVerdict:
     agree: int = described("Of them, with the active model's label.", ge=0)
     nan: int = described("Of them, with an output that is no finite number.", ge=0)
     p95_us: float = described("95th percentile of the time of one frame.", ge=0)
+    constant: bool = described("Whether it gave the same output to every one of many unlike frames.", default=False)
+    confidence: float | None = described("Mean of the largest probability.", default=None)
+    effect: float | None = described(
+        "Drift against its own profile over the same frames; null without a profile.", default=None, ge=0
+    )
+    active_effect: float | None = described("The active model's, as the last frame told it.", default=None, ge=0)
+    active_p95_us: float | None = described("The active model's, likewise.", default=None, ge=0)
+    labelled: int = described("Frames among them whose true class feedback told.", default=0, ge=0)
+    right: int = described("Of those, answered rightly by the candidate.", default=0, ge=0)
+    active_right: int = described("Of those, by the active model.", default=0, ge=0)
+    rss_kb: int = described("Resident memory of the candidate.", default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHealth:
+    """How the model does on the last frames of this worker."""
+
+    n: int = described("Frames that it is taken over.", ge=0)
+    not_finite: int = described("Of them, with an output that is no finite number.", default=0, ge=0)
+    constant: bool = described("Whether many unlike frames had the same output.", default=False)
+    confidence: float | None = described("Mean of the largest probability.", default=None)
+    reference_confidence: float | None = described("The same on the profile's reference.", default=None)
+    p95_us: float | None = described("95th percentile of the time of one frame.", default=None, ge=0)
+    effect: float | None = described("Drift against the artifact's own profile; null without one.", default=None, ge=0)
+    golden_ok: bool | None = described("Whether the golden inputs gave the golden outputs; null before.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +144,31 @@ class Heartbeat:
     executor: str = described("How the runtime runs the model at the moment.", default="")
     mean_steps: float | None = described("Time steps that a frame takes, where there are any.", default=None)
     adapted_rev: int | None = described("Weights in use; 0 for none, null where nothing learns.", default=None, ge=0)
+    rss_kb: int = described("Resident memory of the worker; 0 where it cannot be read.", default=0, ge=0)
+    health: ModelHealth | None = described("How the model does; null before there is enough.", default=None)
+    stages: dict[str, str] = described(
+        "Latency histograms by stage since the worker started, encoded as edge_models.latency has it.",
+        default_factory=dict,
+        max_length=16,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDown:
+    """The source failed; the worker stays and opens it again after a while."""
+
+    type: Literal["source_down"] = described("Kind of message.", default="source_down")
+    reason: str = described("One sentence.", max_length=MAX_NOTE_CHARS)
+    failures: int = described("Failures in a row, this one included.", ge=1)
+    retry_s: float = described("Seconds until it is opened again.", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceUp:
+    """The source that had failed delivers again."""
+
+    type: Literal["source_up"] = described("Kind of message.", default="source_up")
+    down_s: float = described("Seconds without it.", ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

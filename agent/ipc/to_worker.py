@@ -29,6 +29,10 @@ class Configure:
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
     position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
     boot: int = described("Counts starts of the supervisor.", default=0, ge=0)
+    standby: bool = described(
+        "Load the model and say Ready, but leave the source alone until Go: the last worker still runs.", default=False
+    )
+    memory_mb: float | None = described("Resident memory at which it ends itself; null for no bound.", default=None)
     careful: bool = described("Beat before each of the first frames: the last worker died.", default=False)
 
 
@@ -43,6 +47,17 @@ class FrameIn:
     shape: tuple[int, ...] | None = described("Shape of a raw body; null means as the manifest says.", default=None)
     position: int | None = described("Index of the frame in its source, if it has one.", default=None)
     label_of_active: int | None = described("What the active model said (shadow).", default=None)
+    seq: int | None = described(
+        "Of the active worker's prediction for it, as feedback names it (shadow).", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """To a worker on standby: the last one has stopped, open the source here and run."""
+
+    type: Literal["go"] = described("Kind of message.", default="go")
+    position: int = described("Index of the first frame to take from the source.", ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

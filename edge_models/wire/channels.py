@@ -12,6 +12,7 @@ from typing import Literal
 
 from edge_models.wire.command import Command, Feedback, Reply
 from edge_models.wire.drift import DriftReport
+from edge_models.wire.files import FileBlock, FileGet
 from edge_models.wire.predictions import Prediction, SampleMessage
 from edge_models.wire.telemetry import Event, Meta, State, Stats
 from edge_models.wire.topics import GROUP_DESIRED, CommandVerb
@@ -122,6 +123,10 @@ CHANNELS: tuple[MessageChannel, ...] = (
          doc="The update machine."),
     _row("model/request", _UP, 1, retain=True, expiry_s=None, message=ModelRequest, max_bytes=8 * KIB,
          doc="The open request for a model; empty when there is none."),
+    _row("file/get", _UP, 0, retain=False, expiry_s=MINUTE_S, message=FileGet, max_bytes=KIB,
+         doc="Asks for blocks of a registry's file, where only the broker can be reached."),
+    _row("file/block", _DOWN, 0, retain=False, expiry_s=MINUTE_S, message=FileBlock, max_bytes=32 * KIB,
+         doc="One block of a file, or why there is none."),
     _row("desired", _DOWN, 1, retain=True, expiry_s=None, message=Desired, max_bytes=4 * KIB,
          doc="The bundle that the device should run; a hint, checked against the signed channel."),
     _row("feedback", _DOWN, 1, retain=False, expiry_s=DAY_S, message=Feedback, max_bytes=KIB,

@@ -89,7 +89,11 @@ class EventType(StrEnum):
     MESSAGE_REFUSED = "message_refused"
     SUBSCRIPTION_REFUSED = "subscription_refused"
     SOURCE_ENDED = "source_ended"
+    SOURCE_FAILED = "source_failed"
+    SOURCE_RECOVERED = "source_recovered"
     FRAME_SKIPPED = "frame_skipped"
+    STORAGE_FAILED = "storage_failed"
+    MODEL_UNHEALTHY = "model_unhealthy"
     ADAPTATION_CHANGED = "adaptation_changed"
 
 
@@ -151,6 +155,14 @@ class State:
     disk_free_mb: float | None = measure_field("Free space where bundles are kept.", default=None)
     throttled: bool | None = described("Whether the board slows itself down; null if unknown.", default=None)
     clock_synced: bool | None = described("Whether the clock is synchronised; null if unknown.", default=None)
+    stages: dict[str, float] = described(
+        "p50 and p95 of each stage since the worker started, such as infer_p95_us.",
+        default_factory=dict,
+        max_length=32,
+        ge=0,
+    )
+    disk_written_mb: float | None = measure_field("Written to the disk by the agent since it started.", default=None)
+    source: str | None = text_field("ok, or why the source delivers nothing.", default=None, max_length=300)
     outbox_messages: int = count_field("Messages that wait for the broker.", default=0)
     outbox_bytes: int = count_field("Their size.", default=0)
     outbox_oldest_s: float | None = measure_field("Age of the oldest.", default=None)

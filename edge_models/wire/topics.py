@@ -54,6 +54,8 @@ KINDS = (
     "model/update",
     "model/state",
     "model/request",
+    "file/get",
+    "file/block",
     "desired",
     "feedback",
     *(f"cmd/{verb}" for verb in CommandVerb),

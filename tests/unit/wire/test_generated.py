@@ -57,6 +57,8 @@ model/update    up    1  yes  -
 model/state     up    1  yes  -
 model/request   up    1  yes  -
 desired         down  1  yes  -
+file/get        up    0  no   60
+file/block      down  0  no   60
 feedback        down  1  no   86400
 cmd/check       down  1  no   300
 cmd/install     down  1  no   300
