@@ -153,6 +153,14 @@ class Topics:
         """The open request for a model, or an empty payload."""
         return self.of(device, "model/request")
 
+    def file_get(self, device: str) -> str:
+        """A question for blocks of a registry's file."""
+        return self.of(device, "file/get")
+
+    def file_block(self, device: str) -> str:
+        """The answer, block by block."""
+        return self.of(device, "file/block")
+
     def desired(self, device: str) -> str:
         """Which bundle the fleet side would like the device to run."""
         return self.of(device, "desired")

@@ -90,6 +90,8 @@ def test_named_topics_are_those_of_the_registry() -> None:
         topics.model_update,
         topics.model_state,
         topics.model_request,
+        topics.file_get,
+        topics.file_block,
         topics.desired,
         topics.feedback,
     ]
