@@ -6,11 +6,12 @@ import contextlib
 import logging
 import platform
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from agent.active_slot import ActiveSlot
+from agent.active_slot import ActiveSlot, Spawn
 from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
 from agent.core.core import Core
@@ -31,7 +32,7 @@ from agent.link_events import Will
 from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
-from agent.process import WorkerProcess
+from agent.process import JobProcess, WorkerProcess
 from agent.state_dir import StateDir
 from agent.storage import Storage
 from agent.supervisor import Supervisor
@@ -46,7 +47,15 @@ log = logging.getLogger(__name__)
 WORKER_MODULE = "agent.worker"
 
 
-def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_module: str = WORKER_MODULE) -> Supervisor:
+def build(
+    config: AgentConfig,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    worker_module: str = WORKER_MODULE,
+    open_storage: Callable[[Path], Storage] = Storage,
+    spawn_job: Callable[..., JobProcess] = JobProcess,
+) -> Supervisor:
     """The supervisor with all its parts, ready to run.
 
     Args:
@@ -54,6 +63,8 @@ def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_modul
         clock: Both kinds of time.
         rng: For ids and jitter.
         worker_module: What runs a model; tests bring their own.
+        open_storage: Opens the state directory; tests bring one that is watched.
+        spawn_job: Starts a short-lived child.
 
     Raises:
         ConfigError: The first bundle cannot be used.
@@ -61,26 +72,31 @@ def build(config: AgentConfig, *, clock: Clock, rng: random.Random, worker_modul
         StorageError: The state directory cannot be used.
     """
     with contextlib.ExitStack() as opened:
-        supervisor = _assembled(config, clock, rng, worker_module, opened)
+        adapters = (partial(WorkerProcess, module=worker_module), open_storage, spawn_job)
+        supervisor = _assembled(config, clock, rng, adapters, opened)
         opened.pop_all()  # the supervisor closes them from here on
     return supervisor
 
 
 def _assembled(
-    config: AgentConfig, clock: Clock, rng: random.Random, worker_module: str, opened: contextlib.ExitStack
+    config: AgentConfig,
+    clock: Clock,
+    rng: random.Random,
+    adapters: tuple[Spawn, Callable[[Path], Storage], Callable[..., JobProcess]],
+    opened: contextlib.ExitStack,
 ) -> Supervisor:
+    spawn, open_storage, spawn_job = adapters
     now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
     inbound = Inbound(config)
     will = Will(Topics(config.mqtt.base).status(config.id), Status.OFFLINE.value.encode())
     link = opened.enter_context(contextlib.closing(MqttLink(config.mqtt, config.id, inbound.subscriptions, will)))
-    state_dir = StateDir(Storage(Path(config.state_dir)))
+    state_dir = StateDir(open_storage(Path(config.state_dir)))
     inventory = take_inventory()
     runtimes = inventory.runtimes
     recovery = _recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
-    spawn = partial(WorkerProcess, module=worker_module)
     candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
     active = ActiveSlot(
         config,
@@ -97,7 +113,13 @@ def _assembled(
         about=_about(config, inventory),
         core=core,
         state_dir=state_dir,
-        jobs=Jobs(config, state_dir, runtimes=runtimes, floor_s=lambda: max(floor_s, clock.utc_s() or 0.0)),
+        jobs=Jobs(
+            config,
+            state_dir,
+            runtimes=runtimes,
+            floor_s=lambda: max(floor_s, clock.utc_s() or 0.0),
+            spawn=spawn_job,
+        ),
         active=active,
         candidate=candidate,
         delivery=Delivery(link, outbox, config.mqtt, config.id, state_s=config.report.state_s),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -21,18 +22,18 @@ from agent.update_client.run import Tools, run
 from agent.update_client.transport import HttpTransport
 
 
-def main() -> int:
-    """Do the job on stdin."""
+def main(open_storage: Callable[[Path], Storage] = Storage) -> int:
+    """Do the job on stdin; tests bring a storage that is watched."""
     die_with_parent()
     try:
-        return _run()
+        return _run(open_storage)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # nobody listens any more; what is on the disk is what counts
         os._exit(1)
 
 
-def _run() -> int:
+def _run(open_storage: Callable[[Path], Storage]) -> int:
     clock = SystemClock()
     report = Report(_write_line, clock)
     try:
@@ -41,7 +42,9 @@ def _run() -> int:
         report.error(exc.code, str(exc), is_transient=exc.IS_TRANSIENT)
         return 2
     transport = HttpTransport(user_agent=f"driftline-agent/{metadata.version('driftline')}")
-    tools = Tools(storage=Storage, transport=transport, time=clock, rng=random.SystemRandom(), free_bytes=_free_bytes)
+    tools = Tools(
+        storage=open_storage, transport=transport, time=clock, rng=random.SystemRandom(), free_bytes=_free_bytes
+    )
     run(job, tools, report)
     return 0
 
