@@ -280,7 +280,10 @@ class ActiveSlot:
                 self._reach(position + 1)
             case ipc.SourceEnded(position=position):
                 self._ended = True
+                figures.source_word(message)
                 self._reach(position)
+            case ipc.SourceDown() | ipc.SourceUp():
+                figures.source_word(message)
             case ipc.Failed():
                 self._failed = message
             case ipc.ShadowFrame():

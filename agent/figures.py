@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from agent import ipc
 
 RATE_WINDOW_S = 10.0  # over which the rate is taken
+SOURCE_OK = "ok"
+SOURCE_ENDED = "ended"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Figures:
         mean_steps: Time steps that a frame takes on average; None for an engine without them.
         adapted_rev: What was learnt here and is in use; None where nothing learns.
         window: The last full window.
+        stages: Latency histograms of the present worker, encoded as ``edge_models.latency`` has it.
+        source: ``ok``, or why the source delivers nothing; None where nothing is known yet.
     """
 
     frames: int = 0
@@ -37,13 +41,16 @@ class Figures:
     mean_steps: float | None = None
     adapted_rev: int | None = None
     window: ipc.Window | None = None
+    stages: dict[str, str] = field(default_factory=dict)
+    source: str | None = None
     _last: ipc.Heartbeat = field(default_factory=lambda: ipc.Heartbeat(position=0, seq=0))
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def begin(self) -> None:
         """A fresh worker counts from nothing, and nothing is known of its model yet."""
         self._last = ipc.Heartbeat(position=0, seq=0)
-        self.runtime = self.executor = self.note = self.mean_steps = self.adapted_rev = None
+        self.runtime = self.executor = self.note = self.mean_steps = self.adapted_rev = self.source = None
+        self.stages = {}
 
     def loaded(self, ready: ipc.Ready) -> None:
         """It has its model."""
@@ -57,9 +64,22 @@ class Figures:
         self.refused += max(0, beat.refused - last.refused)
         self.runtime, self.executor = beat.runtime or self.runtime, beat.executor or self.executor
         self.mean_steps, self.adapted_rev = beat.mean_steps, beat.adapted_rev
+        self.stages = beat.stages
+        if self.source is None and beat.position > 0:
+            self.source = SOURCE_OK
         self._marks.append((now_s, self.frames))
         while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
             self._marks.popleft()
+
+    def source_word(self, word: ipc.SourceDown | ipc.SourceUp | ipc.SourceEnded) -> None:
+        """Its source failed, delivers again or has no more frames."""
+        match word:
+            case ipc.SourceDown(reason=reason):
+                self.source = reason
+            case ipc.SourceUp():
+                self.source = SOURCE_OK
+            case ipc.SourceEnded():
+                self.source = SOURCE_ENDED
 
     def rate_hz(self, now_s: float) -> float:
         """Frames in a second, lately; 0 once the last word is old."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.figures import Figures
-from agent.ipc import Heartbeat, Ready
+from agent.ipc import Heartbeat, Ready, SourceDown, SourceEnded, SourceUp
 
 
 def test_counts_add_up_over_workers_that_each_count_from_nothing() -> None:
@@ -63,3 +63,26 @@ def test_the_rate_is_that_of_late_and_nothing_once_the_last_word_is_old() -> Non
 
     assert figures.rate_hz(29.0) == 20.0
     assert figures.rate_hz(45.0) == 0.0
+
+
+def test_state_says_why_the_source_delivers_nothing_until_it_does() -> None:
+    figures = Figures()
+    told = [figures.source]
+
+    figures.beat(Heartbeat(position=3, seq=3), 1.0)
+    told.append(figures.source)
+    for word in (SourceDown(reason="no camera", failures=1, retry_s=1), SourceUp(down_s=2), SourceEnded(position=9)):
+        figures.source_word(word)
+        told.append(figures.source)
+
+    assert told == [None, "ok", "no camera", "ok", "ended"]
+
+
+def test_stages_are_those_of_the_present_worker() -> None:
+    figures = Figures()
+    figures.beat(Heartbeat(position=3, seq=3, stages={"infer": "1"}), 1.0)
+    before = figures.stages
+
+    figures.begin()
+
+    assert (before, figures.stages) == ({"infer": "1"}, {})
