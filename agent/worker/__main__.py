@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.child import die_with_parent
 from agent.clock import SystemClock
@@ -21,7 +21,9 @@ from agent.worker.loop import Loop, Role
 CANDIDATE_NICENESS = 10
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, open_link: Callable[[socket.socket], SupervisorLink] = SupervisorLink
+) -> int:
     """Serve the supervisor at the other end of the socket; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m agent.worker", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the socket to the supervisor")
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return Loop(link=SupervisorLink(connection), open_role=_open_role, clock=SystemClock()).run()
+    return Loop(link=open_link(connection), open_role=_open_role, clock=SystemClock()).run()
 
 
 def _open_role(configure: Configure, link: SupervisorLink) -> Role:
