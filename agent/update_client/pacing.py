@@ -1,10 +1,15 @@
-"""How long to go on: the job's deadline, and waits between tries that grow, with jitter, and end."""
+"""How long to go on: the job's deadline, and waits between tries that grow, with jitter, and end.
+
+The only file of the agent that knows tenacity.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from typing import TypeVar
+
+from tenacity import DoSleep, RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.ports import Clock, Sleeper
 from agent.update_client.errors import DeadlineError, ServerError
@@ -48,13 +53,20 @@ class Retries:
 
     def __init__(self, deadline: Deadline, sleeper: Sleeper, rng: random.Random) -> None:
         self._deadline = deadline
-        self._sleeper = sleeper
         self._rng = rng
-        self._failures = 0
+        self._growing = wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+        self._retrying = Retrying(
+            sleep=sleeper.sleep,
+            retry=retry_if_exception(_may_pass),
+            wait=self._wait_s,
+            stop=lambda state: stop_after_attempt(MAX_TRIES)(state) or state.upcoming_sleep >= deadline.left_s(),
+            reraise=True,
+        )
+        self._state = self._fresh()
 
     def progressed(self) -> None:
         """Something arrived: the next failure counts as the first."""
-        self._failures = 0
+        self._state = self._fresh()
 
     def wait(self, error: ServerError) -> None:
         """Wait before the next try.
@@ -62,14 +74,11 @@ class Retries:
         Raises:
             ServerError: ``error`` itself, when there were enough tries or no time is left for another.
         """
-        self._failures += 1
-        longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (self._failures - 1))
-        wait_s = self._rng.uniform(longest_s / 2, longest_s)
-        if error.retry_after_s is not None:
-            wait_s = max(wait_s, error.retry_after_s)
-        if self._failures >= MAX_TRIES or isinstance(error, DeadlineError) or wait_s >= self._deadline.left_s():
-            raise error
-        self._sleeper.sleep(wait_s)
+        self._state.set_exception((type(error), error, error.__traceback__))
+        wait_s = self._retrying.iter(self._state)  # raises the error when it is the last
+        if isinstance(wait_s, DoSleep):
+            self._state.prepare_for_next_attempt()
+            self._retrying.sleep(wait_s)
 
     def call(self, action: Callable[[], R]) -> R:
         """The result of ``action``, tried again while it raises ServerError and ``wait`` allows."""
@@ -78,3 +87,18 @@ class Retries:
                 return action()
             except ServerError as exc:
                 self.wait(exc)
+
+    def _fresh(self) -> RetryCallState:
+        self._retrying.begin()
+        return RetryCallState(self._retrying, None, (), {})
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        longest_s = self._growing(state)
+        wait_s = self._rng.uniform(longest_s / 2, longest_s)
+        error = None if state.outcome is None else state.outcome.exception()
+        asked_s = error.retry_after_s if isinstance(error, ServerError) else None
+        return wait_s if asked_s is None else max(wait_s, asked_s)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and not isinstance(error, DeadlineError)
