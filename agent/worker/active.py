@@ -133,6 +133,7 @@ class Active:
             executor=self._model.engine.executor,
             mean_steps=mean_steps(self._model.engine),
             adapted_rev=None if self._stream.guard is None else self._stream.guard.rev,
+            stages=self._stream.stages.encoded(),
         )
 
     def handle(self, message: Message, body: bytes) -> None:

@@ -22,6 +22,7 @@ from agent.worker.opened_model import OpenedModel
 from agent.worker.outcome import FeedbackOutcome, FrameOutcome, Told
 from agent.worker.pipeline import MonotonicNs, Pipeline, PipelineResult, open_pipeline
 from agent.worker.sources.port import Frame
+from agent.worker.stages import Stages
 from agent.worker.window import WindowCounter
 from edge_models.errors import ArchiveError
 from edge_models.profile import Profile
@@ -61,6 +62,7 @@ class Stream:
         guard: What learns.
         frames: Frames answered, refused ones included.
         held: Of them, frames that gating held.
+        stages: How long the parts of a frame take.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Stream:
         self.window = window
         self.trigger = trigger
         self.frames = self.held = 0
+        self.stages = Stages()
         self._seq = first_seq
 
     def step(self, frame: Frame, now_s: float) -> FrameOutcome | None:
@@ -103,6 +106,9 @@ class Stream:
         window = self.window.add(frame.position, result, now_s)
         if window is not None and self.trigger is not None:
             window = replace(window, thin=self.trigger.thin)
+        drift_us = result.times.signals_us + (self._clock_ns() - start) / 1000
+        if result.refused is None and not result.held:
+            self.stages.add(result.times, drift_us)
         outcome = FrameOutcome(
             frame=frame,
             seq=self._seq,
@@ -111,7 +117,7 @@ class Stream:
             alarms=seen.alarms,
             window=window,
             verdict=seen.verdict,
-            drift_us=result.times.signals_us + (self._clock_ns() - start) / 1000,
+            drift_us=drift_us,
         )
         self._remember(result)
         return outcome
