@@ -71,6 +71,11 @@ class Figures:
         while len(self._marks) > 2 and self._marks[0][0] < now_s - RATE_WINDOW_S:
             self._marks.popleft()
 
+    @property
+    def position(self) -> int:
+        """Frames that the present worker has taken from its source, answered or not."""
+        return self._last.position
+
     def source_word(self, word: ipc.SourceDown | ipc.SourceUp | ipc.SourceEnded) -> None:
         """Its source failed, delivers again or has no more frames."""
         match word:
