@@ -16,17 +16,21 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agent.config import MqttConfig
-from agent.core.commands import Publish
+from agent.core import events as ev
+from agent.core.commands import Publish, Resend
 from agent.core.records import Now
-from agent.outbox import Lane, Outbox
+from agent.outbox import Lane, Numbered, Outbox
+from agent.parts import Watched
 from edge_models.errors import FieldError
 from edge_models.wire.channels import MessageChannel, channel_named
 from edge_models.wire.codec import encode_message
+from edge_models.wire.telemetry import Event, Stats
 from edge_models.wire.topics import Topics
 
 log = logging.getLogger(__name__)
 
 RECEIVE_MAXIMUM = 20
+COMMIT_S = 2.0  # a killed process loses what telemetry came in since; a reader sees the gap
 SILENT_KEEPALIVES = 3  # without an answer that is due, before the connection is taken for dead
 PACKET_OVERHEAD_BYTES = 64  # fixed header, topic length, packet id, properties
 _LANES = {"event": Lane.EVENT, "stats": Lane.STATS, "sample": Lane.SAMPLE}
@@ -69,6 +73,7 @@ class Delivery:
         self._unsent: dict[str, None] = {}  # topics of _latest, in the order in which they changed
         self._on_way: dict[int, _Sent] = {}
         self._open = False
+        self._commit_at_s: float | None = None
         self._window = RECEIVE_MAXIMUM
         self._max_packet_bytes = config.max_packet_bytes
         self.refused: Counter[str] = Counter()
@@ -86,9 +91,20 @@ class Delivery:
         except FieldError as exc:
             self._refuse(order.kind, str(exc))
             return
-        self.send(self._topics.of(self._device, order.kind), payload, channel, now)
+        self.send(self._topics.of(self._device, order.kind), payload, channel, now, numbered=_numbers(order.message))
 
-    def send(self, topic: str, payload: bytes, channel: MessageChannel, now: Now) -> None:
+    def resend(self, order: Resend, now: Now) -> None:
+        """Send again what is kept of a range of messages that never arrived beyond the broker."""
+        again = self._outbox.resend(order.kind, boot=order.boot, first=order.first, last=order.last)
+        log.info(
+            "messages sent again kind=%s boot=%d first=%d last=%d found=%d",
+            order.kind, order.boot, order.first, order.last, again,
+        )  # fmt: skip
+        self.pump(now)
+
+    def send(
+        self, topic: str, payload: bytes, channel: MessageChannel, now: Now, *, numbered: Numbered | None = None
+    ) -> None:
         """Send bytes the way that their row of the contract says."""
         if not self._fits(topic, payload):
             self._refuse(channel.name, self._too_long(payload))
@@ -103,8 +119,9 @@ class Delivery:
         else:
             lane = _LANES.get(channel.name, Lane.REPLY)
             self._outbox.put(
-                lane=lane, kind=channel.name, topic=topic, body=payload, expiry_s=channel.expiry_s, utc_s=now.utc_s
-            )
+                lane=lane, kind=channel.name, topic=topic, body=payload, expiry_s=channel.expiry_s, utc_s=now.utc_s,
+                numbered=numbered,
+            )  # fmt: skip
         self.pump(now)
 
     def on_up(self, *, receive_maximum: int, max_packet_bytes: int | None, now: Now) -> None:
@@ -151,7 +168,27 @@ class Delivery:
         """Hand over what fits into the window."""
         while self._open and len(self._on_way) < self._window:
             if not (self._pump_latest(now) if self._unsent else self._pump_outbox(now)):
-                return
+                break
+        if self._commit_at_s is None and self._outbox.is_uncommitted:
+            self._commit_at_s = now.monotonic_s + COMMIT_S
+
+    def watched(self) -> tuple[Watched, ...]:
+        """Nothing: the loop waits for the link itself."""
+        return ()
+
+    def next_deadline_s(self) -> float | None:
+        """When the outbox is to be committed."""
+        return self._commit_at_s
+
+    def tick(self, now_s: float) -> list[ev.Event]:
+        """Commit the outbox when it is time to."""
+        if self._commit_at_s is not None and now_s >= self._commit_at_s:
+            self._commit_at_s = None
+            self._outbox.commit()
+        return []
+
+    def close(self) -> None:
+        """Nothing to free: the outbox is closed by who opened it."""
 
     def _pump_latest(self, now: Now) -> bool:
         topic = next(iter(self._unsent))
@@ -171,7 +208,7 @@ class Delivery:
         if row is None:
             return False
         if not self._fits(row.topic, row.body):
-            self._outbox.delivered(row.id)
+            self._outbox.discard(row.id)
             self._refuse(row.kind, self._too_long(row.body))
             return True
         return self._hand_over(row.topic, row.body, retain=False, expiry_s=row.expiry_s, row=row.id, now=now)
@@ -195,3 +232,7 @@ class Delivery:
         self.refused[kind] += 1
         if self.refused[kind] == 1:
             log.warning("message not sent kind=%s reason=%s", kind, reason)
+
+
+def _numbers(message: object) -> Numbered | None:
+    return Numbered(message.boot, message.seq) if isinstance(message, Event | Stats) else None

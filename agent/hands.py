@@ -79,7 +79,7 @@ class Hands:
     @property
     def parts(self) -> tuple[Part, ...]:
         """Everything that the loop serves, beside the link."""
-        return (self.active, self.candidate, self.jobs, *self.others)
+        return (self.active, self.candidate, self.jobs, self.delivery, *self.others)
 
     def carry_out(self, actions: Iterable[do.Action], now: Now) -> list[ev.Event]:
         """Do these; what happened at once comes back as events."""
@@ -162,6 +162,8 @@ class Hands:
             outbox_bytes=self.outbox.bytes,
             outbox_oldest_s=self.outbox.oldest_s(now.utc_s),
             outbox_dropped=self.outbox.dropped,
+            delivered=self.outbox.delivered_of(self.core.voice.boot),
+            delivered_before=self.outbox.delivered_before(self.core.voice.boot),
             messages_refused=sum(self.inbound.refused.values()),
             worker_restarts=figures.restarts,
             drift=self.core.episode.policy.state,
@@ -179,7 +181,7 @@ class Hands:
             ):  # fmt: skip
                 self._store(action)
                 return []
-            case do.Publish() | do.DropSamples() | do.PublishState() | do.TellWorker():
+            case do.Publish() | do.Resend() | do.DropSamples() | do.PublishState() | do.TellWorker():
                 self._say(action, now)
                 return []
             case _:
@@ -204,12 +206,14 @@ class Hands:
             case do.KeepBundles(keep=keep):
                 self.state_dir.keep_bundles(keep)
 
-    def _say(self, action: do.Publish | do.DropSamples | do.PublishState | do.TellWorker, now: Now) -> None:
+    def _say(self, action: do.Publish | do.Resend | do.DropSamples | do.PublishState | do.TellWorker, now: Now) -> None:
         match action:
             case do.Publish(kind=kind):
                 self.delivery.publish(action, now)
                 if kind == "sample":
                     self._count_sample(now)
+            case do.Resend():
+                self.delivery.resend(action, now)
             case do.DropSamples():
                 self.outbox.drop(Lane.SAMPLE)
             case do.PublishState():

@@ -1,41 +1,38 @@
-"""Messages that wait for the broker, on disk: they survive restarts and are deleted when the broker has them.
+"""Messages that wait for the broker, on disk: they survive restarts until the broker has them, and a while longer.
 
 Four lanes, urgent ones first. The whole is bounded in bytes: when a new message does not fit, the oldest of the least
 urgent lane goes, so telemetry is lost before events and events before replies. Messages expire. The (boot, seq) inside
-them lets a reader drop what arrives twice. On a disk that is full or read-only the queue goes on in memory until the
-next start: a device that cannot store must still be able to say so.
+them lets a reader drop what arrives twice, and see what never arrived: numbered messages are kept after the broker
+acknowledged them, in at most a quarter of the room, and can be sent again.
+
+Kind to SD cards: events are on the disk, synced, when ``put`` returns; all else is committed in batches that the owner
+ends with ``commit``, and synced by SQLite when its log is full. A killed process loses the batch that is open, which a
+reader sees as a gap. On a disk that is full or read-only the queue goes on in memory until the next start: a device
+that cannot store must still be able to say so.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import NamedTuple
 
-from agent.errors import StorageError
-from agent.state_dir import OUTBOX_FILE
+from agent.outbox_database import OutboxDatabase
 from agent.storage import Storage
 
-log = logging.getLogger(__name__)
-
 MAX_REFUSALS = 3  # of the broker, before a message is given up
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rows (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane INTEGER NOT NULL, kind TEXT NOT NULL, topic TEXT NOT NULL, body BLOB NOT NULL,
-    expiry_s REAL, created_utc_s REAL, refusals INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS by_lane ON rows (lane, id);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
-_NEXT = "SELECT id, kind, topic, body, expiry_s, created_utc_s FROM rows"
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+KEPT_SHARE = 4  # one part in so many of the room, for what the broker has already
+_SIZE = "LENGTH(topic) + LENGTH(body)"
+_NEXT = "SELECT id, kind, topic, body, expiry_s, created_utc_s FROM rows WHERE sent = 0"
+_DELIVERED = f"UPDATE rows SET sent = 1 WHERE id = ? AND sent = 0 AND seq > 0 RETURNING boot, kind, seq, {_SIZE}"  # noqa: S608
+_AGAIN = (  # texts of this file, as all of these
+    "UPDATE rows SET sent = 0, refusals = 0 WHERE sent = 1 AND kind = ? AND boot = ? AND seq BETWEEN ? AND ?"  # noqa: S608
+    f" RETURNING {_SIZE}"
+)
+_COUNT = f"SELECT sent, COUNT(*), SUM({_SIZE}) FROM rows GROUP BY sent"  # noqa: S608
 _EXPIRY_PERIOD_S = 30.0  # looking for expired rows reads the whole table
+_MAX_BOOTS = 4  # whose highest numbers are remembered
 
 
 class Lane(IntEnum):
@@ -45,6 +42,13 @@ class Lane(IntEnum):
     EVENT = 1
     STATS = 2
     SAMPLE = 3
+
+
+class Numbered(NamedTuple):
+    """What tells a reader that a message is missing: its agent's start, and its number among those of its kind."""
+
+    boot: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,30 +75,57 @@ class Outbox:
 
     Args:
         storage: Opens the database.
-        max_bytes: Bound on topics and bodies together.
+        max_bytes: Bound on topics and bodies together, of what waits and of what is kept.
+
+    Attributes:
+        messages: How many wait.
+        bytes: Their size.
+        kept_bytes: Size of what the broker has and is kept.
+        dropped: How many were given up.
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int) -> None:
-        self._storage = storage
         self._max_bytes = max_bytes
-        self._database, self._is_durable = _open(storage)
+        self._database = OutboxDatabase(storage, on_replaced=self._count)
         self._expired_at_s: float | None = None
-        self.dropped = 0
-        row = self._read("SELECT COUNT(*), TOTAL(LENGTH(topic) + LENGTH(body)) FROM rows")[0]
-        self.messages, self.bytes = int(row[0]), int(row[1])
+        self.dropped = self.messages = self.bytes = self.kept_bytes = 0
+        self._count()
+        self._delivered: dict[int, dict[str, int]] = {}  # highest number by boot and kind, the latest boot last
+        numbers = "SELECT boot, kind, MAX(seq), MAX(id) FROM rows WHERE sent = 1 GROUP BY boot, kind ORDER BY 4"
+        for boot, kind, seq, _ in self._database.read(numbers):
+            self._note_delivered(boot, kind, seq)
+
+    @property
+    def is_uncommitted(self) -> bool:
+        """Whether a batch is open."""
+        return self._database.is_uncommitted
 
     def put(
-        self, *, lane: Lane, kind: str, topic: str, body: bytes, expiry_s: float | None, utc_s: float | None
+        self,
+        *,
+        lane: Lane,
+        kind: str,
+        topic: str,
+        body: bytes,
+        expiry_s: float | None,
+        utc_s: float | None,
+        numbered: Numbered | None = None,
     ) -> bool:
         """Keep a message; False when there is no room for it that less urgent ones could make."""
         size = len(topic) + len(body)
         if not self._make_room(size, lane):
             self.dropped += 1
             return False
-        self._write(
-            "INSERT INTO rows (lane, kind, topic, body, expiry_s, created_utc_s) VALUES (?, ?, ?, ?, ?, ?)",
-            (lane, kind, topic, body, expiry_s, utc_s),
+        boot, seq = (None, None) if numbered is None else numbered
+        row = (lane, kind, topic, body, expiry_s, utc_s, boot, seq)
+        insert = (
+            "INSERT INTO rows (lane, kind, topic, body, expiry_s, created_utc_s, boot, seq)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
+        if lane is Lane.EVENT:
+            self._database.write_synced(insert, row)
+        else:
+            self._database.write(insert, row)
         self.messages += 1
         self.bytes += size
         return True
@@ -108,8 +139,7 @@ class Outbox:
         """
         self._drop_expired(utc_s)
         holes = ",".join("?" * len(skip))
-        query = f"{_NEXT} WHERE id NOT IN ({holes}) ORDER BY lane, id LIMIT 1"
-        found = self._read(query, tuple(skip))
+        found = self._database.read(f"{_NEXT} AND id NOT IN ({holes}) ORDER BY lane, id LIMIT 1", tuple(skip))
         if not found:
             return None
         row_id, kind, topic, body, expiry_s, created_s = found[0]
@@ -118,135 +148,124 @@ class Outbox:
         return Row(id=row_id, kind=kind, topic=topic, body=body, expiry_s=expiry_s)
 
     def delivered(self, row_id: int) -> None:
-        """The broker has it."""
-        self._delete("WHERE id = ?", (row_id,))
+        """The broker has it; a numbered one is kept, in case that the broker loses it."""
+        kept = self._database.write(_DELIVERED, (row_id,))
+        if not kept:
+            self._delete("WHERE id = ? AND sent = 0", (row_id,))
+            return
+        boot, kind, seq, size = kept[0]
+        self._note_delivered(boot, kind, seq)
+        self._move(1, size)
+        while self.kept_bytes > self._max_bytes // KEPT_SHARE:
+            self._forget_oldest_kept()
+
+    def discard(self, row_id: int) -> None:
+        """It can never be sent; it counts as given up."""
+        self.dropped += self._delete("WHERE id = ?", (row_id,))
+
+    def resend(self, kind: str, *, boot: int, first: int, last: int) -> int:
+        """Let what is kept of a range of numbers wait again; how many messages that are."""
+        again = self._database.write(_AGAIN, (kind, boot, first, last))
+        self._move(-len(again), -sum(size for (size,) in again))
+        return len(again)
+
+    def delivered_of(self, boot: int) -> dict[str, int]:
+        """The highest number that the broker acknowledged, by kind, of one start of the agent."""
+        return dict(self._delivered.get(boot, {}))
+
+    def delivered_before(self, boot: int) -> dict[str, int]:
+        """The same of the start before it, whose number is ``boot``; empty when nothing of it is kept."""
+        earlier = [number for number in self._delivered if number != boot]
+        return {"boot": earlier[-1], **self._delivered[earlier[-1]]} if earlier else {}
 
     def drop(self, lane: Lane) -> int:
         """Forget what waits in a lane; how many messages that were. What is on its way to the broker may arrive."""
-        return self._delete("WHERE lane = ?", (lane,))
+        return self._delete("WHERE lane = ? AND sent = 0", (lane,))
 
     def refused(self, row_id: int) -> bool:
         """The broker refused it; after three times it is given up, and the answer is True."""
-        self._write("UPDATE rows SET refusals = refusals + 1 WHERE id = ?", (row_id,))
+        self._database.write("UPDATE rows SET refusals = refusals + 1 WHERE id = ?", (row_id,))
         gone = self._delete("WHERE id = ? AND refusals >= ?", (row_id, MAX_REFUSALS))
         self.dropped += gone
         return gone > 0
 
     def oldest_s(self, utc_s: float | None) -> float | None:
-        """Age of the oldest message whose time is known."""
+        """Age of the oldest message that waits and whose time is known."""
         if utc_s is None:
             return None
-        created_s = self._read("SELECT MIN(created_utc_s) FROM rows")[0][0]
+        oldest = (
+            "SELECT MIN(created_utc_s) FROM rows WHERE id IN (SELECT MIN(id) FROM rows WHERE sent = 0 GROUP BY lane)"
+        )
+        created_s = self._database.read(oldest)[0][0]
         return None if created_s is None else max(0.0, utc_s - created_s)
 
     def counter(self, name: str) -> int:
         """A small number that survives restarts."""
-        rows = self._read("SELECT value FROM counters WHERE name = ?", (name,))
+        rows = self._database.read("SELECT value FROM counters WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
     def set_counter(self, name: str, value: int) -> None:
         """Set it."""
-        self._write("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", (name, value))
+        self._database.write("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", (name, value))
+
+    def commit(self) -> None:
+        """End the batch: a killed process loses nothing of it any more."""
+        self._database.commit()
 
     def close(self) -> None:
-        """Close the database."""
+        """Commit and close the database."""
         self._database.close()
 
     def _make_room(self, size: int, lane: Lane) -> bool:
-        while self.bytes + size > self._max_bytes:
-            victims = self._read("SELECT id FROM rows WHERE lane >= ? ORDER BY lane DESC, id LIMIT 1", (lane,))
+        while self.bytes + self.kept_bytes + size > self._max_bytes:
+            if self.kept_bytes:
+                self._forget_oldest_kept()
+                continue
+            urgent_at_most = "SELECT id FROM rows WHERE sent = 0 AND lane >= ? ORDER BY lane DESC, id LIMIT 1"
+            victims = self._database.read(urgent_at_most, (lane,))
             if not victims:
                 return False
             self.dropped += self._delete("WHERE id = ?", victims[0])
         return True
 
+    def _forget_oldest_kept(self) -> None:
+        self._delete("WHERE id = (SELECT id FROM rows WHERE sent = 1 ORDER BY lane DESC, id LIMIT 1)", ())
+
     def _drop_expired(self, utc_s: float | None) -> None:
         if utc_s is None or (self._expired_at_s is not None and 0 <= utc_s - self._expired_at_s < _EXPIRY_PERIOD_S):
             return
         self._expired_at_s = utc_s
-        # What was kept before the time was known starts to age now.
-        self._write("UPDATE rows SET created_utc_s = ? WHERE created_utc_s IS NULL", (utc_s,))
-        self.dropped += self._delete("WHERE created_utc_s + expiry_s < ?", (utc_s,))
+        if self._database.read("SELECT 1 FROM rows WHERE created_utc_s IS NULL LIMIT 1"):
+            # What was kept before the time was known starts to age now.
+            self._database.write("UPDATE rows SET created_utc_s = ? WHERE created_utc_s IS NULL", (utc_s,))
+        if self._database.read("SELECT 1 FROM rows WHERE created_utc_s + expiry_s < ? LIMIT 1", (utc_s,)):
+            self.dropped += self._delete("WHERE created_utc_s + expiry_s < ? AND sent = 0", (utc_s,))
+            self._delete("WHERE created_utc_s + expiry_s < ?", (utc_s,))
 
     def _delete(self, where: str, parameters: tuple[object, ...]) -> int:
-        gone = self._write(
-            f"DELETE FROM rows {where} RETURNING LENGTH(topic) + LENGTH(body)",  # noqa: S608 - texts of this file
-            parameters,
-        )
-        self.messages -= len(gone)
-        self.bytes -= sum(size for (size,) in gone)
+        gone = self._database.write(f"DELETE FROM rows {where} RETURNING sent, {_SIZE}", parameters)  # noqa: S608 - texts of this file
+        waiting = [size for is_sent, size in gone if not is_sent]
+        self.messages -= len(waiting)
+        self.bytes -= sum(waiting)
+        self.kept_bytes -= sum(size for is_sent, size in gone if is_sent)
         return len(gone)
 
-    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        with _wrapped("read"):
-            return self._database.execute(query, parameters).fetchall()
+    def _move(self, messages: int, size: int) -> None:
+        """From those that wait to those that are kept, or back."""
+        self.messages -= messages
+        self.bytes -= size
+        self.kept_bytes += size
 
-    def _write(self, statement: str, parameters: tuple[object, ...]) -> list[Any]:
-        try:
-            return self._database.execute(statement, parameters).fetchall()
-        except sqlite3.Error as exc:
-            if not self._is_durable:
-                raise StorageError(f"{OUTBOX_FILE}: cannot be written: {exc}") from exc
-            self._go_on_in_memory(exc)
-        return self._write(statement, parameters)
+    def _note_delivered(self, boot: int, kind: str, seq: int) -> None:
+        highest = self._delivered.setdefault(boot, {})
+        highest[kind] = max(highest.get(kind, 0), seq)
+        while len(self._delivered) > _MAX_BOOTS:
+            del self._delivered[next(iter(self._delivered))]
 
-    def _go_on_in_memory(self, reason: sqlite3.Error) -> None:
-        """Take along what waits, under the same ids; what is on disk stays there, and is sent again after a restart."""
-        log.warning("outbox goes on in memory reason=%s", reason)
-        memory = self._storage.memory_database()
-        with _wrapped("read"):
-            self._database.backup(memory)
-            self._database.close()
-        self._database, self._is_durable = memory, False
-
-
-def _open(storage: Storage) -> tuple[sqlite3.Connection, bool]:
-    """The database, and whether it is durable.
-
-    A damaged one is put aside and begun anew, because telemetry is not worth a device that is down; where there can be
-    none, because the disk is full or read-only, one in memory has to do.
-    """
-    try:
-        try:
-            return _prepared(storage.database(OUTBOX_FILE)), True
-        except StorageError as exc:
-            if not _is_damaged(exc):
-                raise
-            log.warning("outbox damaged file=%s reason=%s", OUTBOX_FILE, exc)
-        for suffix in ("-wal", "-shm"):
-            storage.remove(OUTBOX_FILE + suffix)
-        storage.rename(OUTBOX_FILE, OUTBOX_FILE + ".bad")
-        return _prepared(storage.database(OUTBOX_FILE)), True
-    except StorageError as exc:
-        log.warning("outbox only in memory reason=%s", exc)
-    return _prepared(storage.memory_database()), False
-
-
-def _is_damaged(exc: StorageError) -> bool:
-    cause = exc.__cause__  # none when the database fails its own check
-    return not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF in _DAMAGED
-
-
-def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    try:
-        with _wrapped("prepared"):
-            database.executescript(_SCHEMA)
-            _check(database)
-    except StorageError:
-        with contextlib.suppress(sqlite3.Error):
-            database.close()
-        raise
-    return database
-
-
-def _check(database: sqlite3.Connection) -> None:
-    if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
-        raise StorageError(f"{OUTBOX_FILE}: fails its own check")
-
-
-@contextmanager
-def _wrapped(what: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise StorageError(f"{OUTBOX_FILE}: cannot be {what}: {exc}") from exc
+    def _count(self) -> None:
+        self.messages = self.bytes = self.kept_bytes = 0
+        for is_sent, messages, size in self._database.read(_COUNT):
+            if is_sent:
+                self.kept_bytes = size
+            else:
+                self.messages, self.bytes = messages, size

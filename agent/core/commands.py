@@ -12,6 +12,7 @@ from agent.core.request_record import RequestRecord
 from edge_models.manifest import BundleId
 
 DriftKind = Literal["trigger", "contexts"]
+ResendKind = Literal["event", "stats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,16 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """Send durable messages of one kind and start again, as far as they are kept."""
+
+    kind: ResendKind
+    boot: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropSamples:
     """Forget the samples that wait to be sent."""
 
@@ -138,4 +149,4 @@ class TellWorker:
 
 Work = StartCheck | StartFetch | StartVerify | StartCandidate | StartShadow | StopTrial | RunActive
 Store = StoreUpdate | PointTo | StoreRequest | StoreEpisode | StoreDrift | StoreAdapted | KeepBundles
-Action = Store | Publish | DropSamples | PublishState | TellWorker | Work
+Action = Store | Publish | Resend | DropSamples | PublishState | TellWorker | Work

@@ -13,6 +13,7 @@ from agent.core import events as ev
 from agent.core.episode import Episode
 from agent.core.records import Now
 from agent.core.reports import Voice
+from agent.core.resend import RESEND_ARGS, resend_order
 from agent.core.selection import CHANNEL_REV, Schedule
 from agent.core.update_machine import UpdateMachine
 from edge_models.wire.command import Command, Reply
@@ -95,8 +96,8 @@ class Operator:
                 return self._dismiss(command.args, now)
             case CommandVerb.HOLD:
                 return self._hold(command.args.get("on", True), now)
-            case CommandVerb.UNDO:
-                return self._undo()
+            case CommandVerb.UNDO | CommandVerb.RESEND:
+                return self._undo() if verb is CommandVerb.UNDO else _resend(command.args)
             case CommandVerb.SAMPLES:
                 return self._samples(command.args)
 
@@ -170,6 +171,11 @@ class Operator:
 
 _NO_REQUEST = Refusal(code="no_request", message="no model request is open")
 _NO_DRIFT = Refusal(code="no_drift", message="no drift is confirmed whose signals say what it looks like")
+
+
+def _resend(args: Mapping[str, Scalar]) -> list[do.Action] | Refusal:
+    order = resend_order(args)
+    return Refusal(code="bad_args", message=RESEND_ARGS) if order is None else [order]
 
 
 def _is_name(name: object) -> bool:

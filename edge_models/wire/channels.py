@@ -98,6 +98,8 @@ _VERB_DOCS = {
     CommandVerb.HOLD: "Start no updates (args: on).",
     CommandVerb.UNDO: "Go back to what was learnt on the device before, or to nothing learnt.",
     CommandVerb.SAMPLES: "Deliver inputs worth a label, or wipe those kept (args: do=deliver|wipe, n).",
+    CommandVerb.RESEND: "Send durable messages again that never arrived, as far as they are kept"
+    " (args: kind=event|stats, boot, first, last).",
 }
 
 CHANNELS: tuple[MessageChannel, ...] = (

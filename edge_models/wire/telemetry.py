@@ -167,6 +167,16 @@ class State:
     outbox_bytes: int = count_field("Their size.", default=0)
     outbox_oldest_s: float | None = measure_field("Age of the oldest.", default=None)
     outbox_dropped: int = count_field("Messages given up for want of room or because they expired.", default=0)
+    delivered: dict[str, int] = described(
+        "Highest seq that the broker acknowledged in this start, by kind: what is missing below it was lost beyond.",
+        default_factory=dict,
+        max_length=4,
+        ge=0,
+        le=MAX_INT,
+    )
+    delivered_before: dict[str, int] = described(
+        "The same of an earlier start, whose number is `boot`.", default_factory=dict, max_length=5, ge=0, le=MAX_INT
+    )
     messages_refused: int = count_field("Wrong messages received since the agent started.", default=0)
     worker_restarts: int = count_field("Times that the inference worker had to be started again.", default=0)
     drift: DriftState = described("How far the present episode has come.", default=DriftState.OK)

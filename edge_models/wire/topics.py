@@ -40,6 +40,7 @@ class CommandVerb(StrEnum):
     HOLD = "hold"
     UNDO = "undo"
     SAMPLES = "samples"
+    RESEND = "resend"
 
 
 KINDS = (

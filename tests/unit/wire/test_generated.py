@@ -69,6 +69,7 @@ cmd/dismiss     down  1  no   300
 cmd/hold        down  1  no   300
 cmd/undo        down  1  no   300
 cmd/samples     down  1  no   300
+cmd/resend      down  1  no   300
 reply/check     up    1  no   300
 reply/install   up    1  no   300
 reply/rollback  up    1  no   300
@@ -78,6 +79,7 @@ reply/dismiss   up    1  no   300
 reply/hold      up    1  no   300
 reply/undo      up    1  no   300
 reply/samples   up    1  no   300
+reply/resend    up    1  no   300
 group/desired   down  1  yes  -
 discovery       up    1  yes  -
 """
