@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import MqttConfig
-from agent.core.commands import Publish
-from agent.delivery import RECEIVE_MAXIMUM, Delivery
+from agent.core.commands import Publish, Resend
+from agent.delivery import COMMIT_S, RECEIVE_MAXIMUM, Delivery
 from agent.outbox import Outbox
 from agent.storage import Storage
 from edge_models.wire.command import Reply
@@ -218,3 +218,33 @@ def test_closing_a_request_clears_its_topic(post: Post) -> None:
     post.delivery.publish(Publish(kind="model/request", message=None), moment())
 
     assert post.broker.sent == [("model/request", b"", 1, True)]
+
+
+def test_what_was_lost_beyond_the_broker_goes_again_on_order(post: Post) -> None:
+    post.connect()
+    for seq in (1, 2, 3):
+        post.event(seq)
+    post.acknowledge_all()
+    assert post.outbox.messages == 0
+
+    post.delivery.resend(Resend(kind="event", boot=1, first=2, last=3), moment())
+
+    assert [payload for _, payload, *_ in post.broker.sent[3:]] == [payload for _, payload, *_ in post.broker.sent[1:3]]
+    post.acknowledge_all()
+    assert post.outbox.messages == 0
+
+
+def test_outbox_is_committed_soon_and_not_at_every_message(post: Post) -> None:
+    post.connect()
+    assert post.delivery.next_deadline_s() is None
+    post.event(1)
+    post.acknowledge_all()
+    due_s = post.delivery.next_deadline_s()
+
+    assert due_s == moment().monotonic_s + COMMIT_S
+    was_uncommitted = []
+    for time_s in (due_s - 0.1, due_s):
+        post.delivery.tick(time_s)
+        was_uncommitted.append(post.outbox.is_uncommitted)
+    assert was_uncommitted == [True, False]
+    assert post.delivery.next_deadline_s() is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,36 +11,7 @@ import pytest
 from agent.errors import StorageError
 from agent.outbox import MAX_REFUSALS, Lane, Outbox
 from agent.storage import Storage
-
-UTC_S = 1_800_000_000.0
-
-
-Open = Callable[[int], Outbox]
-
-
-@pytest.fixture
-def open_outbox(tmp_path: Path) -> Iterator[Open]:
-    with contextlib.ExitStack() as opened:
-
-        def open_(max_bytes: int) -> Outbox:
-            return opened.enter_context(contextlib.closing(Outbox(Storage(tmp_path), max_bytes=max_bytes)))
-
-        yield open_
-
-
-def put(
-    outbox: Outbox, name: str, lane: Lane = Lane.EVENT, *, expiry_s: float | None = None, utc_s: float | None = UTC_S
-) -> bool:
-    return outbox.put(lane=lane, kind="event", topic=name, body=b"x" * 90, expiry_s=expiry_s, utc_s=utc_s)
-
-
-def topics(outbox: Outbox, utc_s: float | None = UTC_S) -> list[str]:
-    found: list[str] = []
-    skip: list[int] = []
-    while (row := outbox.next(utc_s, skip=skip)) is not None:
-        found.append(row.topic)
-        skip.append(row.id)
-    return found
+from tests.unit.agent.outboxes import UTC_S, Open, put, topics
 
 
 def test_urgent_lanes_go_first_and_old_ones_before_new_ones(open_outbox: Open) -> None:
