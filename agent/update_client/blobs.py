@@ -1,7 +1,7 @@
 """One file of a bundle over HTTP, resumed where an earlier try, process or boot stopped.
 
 PART grows with what arrives; PART.json {digest, size, etag} says what it is a part of, and is written before the first
-byte. A range is asked for with If-Range, so 206 continues, 200 starts again, 416 drops the part. Length is bounded at
+byte. Both become durable every few megabytes, so a small file costs no sync before it is whole. A range is asked for with If-Range, so 206 continues, 200 starts again, 416 drops the part. Length is bounded at
 every chunk, the digest is checked once, when all is there; a wrong one drops the part and is tried a second time, in
 case a proxy is to blame. TUF is not involved: the signed manifest holds size and digest.
 """
@@ -17,6 +17,7 @@ from agent.errors import StorageError
 from agent.storage import PartFile, Storage
 from agent.update_client.errors import ContentError, RefusedError, ServerError
 from agent.update_client.pacing import Deadline, Retries
+from agent.update_client.status import failure
 from agent.update_client.transport import Reply, Transport
 from edge_models.bundle import verify_file
 from edge_models.errors import FieldError, IntegrityError
@@ -26,8 +27,6 @@ from edge_models.manifest import SHA256, FileEntry
 _MAX_RECORD_BYTES = 4096
 _MAX_ETAG = 200
 _SYNC_BYTES = 4 << 20  # a power cut loses at most this much of a download; each sync costs an SD card an erase cycle
-_MAX_RETRY_AFTER_S = 3600.0
-_BUSY = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +64,7 @@ class BlobDownloader:
         self._deadline = deadline
         self._retries = retries
         self._grown = grown
+        self._is_named = False  # whether the part's record and both names are durable
         self.received_bytes = 0
 
     def held_bytes(self, entry: FileEntry, part: Path) -> int:
@@ -85,6 +85,7 @@ class BlobDownloader:
             RefusedError: It does not give the file.
             ContentError: It gives something else, twice.
         """
+        self._is_named = False
         for is_last in (False, True):
             self._complete(url, entry, part)
             try:
@@ -98,8 +99,8 @@ class BlobDownloader:
 
     def drop(self, part: Path) -> None:
         """Remove a part and its record."""
-        self._storage.remove(part)
-        self._storage.remove(record_of(part))
+        self._storage.remove(part, durable=False)
+        self._storage.remove(record_of(part), durable=False)
 
     def _complete(self, url: str, entry: FileEntry, part: Path) -> None:
         best = 0
@@ -145,17 +146,16 @@ class BlobDownloader:
         if status in (206, 416):
             self.drop(part)
             raise ServerError(f"{url}: answers {status} {reply.headers.get('content-range', '')} to byte {held}")
-        if status >= 500 or status in _BUSY:
-            raise ServerError(f"{url}: HTTP status {status}", retry_after_s=_retry_after_s(reply))
-        raise RefusedError(f"{url}: HTTP status {status}; look at update.url and the registry")
+        raise failure(url, reply)
 
     def _begin(self, entry: FileEntry, part: Path, reply: Reply) -> None:
         etag = reply.headers.get("etag")
         if etag is not None and (etag.startswith("W/") or len(etag) > _MAX_ETAG):
             etag = None  # RFC 9110 section 13.1.5: If-Range takes strong validators only
         self.drop(part)
+        self._is_named = False
         record = _PartRecord(digest=entry.sha256, size=entry.size, etag=etag)
-        self._storage.write_atomic(record_of(part), canonical_json(record))
+        self._storage.write_atomic(record_of(part), canonical_json(record), durable=False)
 
     def _take(self, url: str, reply: Reply, entry: FileEntry, file: PartFile) -> None:
         unsynced = 0
@@ -167,9 +167,16 @@ class BlobDownloader:
             self._grown(file.size_bytes)
             unsynced += len(chunk)
             if unsynced >= _SYNC_BYTES:
-                file.sync()
+                self._make_durable(file)
                 unsynced = 0
             self._deadline.left_s()
+
+    def _make_durable(self, file: PartFile) -> None:
+        file.sync()
+        if not self._is_named:  # the name of part and record, once
+            self._storage.sync_file(record_of(file.path))
+            self._storage.sync_dir(file.path.parent)
+            self._is_named = True
 
     def _record(self, part: Path) -> _PartRecord | None:
         try:
@@ -182,8 +189,3 @@ class BlobDownloader:
 def record_of(part: Path) -> Path:
     """Name of the record beside a part."""
     return part.with_name(part.name + ".json")
-
-
-def _retry_after_s(reply: Reply) -> float | None:
-    value = reply.headers.get("retry-after", "")
-    return min(float(value), _MAX_RETRY_AFTER_S) if value.isdecimal() else None

@@ -4,7 +4,8 @@
     `-- ClientError
         |-- JobError             job           the supervisor's job cannot be read
         |-- ServerError          network       no answer, a broken one, or 5xx; trying again may help
-        |   `-- DeadlineError    deadline      the job's time is up; what was downloaded is kept
+        |   |-- DeadlineError    deadline      the job's time is up; what was downloaded is kept
+        |   `-- BudgetError      budget        the day's bytes are used up; what was downloaded is kept
         |-- RefusedError         http          the server says 4xx; trying again does not help
         |-- TrustError           signature     metadata is not signed by whom this device trusts
         |   |-- RollbackError    rollback      metadata is older than what this device has seen
@@ -46,7 +47,7 @@ class ServerError(ClientError):
     """The registry did not answer, or stopped in the middle; wait, or look at network and server.
 
     Attributes:
-        retry_after_s: What the server asked for, or None.
+        retry_after_s: How long to wait at least, as the server asked for; None if it did not.
     """
 
     CODE = "network"
@@ -62,6 +63,12 @@ class DeadlineError(ServerError):
     """The job's time is up; the next job goes on where this one stopped."""
 
     CODE = "deadline"
+
+
+class BudgetError(ServerError):
+    """``update.max_bytes_per_day`` is used up; the download goes on the next day, or raise it."""
+
+    CODE = "budget"
 
 
 class RefusedError(ClientError):

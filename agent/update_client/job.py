@@ -27,6 +27,9 @@ class CheckJob:
     model: str = described("The model slot.", pattern=MODEL_NAME)
     channel: str = described("The channel.", pattern=MODEL_NAME)
     now_floor: float = described("Latest POSIX time this device was sure of; 0 for none.", default=0.0, ge=0)
+    max_bytes_per_s: int = described("Bound on the rate; 0 for none.", default=0, ge=0)
+    max_bytes_per_day: int = described("Bound on what comes in a day; 0 for none.", default=0, ge=0)
+    over: Literal["http", "mqtt"] = described("By HTTP, or in blocks that the supervisor asks for.", default="http")
     timeout_s: float = described("Bound on the whole job.", default=60.0, ge=0.1, le=_MAX_SECONDS)
 
 
@@ -47,6 +50,9 @@ class FetchJob:
     )
     max_bytes: int = described("Bound on the artifact's files together.", default=512 << 20, ge=0)
     now_floor: float = described("Latest POSIX time this device was sure of; 0 for none.", default=0.0, ge=0)
+    max_bytes_per_s: int = described("Bound on the rate; 0 for none.", default=0, ge=0)
+    max_bytes_per_day: int = described("Bound on what comes in a day; 0 for none.", default=0, ge=0)
+    over: Literal["http", "mqtt"] = described("By HTTP, or in blocks that the supervisor asks for.", default="http")
     timeout_s: float = described("Bound on the whole job.", default=1800.0, ge=0.1, le=_MAX_SECONDS)
 
 

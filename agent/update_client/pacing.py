@@ -12,7 +12,7 @@ from typing import TypeVar
 from tenacity import DoSleep, RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.ports import Clock, Sleeper
-from agent.update_client.errors import DeadlineError, ServerError
+from agent.update_client.errors import BudgetError, DeadlineError, ServerError
 
 R = TypeVar("R")
 
@@ -101,4 +101,4 @@ class Retries:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, ServerError) and not isinstance(error, DeadlineError)
+    return isinstance(error, ServerError) and not isinstance(error, (BudgetError, DeadlineError))

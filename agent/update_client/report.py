@@ -1,10 +1,13 @@
 """What the update client tells the supervisor: one JSON object on a line of stdout for each event.
 
-{"event":"channel", ...fields of Channel, "metadata_versions":{"root":1,"timestamp":7,...}}     check, the end
+{"event":"channel", ...fields of Channel, "metadata_versions":{"root":1,"timestamp":7,...}, "fresh_until":1.8e9}
+                                                                                                check, the end
 {"event":"manifest","artifact":"tflite-int8","total":31245}                                     fetch
 {"event":"progress","bytes":8192,"total":31245}                 at most four in a second, and one at the end
 {"event":"done","bundle":"..","artifact":"..","directory":"/..","downloaded":30211,"reused":1034}   the end
-{"event":"error","code":"signature","message":"..","transient":false}                           the end
+{"event":"error","code":"signature","message":"..","transient":false, "retry_after":60.0}       the end
+
+``fresh_until``, in errors too where it is known, is when the newest timestamp that the device has accepted expires.
 """
 
 from __future__ import annotations
@@ -34,11 +37,12 @@ class Report:
         self._clock = clock
         self._next_progress_s = clock.monotonic_s()
         self._last_bytes = -1
+        self.fresh_until_s: float | None = None
 
     def channel(self, channel: Channel, metadata_versions: Mapping[str, int]) -> None:
         """A check succeeded."""
         fields = cast("dict[str, JsonValue]", encode(channel))
-        self._send("channel", **fields, metadata_versions=dict(metadata_versions))
+        self._send("channel", **fields, metadata_versions=dict(metadata_versions), **self._freshness())
 
     def manifest(self, artifact: str, total_bytes: int) -> None:
         """The manifest is here and trusted; the files follow."""
@@ -59,9 +63,14 @@ class Report:
             "done", bundle=bundle, artifact=artifact, directory=str(directory), downloaded=downloaded, reused=reused
         )
 
-    def error(self, code: str, message: str, *, is_transient: bool) -> None:
+    def error(self, code: str, message: str, *, is_transient: bool, retry_after_s: float | None = None) -> None:
         """The job failed."""
-        self._send("error", code=code, message=" ".join(message.split()), transient=is_transient)
+        wait: dict[str, JsonValue] = {} if retry_after_s is None else {"retry_after": retry_after_s}
+        text = " ".join(message.split())
+        self._send("error", code=code, message=text, transient=is_transient, **wait, **self._freshness())
+
+    def _freshness(self) -> dict[str, JsonValue]:
+        return {} if self.fresh_until_s is None else {"fresh_until": self.fresh_until_s}
 
     def _send(self, event: str, /, **fields: JsonValue) -> None:
         self._write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")

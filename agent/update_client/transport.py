@@ -79,7 +79,7 @@ class HttpTransport:
                 decode_content=False,
                 timeout=timeout,
             )
-        except HTTPError as exc:
+        except (HTTPError, OSError) as exc:
             raise ServerError(f"{url}: no answer ({_reason(exc)})") from exc
         try:
             names = {name.lower(): value for name, value in response.headers.items()}

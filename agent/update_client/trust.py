@@ -12,7 +12,9 @@ What is added to python-tuf's client workflow:
 * python-tuf replaces metadata without fsync. Changed metadata is synced before anything is done that relies on it, and
   the versions seen are kept in a record of our own, so that metadata which a power cut tore is not an open door for a
   rollback.
-* Targets are small documents here (a channel, a manifest): they are read into memory, bounded, and never written.
+* Targets are small documents here (a channel, a manifest): they are read into memory, bounded. One that is looked at
+  again and again is kept beside the metadata and taken from there as long as the signed digest is its own, so that a
+  look at a registry where nothing has changed asks for the next root and the timestamp, and for nothing else.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from agent.update_client.errors import (
 )
 from agent.update_client.pacing import Deadline
 from agent.update_client.seen import SeenVersions
+from agent.update_client.status import failure
 from agent.update_client.transport import Transport
 
 METADATA_DIR = "tuf/metadata"
@@ -95,8 +98,20 @@ class TrustedRepository:
         self._seen = SeenVersions(storage)
         self.versions: dict[str, int] = {}
 
-    def target(self, path: str, *, max_bytes: int) -> bytes:
+    @property
+    def fresh_until_s(self) -> float | None:
+        """When the newest timestamp that this device has accepted expires, in POSIX seconds; None without one."""
+        with contextlib.suppress(RepositoryError, StorageError):
+            return self._load("timestamp").expires.timestamp()
+        return None
+
+    def target(self, path: str, *, max_bytes: int, keep: str | None = None) -> bytes:
         """The content of a signed target, after a refresh of everything that leads to it.
+
+        Args:
+            path: Of the target.
+            max_bytes: Bound on its length.
+            keep: Name of the file in the state directory that keeps the content for the next look.
 
         Raises:
             ClientError: See ``agent.update_client.errors``; each kind of attack has its class.
@@ -118,11 +133,25 @@ class TrustedRepository:
             self._judge(path)
             if found is None:
                 raise NotPublishedError(f"{path}: not in the registry's signed lists; publish it, or set the channel")
-            return self._download(found, max_bytes)
+            if found.length > max_bytes:
+                raise ContentError(f"{path}: {found.length} bytes are signed, at most {max_bytes} are accepted")
+            if keep is None:
+                return self._download(found)
+            data = self._kept(found, keep)
+            if data is None:
+                data = self._download(found)
+                self._storage.write_atomic(keep, data)
+            return data
 
-    def _download(self, target: TargetFile, max_bytes: int) -> bytes:
-        if target.length > max_bytes:
-            raise ContentError(f"{target.path}: {target.length} bytes are signed, at most {max_bytes} are accepted")
+    def _kept(self, target: TargetFile, keep: str) -> bytes | None:
+        with contextlib.suppress(StorageError, LengthOrHashMismatchError):
+            data = self._storage.read(keep, max_bytes=target.length)
+            if data is not None:
+                target.verify_length_and_hashes(data)
+            return data
+        return None
+
+    def _download(self, target: TargetFile) -> bytes:
         head, slash, name = target.path.rpartition("/")
         digest = target.hashes.get("sha256")
         if digest is None:
@@ -183,7 +212,10 @@ class _Fetcher(FetcherInterface):
     def _fetch(self, url: str) -> Iterator[bytes]:
         with self._transport.get(url, {}, timeout_s=self._deadline.left_s()) as reply:
             if reply.status != 200:
-                raise DownloadHTTPError(f"{url}: HTTP status {reply.status}", reply.status)
+                error = failure(url, reply)
+                if isinstance(error, RefusedError):  # of a root's next version python-tuf asks only whether it is there
+                    raise DownloadHTTPError(str(error), reply.status) from error
+                raise error
             for chunk in reply.chunks:
                 self._deadline.left_s()
                 yield chunk
@@ -210,8 +242,7 @@ def _translated() -> Iterator[None]:
     except DownloadLengthMismatchError as exc:
         raise ContentError(str(exc)) from exc
     except DownloadHTTPError as exc:
-        kind = ServerError if exc.status_code >= 500 else RefusedError
-        raise kind(f"{exc}; look at update.url and the registry") from exc
+        raise RefusedError(str(exc)) from exc
     except DownloadError as exc:
         raise ServerError(str(exc)) from exc
     except RepositoryError as exc:
