@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import random
 import signal
 import sys
@@ -100,9 +101,12 @@ def _say(text: str) -> int:
 
 def _run_daemon(path: Path) -> int:
     from agent.runner import build
+    from agent.systemd_notify import Systemd
     from agent.yaml_document import parse_in_child
 
-    return build(load_config(path, parse=parse_in_child), clock=SystemClock(), rng=random.SystemRandom()).run()
+    systemd = Systemd.from_environment(os.environ, os.getpid())
+    config = load_config(path, parse=parse_in_child)
+    return build(config, clock=SystemClock(), rng=random.SystemRandom(), systemd=systemd).run()
 
 
 def _check(path: Path, *, as_json: bool) -> int:

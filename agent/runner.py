@@ -36,6 +36,8 @@ from agent.process import JobProcess, WorkerProcess
 from agent.state_dir import StateDir
 from agent.storage import Storage
 from agent.supervisor import Supervisor
+from agent.systemd_notify import Systemd
+from agent.watchdog import Watchdog, status_line
 from edge_models.manifest import short
 from edge_models.wire.discovery import ADAPTATION, GATING
 from edge_models.wire.telemetry import Meta, Status
@@ -55,6 +57,7 @@ def build(
     worker_module: str = WORKER_MODULE,
     open_storage: Callable[[Path], Storage] = Storage,
     spawn_job: Callable[..., JobProcess] = JobProcess,
+    systemd: Systemd | None = None,
 ) -> Supervisor:
     """The supervisor with all its parts, ready to run.
 
@@ -65,6 +68,7 @@ def build(
         worker_module: What runs a model; tests bring their own.
         open_storage: Opens the state directory; tests bring one that is watched.
         spawn_job: Starts a short-lived child.
+        systemd: Who hears how the service does; None for nobody.
 
     Raises:
         ConfigError: The first bundle cannot be used.
@@ -72,7 +76,7 @@ def build(
         StorageError: The state directory cannot be used.
     """
     with contextlib.ExitStack() as opened:
-        adapters = (partial(WorkerProcess, module=worker_module), open_storage, spawn_job)
+        adapters = (partial(WorkerProcess, module=worker_module), open_storage, spawn_job, systemd or Systemd())
         supervisor = _assembled(config, clock, rng, adapters, opened)
         opened.pop_all()  # the supervisor closes them from here on
     return supervisor
@@ -82,10 +86,10 @@ def _assembled(
     config: AgentConfig,
     clock: Clock,
     rng: random.Random,
-    adapters: tuple[Spawn, Callable[[Path], Storage], Callable[..., JobProcess]],
+    adapters: tuple[Spawn, Callable[[Path], Storage], Callable[..., JobProcess], Systemd],
     opened: contextlib.ExitStack,
 ) -> Supervisor:
-    spawn, open_storage, spawn_job = adapters
+    spawn, open_storage, spawn_job, systemd = adapters
     now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
     inbound = Inbound(config)
     will = Will(Topics(config.mqtt.base).status(config.id), Status.OFFLINE.value.encode())
@@ -127,7 +131,18 @@ def _assembled(
         outbox=outbox,
         health=HealthProbe(state_dir.root),
     )
-    return Supervisor(hands=hands, link=link, clock=clock, rng=rng, time_floor_s=floor_s)
+    watchdog = _watchdog(config, core, active, link, systemd)
+    return Supervisor(hands=hands, link=link, clock=clock, rng=rng, watchdog=watchdog, time_floor_s=floor_s)
+
+
+def _watchdog(config: AgentConfig, core: Core, active: ActiveSlot, link: MqttLink, systemd: Systemd) -> Watchdog:
+    return Watchdog(
+        systemd,
+        figures=active.figures,
+        source=config.source,
+        has_model=lambda: core.active is not None,
+        status=lambda now_s: status_line(core.active, active.figures, is_up=link.is_up, now_s=now_s),
+    )
 
 
 def _core(

@@ -27,6 +27,7 @@ from agent.link_events import Acked, Down, Message, Subscribed, Up
 from agent.memory import release_unused
 from agent.mqtt_link import MqttLink
 from agent.ports import Clock
+from agent.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +48,23 @@ class Supervisor:
         link: To the broker.
         clock: Both kinds of time.
         rng: For jitter.
+        watchdog: Tells systemd.
         time_floor_s: Latest time that this device was sure of, from disk.
     """
 
     def __init__(
-        self, *, hands: Hands, link: MqttLink, clock: Clock, rng: random.Random, time_floor_s: float = 0.0
+        self,
+        *,
+        hands: Hands,
+        link: MqttLink,
+        clock: Clock,
+        rng: random.Random,
+        watchdog: Watchdog,
+        time_floor_s: float = 0.0,
     ) -> None:
         self._hands = hands
         self._link = link
+        self._watchdog = watchdog
         self._clock = clock
         self._rng = rng
         self._events: deque[ev.Event] = deque()
@@ -89,6 +99,7 @@ class Supervisor:
         if self._hands.active.process is None:
             self._events += self._hands.active.run(core.active, now.monotonic_s)
         self._link.start()
+        self._watchdog.ready(self._clock.monotonic_s())
 
     def _turn(self, wake: socket.socket) -> None:
         try:
@@ -100,6 +111,7 @@ class Supervisor:
             log.exception("unforeseen failure=%d", self._failures)
         else:
             self._failures = 0
+            self._watchdog.turned(self._clock.monotonic_s())
 
     def _wait(self, wake: socket.socket) -> None:
         poll = select.poll()
@@ -125,6 +137,7 @@ class Supervisor:
             hands.core.next_deadline_s,
             *(part.next_deadline_s() for part in hands.parts),
             self._link.next_deadline_s(),
+            self._watchdog.next_deadline_s(),
             self._state_at_s,
             self._discover_at_s,
             self._trim_at_s,
@@ -229,6 +242,7 @@ class Supervisor:
 
     def _end(self) -> None:
         log.info("stopping")
+        self._watchdog.stopping()
         hands = self._hands
         until_s = self._clock.monotonic_s() + GOODBYE_S
         if self._link.is_up:
