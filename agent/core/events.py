@@ -140,6 +140,7 @@ class WorkerRan:
     bundle: str
     frames: int
     health: ipc.ModelHealth | None = None
+    rss_kb: int = 0  # resident memory of the worker; 0 where it cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,9 +220,10 @@ class WorkerDriftSaved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPrediction:
-    """A prediction to publish."""
+    """A prediction to publish; of the bundle before while another one loads."""
 
     prediction: ipc.PredictionOut
+    bundle: BundleId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

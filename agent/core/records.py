@@ -14,6 +14,7 @@ from edge_models.wire.update import (
     UpdateError,
     UpdatePhase,
 )
+from edge_models.wire.values import CODE, Timestamp
 
 ACTIVE_FILE = "active.json"
 UPDATE_FILE = "update.json"
@@ -22,6 +23,7 @@ BUNDLES_DIR = "bundles"
 PART_SUFFIX = ".part"
 MAX_RECORD_BYTES = 256 * 1024
 MAX_BAD = 32
+MAX_DECISIONS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,45 @@ class BadBundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided on a bundle, and by which figures."""
+
+    ts: Timestamp | None = described("When; null while the clock was not known.", default=None)
+    phase: UpdatePhase = described("The state that it led to.")
+    bundle: BundleId = described("The bundle.", pattern=SHA256)
+    code: str = described("Why, for programs; ok when nothing spoke against it.", pattern=CODE)
+    message: str = described("The same for people.", default="", max_length=500)
+    evidence: dict[str, float] = described("The figures that it rests on.", default_factory=dict, max_length=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashes:
+    """Deaths of the active model in a row; WorkerSteady and another model end the row."""
+
+    bundle: BundleId = described("The model.", pattern=SHA256)
+    deaths: int = described("Of its worker.", default=0, ge=0)
+    starts: int = described("Starts of the supervisor after which it never ran steadily.", default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodFigures:
+    """How the last good model did before the new one took its place."""
+
+    bundle: BundleId = described("That model.", pattern=SHA256)
+    p95_us: float | None = described("95th percentile of the time of one frame.", default=None)
+    effect: float | None = described("Drift against its own profile.", default=None)
+    confidence: float | None = described("Mean of the largest probability.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEnd:
+    """When a hold ends. The clock may be unknown or wrong, so it never lasts longer than ``left_s`` from a start on."""
+
+    left_s: float = described("Seconds of running that were left when this was stored.", ge=0)
+    until_utc_s: float | None = described("The end in POSIX seconds; null until the clock is known.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRecord:
     """update.json: where the update machine is, stored before it does what the phase names."""
 
@@ -76,7 +117,14 @@ class UpdateRecord:
     attempt: int = described("Which attempt at the target.", default=0, ge=0)
     superseded: bool = described("Whether a rollback only makes room for a newer target.", default=False)
     bad: tuple[BadBundle, ...] = described("Bundles that failed here.", default=(), max_length=MAX_BAD)
+    stores: int = described("Moves since the target was chosen, which bounds a loop.", default=0, ge=0)
     held: bool = described("Whether updates are held.", default=False)
+    hold: HoldEnd | None = described("When the hold ends by itself; null for never.", default=None)
+    decisions: tuple[Decision, ...] = described(
+        "The last decisions, oldest first.", default=(), max_length=MAX_DECISIONS
+    )
+    crashes: Crashes | None = described("Deaths of the active model in a row.", default=None)
+    good: GoodFigures | None = described("The last good model's figures, while the new one is unproven.", default=None)
     own_desired: Desired | None = described("The last hint to this device.", default=None)
     group_desired: dict[str, GroupDesired] = described("The last hint to each group.", default_factory=dict)
     error: UpdateError | None = described("Why the last update did not commit.", default=None)
@@ -92,6 +140,15 @@ class UpdateRecord:
         entry = BadBundle(bundle=target.bundle, rev=target.rev)
         kept = [old for old in self.bad if old != entry and old.rev >= target.rev]
         return replace(self, bad=(*kept, entry)[-MAX_BAD:])
+
+    def with_decision(self, decision: Decision) -> UpdateRecord:
+        """The record that also remembers this decision; the oldest goes first."""
+        return replace(self, decisions=(*self.decisions, decision)[-MAX_DECISIONS:])
+
+    @property
+    def decision(self) -> Decision | None:
+        """The last one."""
+        return self.decisions[-1] if self.decisions else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

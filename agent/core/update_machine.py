@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent import ipc
 from agent.config import UpdateConfig
 from agent.core import commands as do
 from agent.core import events as ev
+from agent.core.active_watch import MAX_DEATHS, ActiveWatch
+from agent.core.judgement import Judgement
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_states import DAMAGED_CODE, UpdateStates
+from agent.core.trial import judge_shadow
+from agent.core.update_states import UpdateStates
 from agent.core.update_table import RESTING, Move, State, is_legal
 from edge_models.wire.update import UpdateError
+from edge_models.wire.values import Timestamp
 
-MIN_SHADOW_FRAMES = 20  # fewer say nothing about agreement: at 0.7, 20 frames have a standard error of 0.1
 UNFIT_CODES = frozenset({"unfit", "too_large"})
 """Failures of a download that say that the bundle is not for this device."""
 CONTENT_CODE = "content"
@@ -31,14 +35,23 @@ class UpdateMachine:
         settings: Deadlines, frame counts, attempts.
         record: As recovered from disk.
         active: What runs, as recovered from disk.
+        max_deaths: Of the active model in a row, after which the last good one takes over.
     """
 
-    def __init__(self, *, settings: UpdateConfig, record: UpdateRecord, active: ActiveRecord | None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: UpdateConfig,
+        record: UpdateRecord,
+        active: ActiveRecord | None,
+        max_deaths: int = MAX_DEATHS,
+    ) -> None:
         self.bytes: int | None = None
         self.total: int | None = None
         self._settings = settings
         self._states = UpdateStates(settings=settings, record=record, active=active)
-        self._gated = True
+        self._watch = ActiveWatch(states=self._states, settings=settings, max_deaths=max_deaths)
+        self._answers_request = False
 
     @property
     def record(self) -> UpdateRecord:
@@ -61,9 +74,17 @@ class UpdateMachine:
         times_s = (self._states.deadline_s, self._states.retry_at_s)
         return min((time_s for time_s in times_s if time_s is not None), default=None)
 
-    def resume(self, move: Move, now_s: float) -> list[do.Action]:
+    @property
+    def unwell(self) -> Judgement | None:
+        """What the figures of a model that is not on trial say against it, or its deaths; None when it is well."""
+        return self._watch.unwell
+
+    def resume(self, move: Move, now_s: float, *, ts: Timestamp | None = None) -> list[do.Action]:
         """Take up the state found on disk; each time is an attempt, which bounds a loop of crashes."""
-        if self.state in RESTING:
+        self._states.ts = ts
+        if self._watch.leave_crash_loop(now_s):
+            pass
+        elif self.state in RESTING:
             self._states.settle()
         else:
             self._next_attempt(move, now_s)
@@ -74,14 +95,23 @@ class UpdateMachine:
         self._states.store(record)
         return self._states.take()
 
-    def handle(self, event: ev.UpdateEvent, now_s: float, *, open_request: str | None = None) -> list[do.Action]:
+    def handle(
+        self,
+        event: ev.UpdateEvent,
+        now_s: float,
+        *,
+        open_request: str | None = None,
+        ts: Timestamp | None = None,
+    ) -> list[do.Action]:
         """Commands that follow from an event, in the order in which they must be carried out.
 
         Args:
             event: What happened; one that the present state does not wait for is without effect.
             now_s: Monotonic time.
             open_request: Id of the device's open request: a bundle that answers it need not agree with the old one.
+            ts: The same moment for people; None while the clock is unknown.
         """
+        self._states.ts = ts
         match event:
             case ev.Tick():
                 self._on_tick(now_s)
@@ -94,7 +124,7 @@ class UpdateMachine:
             case ev.CandidateTested() | ev.CandidateCompared() | ev.CandidateDied():
                 self._on_candidate(event, now_s)
             case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied() | ev.WorkerSteady():
-                self._on_worker(event, now_s)
+                self._watch.on_worker(event, now_s)
             case ev.StorageFailed(message=message):  # a rollback goes on even so: what it needs is in memory
                 if is_legal(self.state, Move.GAVE_UP):
                     self._states.go(Move.GAVE_UP, now_s, error=_error("storage", message))
@@ -122,9 +152,9 @@ class UpdateMachine:
                 timeout_s = self._settings.self_test_timeout_s
                 self._fault(f"{self.state.value}_timeout", f"no result after {timeout_s:g} s", now_s)
             case State.SHADOW:
-                self._judge_shadow(now_s)
+                self._judge_shadow(now_s, is_over=True)
             case State.PROVISIONAL if states.progress.ready:  # without traffic too: nothing spoke against it
-                states.go(Move.PROVEN, now_s)
+                self._watch.commit(now_s)
             case State.PROVISIONAL:
                 self._fault("not_ready", "the worker did not load the model in time", now_s)
             case State.ROLLING_BACK:
@@ -139,7 +169,7 @@ class UpdateMachine:
             case ev.TargetWithdrawn() if is_legal(self.state, Move.WITHDRAWN):
                 self._states.go(Move.WITHDRAWN, now_s)
             case ev.RollbackAsked(rev=rev) if self.active is not None and self.state is not State.ROLLING_BACK:
-                self._leave_active(self.active, rev, _error("operator", "rolled back by command"), now_s)
+                self._states.leave_active(self.active, rev, _error("operator", "rolled back by command"), now_s)
             case _:
                 pass
 
@@ -153,19 +183,6 @@ class UpdateMachine:
         elif self.state is not State.ROLLING_BACK:  # there it is looked at again once the last good model is back
             self.bytes = self.total = None
             self._states.go(Move.TARGET, now_s, target=target, attempt=1)
-
-    def _leave_active(self, active: ActiveRecord, rev: int, error: UpdateError, now_s: float) -> None:
-        """Go back to the bundle before the active one."""
-        old = self.record.target
-        left = Target(
-            bundle=active.bundle,
-            serial=active.serial,
-            rev=rev,
-            rollout=old.rollout if old is not None and old.bundle == active.bundle else None,
-            artifact=active.artifact,
-            version=active.version,
-        )
-        self._states.go(Move.ROLLBACK, now_s, error=error, target=left, superseded=False)
 
     def _on_fetch(self, event: ev.FetchProgress | ev.FetchDone | ev.FetchFailed, now_s: float) -> None:
         target = self.record.target
@@ -195,62 +212,45 @@ class UpdateMachine:
             self._fault("serial", found, now_s)
         else:
             # The cure must differ from the disease: agreement gates only what answers no request of this device.
-            self._gated = target.answers is None and (request is None or request not in event.answers)
+            self._answers_request = target.answers is not None or (request is not None and request in event.answers)
             known = replace(target, artifact=event.artifact, version=event.version, serial=event.serial)
             self._states.go(Move.VERIFIED, now_s, target=known)
 
     def _on_candidate(self, event: ev.CandidateTested | ev.CandidateCompared | ev.CandidateDied, now_s: float) -> None:
-        progress = self._states.progress
         match event, self.state:
             case ev.CandidateTested(ok=True), State.SELF_TEST:
                 self._states.go(Move.PASSED, now_s)
                 if self.active is None or self._settings.shadow.frames == 0:  # nothing to compare with
-                    self._states.go(Move.ACCEPTED, now_s)
+                    self._watch.accept(
+                        Judgement(verdict="pass", message="no model to compare with, or none wanted"), now_s
+                    )
             case ev.CandidateTested(reason=reason), State.SELF_TEST:
                 self._fault("self_test", reason, now_s)
             case ev.CandidateDied(blames_model=False, reason=reason), State.SELF_TEST:
                 self._states.go(Move.GAVE_UP, now_s, error=_error("job", reason))
             case ev.CandidateDied(reason=reason), (State.SELF_TEST | State.SHADOW):
                 self._fault("candidate_died", reason, now_s)
-            case ev.CandidateCompared(n=n, agree=agree, nan=nan), State.SHADOW:
-                progress.shadow_n, progress.shadow_agree, progress.shadow_nan = n, agree, nan
-                if nan or n >= self._settings.shadow.frames:
-                    self._judge_shadow(now_s)
+            case ev.CandidateCompared(), State.SHADOW:
+                self._states.progress.seen = event.verdict or ipc.ShadowVerdict(
+                    n=event.n, agree=event.agree, nan=event.nan, p95_us=0.0
+                )
+                self._judge_shadow(now_s, is_over=False)
             case _:
                 pass
 
-    def _on_worker(self, event: ev.WorkerReady | ev.WorkerRan | ev.WorkerDied | ev.WorkerSteady, now_s: float) -> None:
-        if self.active is None or event.bundle != self.active.bundle:
-            return  # a late word of a worker that has been replaced
-        match event, self.state:
-            case ev.WorkerReady(), State.ROLLING_BACK:
-                self._states.go(Move.RESTORED, now_s)
-            case ev.WorkerReady(), State.PROVISIONAL:
-                self._states.progress.ready = True
-            case ev.WorkerRan(frames=frames), State.PROVISIONAL:
-                if self._states.progress.ready and frames >= self._settings.provisional.frames:
-                    self._states.go(Move.PROVEN, now_s)
-            case ev.WorkerDied(blames_model=True, reason=reason), State.PROVISIONAL:
-                self._fault("worker_died", reason, now_s)
-            case ev.WorkerDied(is_damaged=True, reason=reason), _ if self.state in RESTING and self.active.previous:
-                self._leave_active(self.active, 0, _error(DAMAGED_CODE, reason), now_s)
-            case _:
+    def _judge_shadow(self, now_s: float, *, is_over: bool) -> None:
+        seen = self._states.progress.seen or ipc.ShadowVerdict(n=0, agree=0, nan=0, p95_us=0.0)
+        judged = judge_shadow(seen, self._settings.shadow, answers_request=self._answers_request, is_over=is_over)
+        match judged.verdict:
+            case "fault":
+                self._fault(judged.code, judged.message, now_s, judged)
+            case "pass":
+                self._watch.accept(judged, now_s)
+            case "wait":
                 pass
 
-    def _judge_shadow(self, now_s: float) -> None:
-        seen, wanted = self._states.progress, self._settings.shadow.min_agreement
-        share = seen.shadow_agree / max(seen.shadow_n, 1)
-        if seen.shadow_nan:
-            found = f"{seen.shadow_nan} of {seen.shadow_n} outputs are no finite numbers"
-            self._fault("not_finite", found, now_s)
-        elif self._gated and seen.shadow_n >= MIN_SHADOW_FRAMES and share < wanted:
-            found = f"agrees on {share:.0%} of {seen.shadow_n} frames, expected {wanted:.0%}, and answers no request"
-            self._fault("disagrees", found, now_s)
-        else:  # without enough traffic too, by policy: a silent source must not block every update
-            self._states.go(Move.ACCEPTED, now_s)
-
-    def _fault(self, code: str, message: str, now_s: float) -> None:
-        self._states.go(Move.FAULT, now_s, error=_error(code, message))
+    def _fault(self, code: str, message: str, now_s: float, judged: Judgement | None = None) -> None:
+        self._states.go(Move.FAULT, now_s, error=_error(code, message), judged=judged)
 
     def _fail_or_retry(self, code: str, message: str, now_s: float, *, may_pass: bool) -> None:
         error = _error(code, message)
@@ -269,4 +269,4 @@ class UpdateMachine:
 
 
 def _error(code: str, message: str) -> UpdateError:
-    return UpdateError(code=code, message=message[:500])
+    return UpdateError.of(code, message)

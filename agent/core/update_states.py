@@ -9,25 +9,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from agent import ipc
 from agent.config import UpdateConfig
 from agent.core import commands as do
+from agent.core.decision import decision_on
+from agent.core.judgement import Judgement
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_table import Move, State, next_state
+from agent.core.update_results import with_passed_by, with_result
+from agent.core.update_table import RESTING, Move, State, next_state
 from edge_models.manifest import BundleId
-from edge_models.wire.update import LastResult, UpdateError
+from edge_models.wire.results import Outcome
+from edge_models.wire.update import UpdateError
+from edge_models.wire.values import Timestamp
 
 ROLLING_BACK_DEADLINE_S = 30.0  # the pointer is restored at once; this bounds the wait for the worker
 RETRY_FIRST_S = 5.0
 RETRY_LONGEST_S = 300.0
-DAMAGED_CODE = "damaged"
-"""The running bundle's files were harmed on this device's disk: it may come again, whole."""
-PASSING_CODES = frozenset({
-    "network", "deadline", "timeout", "http", "not_published", "signature", "rollback", "expired",
-    "interrupted", "job", "no_space", "storage",
-})  # fmt: skip
-"""Failures that say nothing about the bundle: the next look at the channel may try again. What the registry and the
-line to it do is among them, or whoever sits there could make a device refuse a good bundle for ever; and so is what
-becomes of our own children, or a busy device would."""
+MOVES_PER_ATTEMPT = 4  # of an attempt that a restart ends in SHADOW, the longest one
+MOVES_BESIDE = 8  # PROVISIONAL with its restarts, ROLLING_BACK, the end
+_BEGINNINGS = (Move.TARGET, Move.ROLLBACK)
+_PASSED_BY = {State.DOWNLOADING: Outcome.SUPERSEDED, State.IDLE: Outcome.WITHDRAWN}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +36,8 @@ class Progress:
     """What a state has seen since it was entered; forgotten with it, on purpose never stored."""
 
     ready: bool = False  # PROVISIONAL: the worker has loaded the model
-    shadow_n: int = 0
-    shadow_agree: int = 0
-    shadow_nan: int = 0
+    frames: int = 0  # PROVISIONAL: that it has run
+    seen: ipc.ShadowVerdict | None = None  # SHADOW: the comparison so far
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class UpdateStates:
         deadline_s: Monotonic time at which the present state ends by itself.
         retry_at_s: Monotonic time at which a download is tried again.
         progress: Of the present state.
+        ts: The present moment for people, or None while the clock is unknown.
     """
 
     settings: UpdateConfig
@@ -59,26 +60,81 @@ class UpdateStates:
     deadline_s: float | None = None
     retry_at_s: float | None = None
     progress: Progress = field(default_factory=Progress)
+    ts: Timestamp | None = None
     _out: list[do.Action] = field(default_factory=list)
 
-    def go(self, move: Move, now_s: float, *, error: UpdateError | None = None, **changes: object) -> None:
+    def go(
+        self,
+        move: Move,
+        now_s: float,
+        *,
+        error: UpdateError | None = None,
+        judged: Judgement | None = None,
+        **changes: object,
+    ) -> None:
         """Make a move: store the state it leads to with ``changes``, and order the state's work.
+
+        Args:
+            move: The move.
+            now_s: Monotonic time.
+            error: What went wrong, if anything did.
+            judged: What the move rests on; the record keeps it as a decision.
+            changes: Further fields of the record.
 
         Raises:
             TransitionError: The table has no row for it.
         """
-        after = next_state(self.record.phase, move)
+        if self._goes_round(move):
+            move, judged = Move.RESTORED if self.record.phase is State.ROLLING_BACK else Move.GAVE_UP, None
+            error = UpdateError.of("loop", f"{self.record.stores} moves for one target, expected less")
+        before = self.record
+        after = next_state(before.phase, move)
         if error is not None or after in (State.IDLE, State.COMMITTED) or move is Move.TARGET:
             changes["error"] = error
-        self.record = _with_result(replace(self.record, phase=after, **changes))  # type: ignore[arg-type] # own names
+        stores = 1 if move in _BEGINNINGS else before.stores + 1
+        record = replace(before, phase=after, stores=stores, **changes)  # type: ignore[arg-type] # own names
+        decision = decision_on(record, move, error, judged, self.ts)
+        if decision is not None:
+            record = record.with_decision(decision)
+        if (
+            before.target is not None
+            and before.phase not in RESTING
+            and move in (Move.TARGET, Move.WITHDRAWN)
+            and after in _PASSED_BY
+        ):
+            record = with_passed_by(record, before.target, _PASSED_BY[after])
+        self.record = with_result(record, has_model=self.active is not None)
         self._out.append(do.StoreUpdate(record=self.record))
         self.progress = Progress()
         self.retry_at_s = None
         self.deadline_s = self._deadline_of(after, now_s)
         self._work(move, now_s)
 
+    def _goes_round(self, move: Move) -> bool:
+        """Whether this target has taken more moves than an update without a mistake of ours can need."""
+        if self.record.stores < MOVES_PER_ATTEMPT * self.settings.attempts + MOVES_BESIDE or move in _BEGINNINGS:
+            return False
+        if self.record.phase is State.ROLLING_BACK:
+            return move is Move.RESTARTED
+        return next_state(self.record.phase, move) not in RESTING | {State.ROLLING_BACK}
+
+    def leave_active(self, active: ActiveRecord, rev: int, error: UpdateError, now_s: float) -> None:
+        """Go back to the bundle before the active one."""
+        old = self.record.target
+        left = Target(
+            bundle=active.bundle,
+            serial=active.serial,
+            rev=rev,
+            rollout=old.rollout if old is not None and old.bundle == active.bundle else None,
+            artifact=active.artifact,
+            version=active.version,
+        )
+        self.go(Move.ROLLBACK, now_s, error=error, target=left, superseded=False)
+
     def settle(self) -> None:
         """Do a resting state's work again: finish what a power cut may have left half done."""
+        if self.record.crashes is not None:  # this start counts
+            self.order(do.StoreUpdate(record=self.record))
         self._rest()
 
     def store(self, record: UpdateRecord) -> None:
@@ -186,22 +242,3 @@ class UpdateStates:
             State.ROLLING_BACK: ROLLING_BACK_DEADLINE_S,
         }
         return now_s + waits_s[state] if state in waits_s else None
-
-
-def _with_result(record: UpdateRecord) -> UpdateRecord:
-    """The record with the outcome that its state means, and with the target among the bad ones if it failed here."""
-    target = record.target
-    if record.phase not in (State.COMMITTED, State.ROLLED_BACK, State.REJECTED, State.FAILED) or target is None:
-        return record
-    if record.superseded:  # it made room for a newer one, which says nothing about it
-        return replace(record, superseded=False)
-    result = LastResult(
-        bundle=target.bundle, outcome=record.phase, rollout=target.rollout, attempt=max(record.attempt, 1)
-    )
-    code = None if record.error is None else record.error.code
-    passing = code == DAMAGED_CODE if record.phase is State.ROLLED_BACK else code in PASSING_CODES
-    if record.phase not in (State.COMMITTED, State.REJECTED) and passing:
-        return replace(record, last_result=result)
-    if record.phase is not State.COMMITTED:
-        record = record.with_bad(target)
-    return replace(record, last_result=result)

@@ -12,6 +12,7 @@ from typing import ClassVar
 from edge_models.fields import described
 from edge_models.manifest import MODEL_NAME, BundleId
 from edge_models.wire.drift import MAX_ATTRIBUTED
+from edge_models.wire.results import Outcome, remedy
 from edge_models.wire.telemetry import MAX_SIGNALS, DriftLevel
 from edge_models.wire.values import (
     CODE,
@@ -107,6 +108,12 @@ class UpdateError:
 
     code: str = described("What failed, for programs.", pattern=CODE)
     message: str = text_field("What failed, for people.", default="", max_length=500)
+    remedy: str = text_field("What to do about it, one sentence.", default="", max_length=300)
+
+    @classmethod
+    def of(cls, code: str, message: str) -> UpdateError:
+        """The error with its remedy, and as much of the message as may be sent."""
+        return cls(code=code, message=message[:500], remedy=remedy(code))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +124,9 @@ class LastResult:
     outcome: UpdatePhase = described("The state in which it ended.")
     rollout: str | None = id_field("The rollout that it belonged to.", default=None)
     attempt: int = count_field("Attempts it took.", default=1)
+    result: Outcome | None = described("What that has changed; null from older agents.", default=None)
+    code: str | None = described("Code of what went wrong; null when nothing did.", default=None, pattern=CODE)
+    remedy: str = text_field("What to do about it.", default="", max_length=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

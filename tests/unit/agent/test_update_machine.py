@@ -11,6 +11,7 @@ from agent.core import events as ev
 from agent.core.records import ActiveRecord, Target, UpdateRecord
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import Move, State
+from edge_models.wire.results import Outcome
 from edge_models.wire.update import LastResult
 from tests.unit.agent.world import SETTINGS, START_S, bundle, only, running, target
 
@@ -89,7 +90,7 @@ def test_result_names_bundle_and_rollout() -> None:
     story.tell(ev.CandidateCompared(n=100, agree=95, nan=0), ready("b"), ev.WorkerRan(bundle=bundle("b"), frames=50))
 
     assert story.machine.record.last_result == LastResult(
-        bundle=bundle("b"), outcome=State.COMMITTED, rollout="r-1", attempt=1
+        bundle=bundle("b"), outcome=State.COMMITTED, rollout="r-1", attempt=1, result=Outcome.SUCCESSFUL
     )
 
 
@@ -335,7 +336,9 @@ def test_newer_target_supersedes_an_unproven_model_by_way_of_the_last_good_one()
     assert story.state is State.ROLLED_BACK
     assert story.machine.active == running("a")
     assert not story.machine.record.is_bad(bundle("b"), 7)  # it did nothing wrong
-    assert story.machine.record.last_result is None
+    assert story.machine.record.last_result == LastResult(
+        bundle=bundle("b"), outcome=State.IDLE, result=Outcome.SUPERSEDED
+    )
 
 
 def test_withdrawn_target_is_dropped() -> None:
