@@ -100,13 +100,14 @@ def _say(text: str) -> int:
 
 
 def _run_daemon(path: Path) -> int:
+    from agent.adapters import Adapters
     from agent.runner import build
     from agent.systemd_notify import Systemd
     from agent.yaml_document import parse_in_child
 
     systemd = Systemd.from_environment(os.environ, os.getpid())
     config = load_config(path, parse=parse_in_child)
-    return build(config, clock=SystemClock(), rng=random.SystemRandom(), systemd=systemd).run()
+    return build(config, clock=SystemClock(), rng=random.SystemRandom(), adapters=Adapters(systemd=systemd)).run()
 
 
 def _check(path: Path, *, as_json: bool) -> int:

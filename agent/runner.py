@@ -6,12 +6,11 @@ import contextlib
 import logging
 import platform
 import random
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from agent.active_slot import ActiveSlot, Spawn
+from agent.active_slot import ActiveSlot
+from agent.adapters import Adapters
 from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
 from agent.core.core import Core
@@ -32,9 +31,7 @@ from agent.link_events import Will
 from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
-from agent.process import JobProcess, WorkerProcess
 from agent.state_dir import StateDir
-from agent.storage import Storage
 from agent.supervisor import Supervisor
 from agent.systemd_notify import Systemd
 from agent.watchdog import Watchdog, status_line
@@ -46,29 +43,15 @@ from edge_models.wire.values import DeviceId
 
 log = logging.getLogger(__name__)
 
-WORKER_MODULE = "agent.worker"
 
-
-def build(
-    config: AgentConfig,
-    *,
-    clock: Clock,
-    rng: random.Random,
-    worker_module: str = WORKER_MODULE,
-    open_storage: Callable[[Path], Storage] = Storage,
-    spawn_job: Callable[..., JobProcess] = JobProcess,
-    systemd: Systemd | None = None,
-) -> Supervisor:
+def build(config: AgentConfig, *, clock: Clock, rng: random.Random, adapters: Adapters | None = None) -> Supervisor:
     """The supervisor with all its parts, ready to run.
 
     Args:
         config: As ``load_config`` gave it.
         clock: Both kinds of time.
         rng: For ids and jitter.
-        worker_module: What runs a model; tests bring their own.
-        open_storage: Opens the state directory; tests bring one that is watched.
-        spawn_job: Starts a short-lived child.
-        systemd: Who hears how the service does; None for nobody.
+        adapters: To the world; the real ones when left out.
 
     Raises:
         ConfigError: The first bundle cannot be used.
@@ -76,37 +59,33 @@ def build(
         StorageError: The state directory cannot be used.
     """
     with contextlib.ExitStack() as opened:
-        adapters = (partial(WorkerProcess, module=worker_module), open_storage, spawn_job, systemd or Systemd())
-        supervisor = _assembled(config, clock, rng, adapters, opened)
+        supervisor = _assembled(config, clock, rng, adapters or Adapters(), opened)
         opened.pop_all()  # the supervisor closes them from here on
     return supervisor
 
 
 def _assembled(
-    config: AgentConfig,
-    clock: Clock,
-    rng: random.Random,
-    adapters: tuple[Spawn, Callable[[Path], Storage], Callable[..., JobProcess], Systemd],
-    opened: contextlib.ExitStack,
+    config: AgentConfig, clock: Clock, rng: random.Random, adapters: Adapters, opened: contextlib.ExitStack
 ) -> Supervisor:
-    spawn, open_storage, spawn_job, systemd = adapters
     now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
     inbound = Inbound(config)
     will = Will(Topics(config.mqtt.base).status(config.id), Status.OFFLINE.value.encode())
-    link = opened.enter_context(contextlib.closing(MqttLink(config.mqtt, config.id, inbound.subscriptions, will)))
-    state_dir = StateDir(open_storage(Path(config.state_dir)))
+    link = opened.enter_context(
+        contextlib.closing(adapters.open_link(config.mqtt, config.id, inbound.subscriptions, will))
+    )
+    state_dir = StateDir(adapters.open_storage(Path(config.state_dir)))
     inventory = take_inventory()
     runtimes = inventory.runtimes
     recovery = _recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
-    candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=spawn)
+    candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=adapters.spawn_worker)
     active = ActiveSlot(
         config,
         bundle_dir=state_dir.bundle_dir,
         boot=voice.boot,
-        spawn=spawn,
+        spawn=adapters.spawn_worker,
         shadow=candidate.compare,
         learnt=state_dir.read_adapted,
         drift_known=state_dir.read_drift,
@@ -122,7 +101,7 @@ def _assembled(
             state_dir,
             runtimes=runtimes,
             floor_s=lambda: max(floor_s, clock.utc_s() or 0.0),
-            spawn=spawn_job,
+            spawn=adapters.spawn_job,
         ),
         active=active,
         candidate=candidate,
@@ -131,8 +110,16 @@ def _assembled(
         outbox=outbox,
         health=HealthProbe(state_dir.root),
     )
-    watchdog = _watchdog(config, core, active, link, systemd)
-    return Supervisor(hands=hands, link=link, clock=clock, rng=rng, watchdog=watchdog, time_floor_s=floor_s)
+    watchdog = _watchdog(config, core, active, link, adapters.systemd)
+    return Supervisor(
+        hands=hands,
+        link=link,
+        clock=clock,
+        rng=rng,
+        watchdog=watchdog,
+        new_poll=adapters.new_poll,
+        time_floor_s=floor_s,
+    )
 
 
 def _watchdog(config: AgentConfig, core: Core, active: ActiveSlot, link: MqttLink, systemd: Systemd) -> Watchdog:

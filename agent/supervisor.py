@@ -15,7 +15,7 @@ import select
 import signal
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent.core import events as ev
@@ -49,6 +49,7 @@ class Supervisor:
         clock: Both kinds of time.
         rng: For jitter.
         watchdog: Tells systemd.
+        new_poll: Waits for descriptors and for time.
         time_floor_s: Latest time that this device was sure of, from disk.
     """
 
@@ -60,11 +61,13 @@ class Supervisor:
         clock: Clock,
         rng: random.Random,
         watchdog: Watchdog,
+        new_poll: Callable[[], select.poll] = select.poll,
         time_floor_s: float = 0.0,
     ) -> None:
         self._hands = hands
         self._link = link
         self._watchdog = watchdog
+        self._new_poll = new_poll
         self._clock = clock
         self._rng = rng
         self._events: deque[ev.Event] = deque()
@@ -114,7 +117,7 @@ class Supervisor:
             self._watchdog.turned(self._clock.monotonic_s())
 
     def _wait(self, wake: socket.socket) -> None:
-        poll = select.poll()
+        poll = self._new_poll()
         poll.register(wake, select.POLLIN)
         poll.register(self._link, select.POLLIN)
         watched = {one.fd: one for part in self._hands.parts for one in part.watched()}

@@ -7,12 +7,14 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from agent.__main__ import LOG_FORMAT
+from agent.adapters import Adapters
 from agent.clock import SystemClock
 from agent.config import load_config
-from agent.process import JobProcess
+from agent.process import JobProcess, WorkerProcess
 from agent.runner import build
 from agent.storage import Storage
 from tests.kill.point import PLAN, Plan, Role, Watch
@@ -37,9 +39,11 @@ def main(config: Path) -> int:
         load_config(config),
         clock=SystemClock(),
         rng=random.SystemRandom(),
-        worker_module="tests.kill.worker",
-        open_storage=lambda root: watched_storage("supervisor", root),
-        spawn_job=spawn_watched,
+        adapters=Adapters(
+            open_storage=lambda root: watched_storage("supervisor", root),
+            spawn_worker=partial(WorkerProcess, module="tests.kill.worker"),
+            spawn_job=spawn_watched,
+        ),
     )
     return supervisor.run()
 
