@@ -204,8 +204,8 @@ class Core:
                 return [self.voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=data)]
             case _ if active is None:
                 return []
-            case ev.WorkerPrediction(prediction=prediction):
-                return [self.voice.prediction(now, active, prediction)]
+            case ev.WorkerPrediction(prediction=prediction, bundle=bundle):
+                return [self.voice.prediction(now, bundle or active.bundle, prediction)]
             case _:
                 return heard(event, self.episode, now, active)
 

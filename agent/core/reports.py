@@ -125,13 +125,13 @@ class Voice:
         severity = Severity.WARNING if adapted.why == "rolled_back" else Severity.INFO
         return self.event(now, EventType.ADAPTATION_CHANGED, message, severity=severity, data=data)
 
-    def prediction(self, now: Now, active: ActiveRecord, out: ipc.PredictionOut) -> Publish:
-        """One prediction."""
+    def prediction(self, now: Now, bundle: BundleId, out: ipc.PredictionOut) -> Publish:
+        """One prediction of a worker that runs ``bundle``."""
         message = Prediction(
             ts=self.ts(now),
             up=self.up(now),
             id=f"{self.boot}-{out.seq}",
-            bundle=active.bundle,
+            bundle=bundle,
             position=out.position,
             label=out.label,
             confidence=out.confidence,
