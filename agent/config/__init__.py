@@ -23,33 +23,37 @@ from agent.config.settings import (
     load_config,
     resolved,
 )
-from agent.config.stream import (
+from agent.config.sources import (
+    FILE_SOURCES,
     TOPIC,
-    AdaptationConfig,
-    CommissioningConfig,
+    CameraSource,
     CsvSource,
-    DriftConfig,
-    GatingConfig,
+    FolderSource,
+    MicrophoneSource,
     MqttSource,
     ReplaySource,
-    SamplesConfig,
     SourceConfig,
 )
+from agent.config.stream import AdaptationConfig, CommissioningConfig, DriftConfig, GatingConfig, SamplesConfig
 
 __all__ = [
     "DEVICE_ID",
+    "FILE_SOURCES",
     "MAX_CONFIG_BYTES",
     "RESERVED_IDS",
     "TOPIC",
     "AdaptationConfig",
     "AgentConfig",
+    "CameraSource",
     "CommissioningConfig",
     "CsvSource",
     "DeviceId",
     "DriftConfig",
+    "FolderSource",
     "GatingConfig",
     "HomeAssistantConfig",
     "LocalConfig",
+    "MicrophoneSource",
     "MqttConfig",
     "MqttSource",
     "ProvisionalConfig",

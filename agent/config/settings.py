@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NewType
 
-from agent.config.stream import (
-    TOPIC,
-    AdaptationConfig,
-    CsvSource,
-    DriftConfig,
-    GatingConfig,
-    ReplaySource,
-    SamplesConfig,
-    SourceConfig,
-)
+from agent.config.sources import FILE_SOURCES, TOPIC, SourceConfig
+from agent.config.stream import AdaptationConfig, DriftConfig, GatingConfig, SamplesConfig
 from agent.errors import ConfigError
 from agent.yaml_document import parse_yaml
 from edge_models.errors import FieldError
@@ -119,6 +111,7 @@ class SinkConfig:
     path: str = described("The file; the one before it is PATH.1.")
     max_bytes: int = described("Bound on both together.", default=8 << 20, ge=4096, le=1 << 40)
     flush_s: float = described("Seconds between writes to the disk.", default=10.0, ge=0.1, le=3600)
+    rate_hz: float = described("Predictions kept in a second, at most.", default=100.0, ge=0.001, le=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +227,7 @@ def resolved(config: AgentConfig, base: Path) -> AgentConfig:
     )
     update = config.update and dataclasses.replace(config.update, root=str(base / config.update.root))
     source = config.source
-    if isinstance(source, (ReplaySource, CsvSource)):
+    if isinstance(source, FILE_SOURCES):
         source = dataclasses.replace(source, path=str(base / source.path))
     return dataclasses.replace(
         config,

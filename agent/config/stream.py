@@ -1,48 +1,11 @@
-"""The parts of agent.yaml that a worker is given: where frames come from, which are run, and what watches them."""
+"""The parts of agent.yaml that a worker is given: which frames are run, and what watches them. See also ``sources``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from edge_models.errors import FieldError
 from edge_models.fields import described
-
-TOPIC = r"[^#+\x00]{1,200}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySource:
-    """Recorded frames, played at a rate."""
-
-    type: Literal["replay"] = described("Kind of source.", default="replay")
-    path: str = described("npz with x (and y), or a folder of images.")
-    rate_hz: float = described("Frames in a second.", default=10.0, ge=0.001, le=100_000)
-    loop: bool = described("Start again at the end.", default=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSource:
-    """Frames or rows that something else publishes."""
-
-    type: Literal["mqtt"] = described("Kind of source.", default="mqtt")
-    topic: str = described("Topic to subscribe to; without wildcards.", pattern=TOPIC)
-    encoding: Literal["raw", "json"] = described("raw bytes of the array, or a JSON list.", default="json")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvSource:
-    """Rows of a CSV file, one frame each."""
-
-    type: Literal["csv"] = described("Kind of source.", default="csv")
-    path: str = described("The file; its first line names the columns.")
-    columns: tuple[str, ...] = described("Columns in the model's order; empty means all.", default=(), max_length=4096)
-    label_column: str | None = described("Column with the true label, if there is one.", default=None)
-    rate_hz: float = described("Rows in a second.", default=10.0, ge=0.001, le=100_000)
-    loop: bool = described("Start again at the end.", default=False)
-
-
-SourceConfig = ReplaySource | MqttSource | CsvSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

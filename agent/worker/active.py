@@ -35,7 +35,7 @@ from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.samples import Deviation, Sample, SampleRing
-from agent.worker.sources import open_source
+from agent.worker.sources import Surroundings, steady_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
 from agent.worker.stream import FrameOutcome, open_stream
@@ -58,7 +58,6 @@ class Active:
     Raises:
         BundleError: The bundle is not what its manifest says.
         EngineError: No runtime here runs the artifact.
-        SourceError: The source cannot be opened.
         DetectorError: The drift section names what does not exist.
     """
 
@@ -79,7 +78,10 @@ class Active:
         guard, unadaptable = _guard(configure, self._model)
         self._source: Source | None = None
         if configure.source is not None:
-            self._source = open_source(configure.source, manifest.input, manifest.labels, position=configure.position)
+            around = Surroundings(tell=link.send, now_s=lambda: clock_ns() / 1e9, rng=rng)
+            self._source = steady_source(
+                configure.source, manifest.input, manifest.labels, position=configure.position, around=around
+            )
         rate_hz = None if self._source is None else self._source.rate_hz
         self._stream = open_stream(
             self._model,
@@ -161,7 +163,7 @@ class Active:
 
         Raises:
             EngineError: The runtime gave up on the model.
-            SourceError: The source cannot go on.
+            StuckSourceError: The driver of the source hangs.
         """
         for sample in self._samples.take(now_s):
             self._outgoing.sample(sample, self._samples.signal)

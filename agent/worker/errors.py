@@ -3,6 +3,7 @@
     AgentError
     `-- WorkerError
         |-- SourceError          frames cannot be read: a path, a file format or a message of the wrong kind
+        |   `-- StuckSourceError   a driver hangs; only a new process helps
         |-- DetectorError        the configuration names a detector or a parameter that does not exist
         |-- LearnerError         the same of a learner
         |-- UnadaptableError     the artifact gives nothing to learn from
@@ -22,6 +23,10 @@ class WorkerError(AgentError):
 
 class SourceError(WorkerError):
     """A source cannot deliver frames; whoever wrote its configuration or recorded its file can fix it."""
+
+
+class StuckSourceError(SourceError):
+    """A driver does not come back from a call; the worker ends, and the next one opens the device anew."""
 
 
 class DetectorError(WorkerError):

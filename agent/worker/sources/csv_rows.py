@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -10,15 +11,17 @@ from typing import TextIO
 import numpy as np
 
 from agent.worker.errors import SourceError
+from agent.worker.sources.columns import columns_of
 from agent.worker.sources.port import Frame
 
-MAX_COLUMNS = 4096
+log = logging.getLogger(__name__)
 
 
 class CsvRows:
     """Reads one row for each frame, without holding the file in memory.
 
-    A cell that is no number becomes NaN, which the preprocessor refuses: the row is counted, not hidden.
+    A cell that is no number becomes NaN, and a row that is no CSV an empty frame; the preprocessor refuses both, so the
+    row is counted, not hidden.
 
     Args:
         path: The file.
@@ -49,7 +52,7 @@ class CsvRows:
         self.ended = False
         self._path = path
         self._loop = loop
-        self._labels = {name: index for index, name in enumerate(labels)}
+        self._labels = labels
         self._wanted = (columns, label_column)
         self._rows: Iterator[list[str]] = iter(())
         self._stream: TextIO | None = None
@@ -61,12 +64,21 @@ class CsvRows:
             raise
 
     def read(self) -> Frame | None:
-        """The next row, or None after the last one."""
-        row = self._next_row()
-        if row is None:
-            self._end()
-            return None
-        frame = Frame(x=self._values(row), position=self.position, label=self._label(row))
+        """The next row, or None after the last one.
+
+        Raises:
+            SourceError: The file cannot be read any more.
+        """
+        try:
+            row = self._next_row()
+        except csv.Error as exc:
+            log.warning("source row unreadable position=%d reason=%s", self.position, exc)
+            frame = Frame(x=np.empty(0, np.float32), position=self.position)
+        else:
+            if row is None:
+                self._end()
+                return None
+            frame = Frame(x=self._columns.values(row), position=self.position, label=self._columns.label(row))
         self.position += 1
         return frame
 
@@ -84,30 +96,21 @@ class CsvRows:
         """Open the file at its first row."""
         self.close()
         try:
-            self._stream = self._path.open(newline="", encoding="utf-8-sig")
+            self._stream = self._path.open(newline="", encoding="utf-8-sig", errors="replace")
             self._rows = csv.reader(self._stream, strict=True)
-            header = [name.strip() for name in next(self._rows, [])]
+            header = next(self._rows, [])
         except (OSError, ValueError, csv.Error) as exc:
             raise SourceError(f"{self._path}: cannot be read as CSV ({exc}); expected a first line of names") from exc
         columns, label_column = self._wanted
-        self._label_index = None if label_column is None else self._index(header, label_column)
-        chosen = columns or tuple(name for name in header if name != label_column)
-        if not chosen or len(header) > MAX_COLUMNS:
-            raise SourceError(f"{self._path}: found {len(header)} columns, expected from 1 to {MAX_COLUMNS}")
-        self._indices = [self._index(header, name) for name in chosen]
-
-    def _index(self, header: list[str], name: str) -> int:
-        if name not in header:
-            raise SourceError(f"{self._path}: found columns {', '.join(header[:20])}, expected one named {name}")
-        return header.index(name)
+        self._columns = columns_of(header, self._path, columns=columns, label_column=label_column, labels=self._labels)
 
     def _next_row(self) -> list[str] | None:
         """The next row; at the end of the file the first one of the next lap, if there is to be one."""
         for first_try in (True, False):
             try:
                 row = next((row for row in self._rows if row), None)
-            except (OSError, ValueError, csv.Error) as exc:
-                raise SourceError(f"{self._path}: row {self.position} cannot be read as CSV ({exc})") from exc
+            except OSError as exc:
+                raise SourceError(f"{self._path}: row {self.position} cannot be read ({exc})") from exc
             if row is not None or not self._loop or not first_try:
                 return row
             self._open()
@@ -131,21 +134,3 @@ class CsvRows:
             return
         self._open()
         self._skip(count % lap)
-
-    def _values(self, row: list[str]) -> np.ndarray:
-        return np.array([_number(row, index) for index in self._indices], np.float32)
-
-    def _label(self, row: list[str]) -> int | None:
-        if self._label_index is None or self._label_index >= len(row):
-            return None
-        text = row[self._label_index].strip()
-        if text in self._labels:
-            return self._labels[text]
-        return int(text) if text.isdigit() else None
-
-
-def _number(row: list[str], index: int) -> float:
-    try:
-        return float(row[index])
-    except (IndexError, ValueError):
-        return float("nan")

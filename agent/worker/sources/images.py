@@ -16,12 +16,53 @@ from numpy.typing import NDArray
 from agent.worker.errors import SourceError
 from agent.worker.sources.port import Frame
 from edge_models.manifest import InputSpec
+from edge_models.tensors import TensorSpec
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_FILES = 1_000_000
 MAX_PIXELS = 4096 * 4096  # as large as a frame may be; a compressed bomb is refused before it is unpacked
+
+
+class ImageReader:
+    """Reads image files as the model's source delivers frames.
+
+    Args:
+        where: For messages.
+        source: One frame.
+
+    Raises:
+        SourceError: Pillow is missing, or the model takes codes that are no pixels.
+    """
+
+    def __init__(self, where: Path, source: TensorSpec) -> None:
+        self._image = _pillow()
+        self._dtype = source.dtype
+        if source.dtype in ("int8", "bool"):
+            raise SourceError(
+                f"{where}: found a folder of images, whose pixels are uint8, for a source of {source.dtype}; record "
+                "the frames in an .npz, or build the bundle for a uint8 source"
+            )
+        self._grey = len(source.shape) == 2 or source.shape[-1] == 1
+        self._channel_axis = len(source.shape) == 3
+
+    def read(self, path: Path) -> NDArray[Any]:
+        """The pixels, grey or RGB.
+
+        Raises:
+            SourceError: It is no image that can be read, or one that is too large.
+        """
+        try:
+            with self._image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise SourceError(f"{path}: found {image.width} x {image.height} pixels, expected a frame")
+                pixels = np.asarray(image.convert("L" if self._grey else "RGB"), np.uint8)
+        except (OSError, ValueError, SyntaxError) as exc:  # Pillow reports a broken PNG as SyntaxError
+            raise SourceError(f"{path}: not a readable PNG or JPEG image ({exc})") from exc
+        if self._grey and self._channel_axis:
+            pixels = pixels[..., np.newaxis]
+        return pixels.astype(self._dtype)
 
 
 class ImageFolder:
@@ -33,18 +74,11 @@ class ImageFolder:
     """
 
     def __init__(self, directory: Path, spec: InputSpec, labels: tuple[str, ...]) -> None:
-        self._image = _pillow()
+        self._reader = ImageReader(directory, spec.source)
         self._paths = _image_paths(directory)
         self._labels = {name: index for index, name in enumerate(labels)}
         self._dtype = spec.source.dtype
-        if self._dtype in ("int8", "bool"):
-            raise SourceError(
-                f"{directory}: found a folder of images, whose pixels are uint8, for a source of {self._dtype}; record "
-                "the frames in an .npz, or build the bundle for a uint8 source"
-            )
-        self._grey = len(spec.source.shape) == 2 or spec.source.shape[-1] == 1
-        self._channel_axis = len(spec.source.shape) == 3
-        first = self._read(self._paths[0])
+        first = self._reader.read(self._paths[0])
         if first.shape != spec.source.shape:
             raise SourceError(
                 f"{self._paths[0]}: found an image of shape {first.shape}, expected {spec.source.shape} as the model's "
@@ -58,23 +92,11 @@ class ImageFolder:
         """The image at ``index``; an empty frame, which no model takes, where the file cannot be read any more."""
         path = self._paths[index]
         try:
-            pixels = self._read(path)
+            pixels = self._reader.read(path)
         except SourceError as exc:
             log.warning("source image unreadable: %s", exc)
             pixels = np.empty(0, self._dtype)
         return Frame(x=pixels, position=position, label=self._labels.get(path.parent.name))
-
-    def _read(self, path: Path) -> NDArray[Any]:
-        try:
-            with self._image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise SourceError(f"{path}: found {image.width} x {image.height} pixels, expected a frame")
-                pixels = np.asarray(image.convert("L" if self._grey else "RGB"), np.uint8)
-        except (OSError, ValueError, SyntaxError) as exc:  # Pillow reports a broken PNG as SyntaxError
-            raise SourceError(f"{path}: not a readable PNG or JPEG image ({exc})") from exc
-        if self._grey and self._channel_axis:
-            pixels = pixels[..., np.newaxis]
-        return pixels.astype(self._dtype)
 
 
 def _image_paths(directory: Path) -> list[Path]:

@@ -119,16 +119,19 @@ def _frame_rate(rate_hz: float | None, spec: InputSpec, path: Path) -> float | N
     """Frames in a second: what the recording says, but for audio, where it says samples in a second."""
     if spec.kind != "audio":
         return rate_hz
-    wanted_hz = spec.rate_hz or next(
-        (step.rate_hz for step in spec.preprocess if isinstance(step, MelSpectrogram)), None
-    )
+    wanted_hz = samples_hz(spec)
     if rate_hz is not None and wanted_hz is not None and not math.isclose(rate_hz, wanted_hz, rel_tol=1e-6):
         raise SourceError(
             f"{path}: found rate_hz {rate_hz:g}, expected {wanted_hz:g} samples in a second as the model's source "
             "delivers them; resample the recording"
         )
-    samples_hz = rate_hz or wanted_hz
-    return None if samples_hz is None else samples_hz / math.prod(spec.source.shape)
+    found_hz = rate_hz or wanted_hz
+    return None if found_hz is None else found_hz / math.prod(spec.source.shape)
+
+
+def samples_hz(spec: InputSpec) -> float | None:
+    """Audio samples in a second as the model's source delivers them; None where the model does not say."""
+    return spec.rate_hz or next((step.rate_hz for step in spec.preprocess if isinstance(step, MelSpectrogram)), None)
 
 
 def _rate(rate: NDArray[Any] | None, path: Path) -> float | None:

@@ -26,16 +26,20 @@ Open = Callable[[int], Source]
 def opener(kind: str, directory: Path, *, loop: bool) -> Open:
     if kind == "replay":
         path = write_recording(directory / "frames.npz", VALUES)
-        return lambda position: open_source(ReplaySource(path=str(path), loop=loop), ROWS, (), position=position)
+        return lambda position: open_source(
+            ReplaySource(path=str(path), loop=loop), ROWS, (), position=position, now_s=lambda: 0.0
+        )
     if kind == "csv":
         path = directory / "rows.csv"
         path.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in VALUES.tolist()))
-        return lambda position: open_source(CsvSource(path=str(path), loop=loop), ROWS, (), position=position)
+        return lambda position: open_source(
+            CsvSource(path=str(path), loop=loop), ROWS, (), position=position, now_s=lambda: 0.0
+        )
     return _mqtt_with_the_rest
 
 
 def _mqtt_with_the_rest(position: int) -> Source:
-    source = open_source(MqttSource(topic="t"), ROWS, (), position=position)
+    source = open_source(MqttSource(topic="t"), ROWS, (), position=position, now_s=lambda: 0.0)
     assert isinstance(source, MqttFrames)
     for values in VALUES[position:]:
         source.push(FrameIn(origin="mqtt"), values.tobytes())

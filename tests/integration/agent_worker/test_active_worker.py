@@ -29,7 +29,9 @@ from agent.ipc import (
     ShadowFrame,
     ShadowOn,
     Snapshot,
+    SourceDown,
     SourceEnded,
+    SourceUp,
     Stop,
     Verdict,
     Window,
@@ -310,13 +312,20 @@ def test_a_model_that_no_runtime_takes_is_told(worker: WorkerProcess, tmp_path: 
     assert worker.end() == 1
 
 
-def test_a_source_that_is_not_there_is_told(worker: WorkerProcess, bundle: Bundle, tmp_path: Path) -> None:
-    worker.send(configure(bundle, source=fast(tmp_path / "none.npz")))
+def test_a_source_that_is_not_there_is_told_and_opened_once_it_is(
+    worker: WorkerProcess, bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.npz"
+    worker.send(configure(bundle, source=fast(path, rate_hz=50.0, loop=True), predictions_hz=1000.0))
 
-    failed = worker.wait_for(Failed)
+    worker.wait_for(Ready)
+    down = worker.wait_for(SourceDown)
+    write_recording(path, digit_frames(20)[0])
+    first = worker.wait_for(PredictionOut)
 
-    assert failed.code == "source"
-    assert "none.npz" in failed.message
+    assert (down.failures, "late.npz" in down.reason) == (1, True)
+    assert first.position == 0
+    assert worker.wait_for(SourceUp).down_s >= 0.5
 
 
 def test_a_detector_that_does_not_exist_is_told(worker: WorkerProcess, bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import DriftConfig, MqttSource, ReplaySource
-from agent.ipc import Failed, FrameIn, PredictionOut, Ready, SourceEnded, Window
+from agent.ipc import FrameIn, PredictionOut, Ready, SourceDown, SourceEnded, Window
 from agent.worker.opened_model import open_model
 from edge_models.sketch import Sketch
 from tests.factories.frames import write_recording
@@ -55,7 +55,4 @@ def test_sound_at_another_rate_is_the_sources_fault(worker: WorkerProcess, tmp_p
     bundle = make_sound_bundle(tmp_path / "bundle")
     worker.send(configure(bundle, artifact="tflite", source=ReplaySource(path=str(path))))
 
-    failed = worker.wait_for(Failed)
-
-    assert failed.code == "source"
-    assert "found rate_hz 44100, expected 8000" in failed.message
+    assert "found rate_hz 44100, expected 8000" in worker.wait_for(SourceDown).reason

@@ -75,7 +75,10 @@ def test_sources_are_told_apart_by_their_type(tmp_path: Path, source: str, kind:
         (MINIMAL.replace("pi7-cam", "Pi 7"), "id: found 'Pi 7', expected a string like"),
         (MINIMAL.replace("pi7-cam", "all"), "id: found 'all', expected an id other than group, all"),
         ("id: pi7-cam\nmodel: digits\n", "state_dir: found nothing, expected Directory"),
-        (MINIMAL + "source: {type: camera}\n", "source.type: found 'camera', expected one of replay, mqtt, csv"),
+        (
+            MINIMAL + "source: {type: webcam}\n",
+            "source.type: found 'webcam', expected one of replay, mqtt, csv, folder",
+        ),
         (
             MINIMAL + "drift: {detectors: [{delta: 0.1}]}\n",
             "drift.detectors[0].name: found None, expected a name such as adwin",

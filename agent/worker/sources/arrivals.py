@@ -1,0 +1,153 @@
+"""Files that something puts into a directory: each is one frame, taken once it is whole.
+
+A file is new when its name, its time of change or its size is; so a picture that is written over again and again is a
+frame each time. It is whole when it has not changed for ``settle_s`` between two looks. Names that begin with a dot or
+end in .tmp or .part are left alone: whoever writes one of those and renames it is never read too early.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.config import FolderSource
+from agent.worker.errors import SourceError
+from agent.worker.sources.images import SUFFIXES as IMAGES
+from agent.worker.sources.images import ImageReader
+from agent.worker.sources.port import Frame
+from edge_models.manifest import InputSpec
+
+log = logging.getLogger(__name__)
+
+MAX_FILES = 100_000  # that are looked at each time; whoever has more, removes what was taken
+MAX_BYTES = 64 << 20
+
+
+class _File(NamedTuple):
+    """What tells one writing of a file from another; sorts by time."""
+
+    changed_ns: int
+    name: str
+    size: int
+
+
+class Arrivals:
+    """The files of a directory as they come.
+
+    Args:
+        config: Which, and how patiently.
+        spec: What the model eats.
+        position: Position of the next frame.
+        mark: Where an earlier one stopped, as its ``mark`` said; empty for the first.
+        now_s: Monotonic time.
+
+    Raises:
+        SourceError: There is no such directory, or too much in it.
+    """
+
+    def __init__(
+        self, config: FolderSource, spec: InputSpec, *, position: int, mark: str, now_s: Callable[[], float]
+    ) -> None:
+        self.rate_hz: float | None = config.rate_hz
+        self.position = position
+        self.ended = False
+        self.mark = mark
+        self._directory = Path(config.path)
+        self._config = config
+        self._spec = spec
+        self._images: ImageReader | None = None
+        self._now_s = now_s
+        self._whole: deque[_File] = deque()
+        self._growing: dict[_File, float] = {}
+        self._looked_s = now_s() - config.poll_s
+        there = self._files()
+        changed_ns, _, name = mark.partition("/")
+        if changed_ns.isdecimal():
+            last = (int(changed_ns), name)
+            self._seen = {file for file in there if (file.changed_ns, file.name) <= last}
+        else:
+            self._seen = set() if config.existing else there
+            newest = max(self._seen, default=None)
+            self.mark = "0/" if newest is None else f"{newest.changed_ns}/{newest.name}"
+
+    def read(self) -> Frame | None:
+        """The next whole file, or None.
+
+        Raises:
+            SourceError: The directory cannot be read any more.
+        """
+        if not self._whole and self._now_s() - self._looked_s >= self._config.poll_s:
+            self._look()
+        if not self._whole:
+            return None
+        file = self._whole.popleft()
+        self.mark = f"{file.changed_ns}/{file.name}"
+        frame = Frame(x=self._pixels(self._directory / file.name), position=self.position)
+        self.position += 1
+        return frame
+
+    def close(self) -> None:
+        """Nothing to give back: each file is read at once."""
+
+    def _look(self) -> None:
+        now_s = self._looked_s = self._now_s()
+        there = self._files()
+        self._seen &= there  # what is gone may come again
+        new = there - self._seen
+        self._growing = {file: self._growing.get(file, now_s) for file in new}
+        whole = sorted(file for file, since_s in self._growing.items() if now_s - since_s >= self._config.settle_s)
+        for file in whole:
+            del self._growing[file]
+        self._seen.update(whole)
+        self._whole.extend(file for file in whole if file.size > 0)
+
+    def _files(self) -> set[_File]:
+        found: set[_File] = set()
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    if _is_frame(entry.name) and entry.is_file():
+                        status = entry.stat()
+                        found.add(_File(status.st_ctime_ns, entry.name, status.st_size))
+        except FileNotFoundError as exc:
+            if self._directory.is_dir():  # only a file went while it was looked at
+                return self._files()
+            raise SourceError(f"{self._directory}: is not there, expected a directory of frames") from exc
+        except OSError as exc:
+            raise SourceError(f"{self._directory}: cannot be read ({exc.strerror}), expected a directory") from exc
+        if len(found) > MAX_FILES:
+            raise SourceError(
+                f"{self._directory}: found {len(found)} files, expected at most {MAX_FILES}; remove what was taken"
+            )
+        return found
+
+    def _pixels(self, path: Path) -> NDArray[Any]:
+        """The frame; an empty one, which no model takes and which is counted, where the file is none."""
+        try:
+            if path.suffix.lower() == ".npy":
+                return _array(path)
+            self._images = self._images or ImageReader(self._directory, self._spec.source)
+            return self._images.read(path)
+        except SourceError as exc:
+            log.warning("source file unreadable: %s", exc)
+            return np.empty(0, np.uint8)
+
+
+def _is_frame(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith((*IMAGES, ".npy"))
+
+
+def _array(path: Path) -> NDArray[Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SourceError(f"{path}: more than {MAX_BYTES} bytes, expected a frame")
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError, MemoryError) as exc:
+        raise SourceError(f"{path}: no array as numpy.save writes it ({exc})") from exc
