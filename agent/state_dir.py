@@ -1,8 +1,7 @@
 """The state directory: records, bundles and counters, on top of ``Storage``.
 
     active.json  update.json  request.json  episode.json  time_floor.json  boot  outbox.sqlite  tuf/
-    bundles/ID/       a whole bundle: manifest.json and the files of one artifact
-    bundles/ID.part/  one that is being fetched or copied
+    blobs/  bundles/  as ``blob_store`` says
     drift/ID.trigger, drift/ID.contexts   what its worker knew of drift: the worker's own bytes
     adapted/ID        what was learnt here on an artifact of that bundle: a line of JSON, then the worker's bytes
 
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from agent.blob_store import BlobStore, listed, names_in
 from agent.core.commands import DriftKind
 from agent.core.episode_record import EPISODE_FILE, EpisodeRecord
 from agent.core.records import (
@@ -52,7 +52,6 @@ _MAX_ADAPTED_BYTES = MAX_BODY_BYTES + 1024
 BOOT_FILE = "boot"
 TIME_FLOOR_FILE = "time_floor.json"
 OUTBOX_FILE = "outbox.sqlite"
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +78,7 @@ class StateDir:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self._blobs = BlobStore(storage)
 
     @property
     def root(self) -> Path:
@@ -155,11 +155,18 @@ class StateDir:
         return frozenset(name for name in self._bundle_names() if re.fullmatch(SHA256, name) and self._is(name, model))
 
     def keep_bundles(self, keep: Iterable[str]) -> None:
-        """Remove every other bundle, whole or not."""
+        """Remove every other bundle, whole or not, and the blobs that only they had.
+
+        A bundle to keep whose manifest is not here, because its download has yet to begin, may need any blob: then
+        they stay, and the download removes those that are not its own.
+        """
         kept = set(keep)
         for name in self._bundle_names():
             if name.removesuffix(PART_SUFFIX) not in kept:
                 self.storage.remove(Path(BUNDLES_DIR) / name)
+        needed = [listed(self.bundle_dir(name)) for name in kept]
+        if None not in needed:
+            self._blobs.prune(frozenset().union(*(digests or () for digests in needed)))
         for folder in (ADAPTED_DIR, DRIFT_DIR):
             for name in self._names(folder):
                 if name.partition(".")[0] not in kept:
@@ -204,18 +211,16 @@ class StateDir:
 
     def install(self, bundle: Bundle, artifact: str, runtimes: Iterable[str] = ()) -> None:
         """Copy manifest and the files that one artifact needs with these runtimes, of a checked bundle elsewhere."""
-        whole = self.bundle_dir(bundle.id)
         if bundle.id in self.present():
             return
-        part = whole.with_name(whole.name + PART_SUFFIX)
-        self.storage.remove(part)
-        self.storage.make_dir(part)
-        for name in (*device_files(bundle.manifest, artifact, runtimes), MANIFEST_NAME):
-            source = bundle.directory / name
-            with source.open("rb") as stream, self.storage.open_part(part / name, keep_bytes=0) as copy:
-                while chunk := stream.read(_COPY_BYTES):
-                    copy.append(chunk)
-        self.storage.rename(part, whole)
+        names = device_files(bundle.manifest, artifact, runtimes)
+        files = {name: bundle.manifest.files[name] for name in names}
+        self._blobs.make()
+        for name, entry in files.items():
+            if not self._blobs.holds(entry):
+                self._blobs.copy_from(bundle.directory / name, entry)
+        manifest = self._manifest_of(bundle)
+        self._blobs.assemble(bundle.id, manifest, files)
 
     def put_aside(self, name: str, reason: object) -> None:
         """Rename a damaged file, so that it can be looked at and does no more harm."""
@@ -235,13 +240,13 @@ class StateDir:
         return self._names(BUNDLES_DIR)
 
     def _names(self, folder: str) -> list[str]:
-        directory = self.root / folder
+        return names_in(self.root / folder)
+
+    def _manifest_of(self, bundle: Bundle) -> bytes:
         try:
-            return sorted(entry.name for entry in directory.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+            return (bundle.directory / MANIFEST_NAME).read_bytes()
         except OSError as exc:
-            raise StorageError(f"{directory}: cannot be read: {exc.strerror}") from exc
+            raise StorageError(f"{bundle.directory}: its manifest cannot be read: {exc.strerror}") from exc
 
     def _is(self, name: str, model: str | None) -> bool:
         try:

@@ -1,9 +1,10 @@
 """One file of a bundle over HTTP, resumed where an earlier try, process or boot stopped.
 
 PART grows with what arrives; PART.json {digest, size, etag} says what it is a part of, and is written before the first
-byte. Both become durable every few megabytes, so a small file costs no sync before it is whole. A range is asked for with If-Range, so 206 continues, 200 starts again, 416 drops the part. Length is bounded at
-every chunk, the digest is checked once, when all is there; a wrong one drops the part and is tried a second time, in
-case a proxy is to blame. TUF is not involved: the signed manifest holds size and digest.
+byte. Both become durable every few megabytes, so a small file costs no sync before it is whole. A range is asked for
+with If-Range, so 206 continues, 200 starts again, 416 drops the part. Length is bounded at every chunk, the digest is
+checked once, when all is there; a wrong one drops the part and is tried a second time, in case a proxy is to blame.
+TUF is not involved: the signed manifest holds size and digest.
 """
 
 from __future__ import annotations

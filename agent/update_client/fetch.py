@@ -1,29 +1,30 @@
 """Get a bundle: its signed manifest, then the files of one artifact.
 
-They gather in ``bundles/ID.part``, which is renamed to ``bundles/ID`` once it is whole.
-A file is taken from another bundle of this device when one has it, and downloaded otherwise. Every step leaves a state
-from which the next run of the same job goes on; nothing that is complete is fetched again.
+Files gather in ``blobs/`` under their digests; once all are there, the bundle is made of links to them. A file is
+taken from another bundle of this device when one has it, and downloaded otherwise. Every step leaves a state from
+which the next run of the same job goes on; nothing that is complete is fetched again. What an earlier target left that
+neither this bundle nor one on the device needs goes before the download, so a row of superseded targets cannot fill
+the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from agent.blob_store import BLOBS_DIR, BUNDLES_DIR, BlobStore, is_right, listed, names_in
 from agent.errors import StorageError
 from agent.storage import Storage
-from agent.update_client.blobs import BlobDownloader
+from agent.update_client.blobs import BlobDownloader, record_of
 from agent.update_client.errors import ContentError, NoSpaceError, TooLargeError, UnfitError
 from agent.update_client.report import Report
-from edge_models.bundle import open_bundle, open_manifest, verify_file
+from edge_models.bundle import open_bundle, open_manifest
 from edge_models.engines import choose_artifact, device_files
-from edge_models.errors import BundleError, EngineError, IntegrityError, ManifestError
-from edge_models.manifest import MANIFEST_NAME, FileEntry, Manifest, bundle_id, short
+from edge_models.errors import BundleError, EngineError, ManifestError
+from edge_models.manifest import FileEntry, Manifest, bundle_id, short
 
-BUNDLES_DIR = "bundles"
-PART_SUFFIX = ".part"
 _MARGIN_BYTES = 1 << 20  # records, directories, and something for the outbox to go on
 
 
@@ -93,6 +94,7 @@ class BundleFetcher:
         runtimes: Iterable[str] = (),
     ) -> None:
         self._storage = storage
+        self._store = BlobStore(storage)
         self._blobs = blobs(self._grown)
         self._targets_url = targets_url.rstrip("/") + "/"
         self._report = report
@@ -111,78 +113,69 @@ class BundleFetcher:
         identity = bundle_id(data)
         names = device_files(manifest, artifact, self._runtimes)
         self._total_bytes = total_bytes(manifest, names)
-        final = self._storage.path(f"{BUNDLES_DIR}/{identity}")
-        staging = final.with_name(final.name + PART_SUFFIX)
+        files = {name: manifest.files[name] for name in names}
+        directory = self._storage.path(f"{BUNDLES_DIR}/{identity}")
         self._report.manifest(artifact, self._total_bytes)
-        if _is_whole(final, identity, names):
-            self._storage.remove(staging)
+        if _is_whole(directory, identity, names):
             self._report.progress(self._total_bytes, self._total_bytes)
         else:
-            self._storage.make_dir(staging)
-            self._stage_manifest(staging, data)
-            for name in names:
-                self._stage_file(staging, name, manifest.files[name])
-            self._put_in_place(staging, final, names)
+            self._store.make()
+            self._store.prune(self._needed(manifest))
+            self._gather(files)
+            directory = self._store.assemble(identity, data, files)
         received = self._blobs.received_bytes
         reused = max(0, self._total_bytes - received)
-        self._report.done(bundle=identity, artifact=artifact, directory=final, downloaded=received, reused=reused)
-        return final
+        self._report.done(bundle=identity, artifact=artifact, directory=directory, downloaded=received, reused=reused)
+        return directory
 
-    def _stage_manifest(self, staging: Path, data: bytes) -> None:
-        path = staging / MANIFEST_NAME
-        with contextlib.suppress(StorageError):
-            if self._storage.read(path, max_bytes=len(data)) == data:
-                return
-        self._storage.write_atomic(path, data)
+    def _needed(self, manifest: Manifest) -> frozenset[str]:
+        """Digests that a bundle on this device lists, or the wanted one."""
+        bundles = self._storage.path(BUNDLES_DIR)
+        on_device = [listed(bundles / name) for name in names_in(bundles)]
+        return frozenset(entry.sha256 for entry in manifest.files.values()).union(*(found or () for found in on_device))
 
-    def _stage_file(self, staging: Path, name: str, entry: FileEntry) -> None:
-        target = staging / name
-        if not (_is_right(target, entry) or self._reuse(target, entry)):
-            # A name that no file of a bundle can have: those begin with a letter or digit.
-            part = staging / f".{entry.sha256}"
-            self._need_space(entry.size - self._blobs.held_bytes(entry, part))
-            self._blobs.fetch(f"{self._targets_url}{quote(f'blobs/{entry.sha256}')}", entry, part)
-            self._storage.rename(part, target)
-        self._complete_bytes += entry.size
-        self._report.progress(self._complete_bytes, self._total_bytes)
+    def _gather(self, files: Mapping[str, FileEntry]) -> None:
+        """Have a blob of each file."""
+        missing = []
+        for entry in files.values():
+            if self._store.holds(entry) or self._reuse(entry):
+                self._complete_bytes += entry.size
+                self._report.progress(self._complete_bytes, self._total_bytes)
+            else:
+                missing.append(entry)
+        self._need_space(
+            sum(entry.size - self._blobs.held_bytes(entry, self._store.part(entry.sha256)) for entry in missing)
+        )
+        for entry in missing:
+            url = f"{self._targets_url}{quote(f'{BLOBS_DIR}/{entry.sha256}')}"
+            part = self._store.part(entry.sha256)
+            self._blobs.fetch(url, entry, part)
+            self._store.keep_part(entry)
+            self._storage.remove(record_of(part), durable=False)
+            self._complete_bytes += entry.size
+            self._report.progress(self._complete_bytes, self._total_bytes)
 
-    def _reuse(self, target: Path, entry: FileEntry) -> bool:
-        """Link the file from another bundle of this device, if one has it unharmed."""
-        self._storage.remove(target)
-        for source in self._same_files(target, entry):
-            if _is_right(source, entry):
+    def _reuse(self, entry: FileEntry) -> bool:
+        """Link the file from a bundle of this device, if one has it unharmed."""
+        for source in self._same_files(entry):
+            if is_right(source, entry):
                 with contextlib.suppress(StorageError):  # it may have been cleared away just now: then download
-                    self._storage.link(source, target)
+                    self._store.link_from(source, entry)
                     return True
         return False
 
-    def _same_files(self, target: Path, entry: FileEntry) -> Iterator[Path]:
-        for directory in sorted(self._storage.path(BUNDLES_DIR).iterdir()):
+    def _same_files(self, entry: FileEntry) -> Iterator[Path]:
+        bundles = self._storage.path(BUNDLES_DIR)
+        for directory in names_in(bundles):
             try:
-                files = open_manifest(directory).manifest.files
+                files = open_manifest(bundles / directory).manifest.files
             except BundleError:
                 continue
-            for name, other in files.items():
-                if other == entry and directory / name != target:
-                    yield directory / name
-
-    def _put_in_place(self, staging: Path, final: Path, names: Sequence[str]) -> None:
-        wanted = (*names, MANIFEST_NAME)
-        for path in sorted(staging.iterdir()):
-            if path.name not in wanted:  # records of finished parts, files of an artifact that was chosen before
-                self._storage.remove(path)
-        if not final.exists():
-            self._storage.rename(staging, final)
-            return
-        # The bundle is here for another artifact, or damaged: add file by file, the manifest last.
-        for name in wanted:
-            if (staging / name).exists():
-                self._storage.rename(staging / name, final / name)
-        self._storage.remove(staging)
+            yield from (bundles / directory / name for name, other in files.items() if other == entry)
 
     def _need_space(self, size_bytes: int) -> None:
         free = self._free_bytes()
-        if size_bytes + _MARGIN_BYTES > free:
+        if size_bytes and size_bytes + _MARGIN_BYTES > free:
             raise NoSpaceError(
                 f"{self._storage.root}: {free} bytes are free, {size_bytes + _MARGIN_BYTES} are needed; free some space"
             )
@@ -195,13 +188,5 @@ def _is_whole(directory: Path, identity: str, names: Sequence[str]) -> bool:
     try:
         open_bundle(directory, expected_id=identity, files=names)
     except BundleError:
-        return False
-    return True
-
-
-def _is_right(path: Path, entry: FileEntry) -> bool:
-    try:
-        verify_file(path, entry)
-    except IntegrityError:
         return False
     return True

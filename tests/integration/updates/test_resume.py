@@ -54,7 +54,7 @@ def test_download_killed_on_the_way_is_finished_by_the_next_process(site: Site, 
     child = fetching(site, bundle)
     until(child, lambda event: event["event"] == "progress" and event["bytes"] > share * MODEL_BYTES)
     child.kill()
-    part = site.state / "bundles" / f"{bundle.id}.part" / f".{bundle.manifest.files['model.tflite'].sha256}"
+    part = site.state / "blobs" / f"{bundle.manifest.files['model.tflite'].sha256}.part"
     held = part.stat().st_size
     assert 0 < held < MODEL_BYTES
     proxy.rate_bytes_s = None
@@ -65,13 +65,13 @@ def test_download_killed_on_the_way_is_finished_by_the_next_process(site: Site, 
     assert proxy.asked(model) == [None, f"bytes={held}-"]
     assert events[-1]["downloaded"] == MODEL_BYTES + 1000 - held
     assert site.is_installed(bundle)
-    assert not part.parent.exists()
+    assert not part.exists()
 
 
 def test_download_killed_again_and_again_never_starts_again(site: Site, proxy: Proxy) -> None:
     bundle = site.publish()
     model = f"/targets/blobs/{bundle.manifest.files['model.tflite'].sha256}"
-    part = site.state / "bundles" / f"{bundle.id}.part" / f".{bundle.manifest.files['model.tflite'].sha256}"
+    part = site.state / "blobs" / f"{bundle.manifest.files['model.tflite'].sha256}.part"
     held = [0]
     for _ in range(3):
         child = fetching(site, bundle)

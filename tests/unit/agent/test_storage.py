@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from pathlib import Path
 
 import pytest
@@ -70,16 +71,64 @@ def test_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert (tmp_path / "blob").read_bytes() == b"abcd!"
 
 
-def test_rename_between_directories_syncs_both(tmp_path: Path) -> None:
-    storage, disk = recorded(tmp_path)
+def test_name_in_another_directory_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
     storage.make_dir("a")
-    storage.make_dir("b")
-    storage.write_atomic("a/file", b"x")
-    disk.steps.clear()
+    storage.write_atomic("file", b"x")
 
-    storage.rename("a/file", "b/file")
+    with pytest.raises(ValueError, match="link it there"):
+        storage.rename("file", "a/file")
 
-    assert [step.path.name for step in disk.steps if step.step == "fsync_dir"] == ["b", "a"]
+
+def test_file_system_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    storage = Storage(tmp_path)
+    storage.write_atomic("one", b"blob")
+    monkeypatch.setattr("os.link", refuse)
+
+    storage.link("one", "two")
+
+    assert (tmp_path / "two").read_bytes() == b"blob"
+    assert not (tmp_path / "two").samefile(tmp_path / "one")
+
+
+def test_written_bytes_are_counted(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+
+    storage.write_atomic("file", b"12345")
+    with storage.open_part("part") as part:
+        part.append(b"678")
+    storage.link("file", "again")
+
+    assert storage.written_bytes == 8
+
+
+def test_what_need_not_be_durable_costs_no_sync(tmp_path: Path) -> None:
+    storage, disk = recorded(tmp_path)
+
+    storage.write_atomic("file", b"x", durable=False)
+    storage.make_dir("folder", durable=False)
+    storage.remove("file", durable=False)
+    storage.remove("folder", durable=False)
+
+    assert not [step for step in disk.steps if step.step in ("fsync", "fsync_dir")]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut_at", range(6))
+def test_directory_being_removed_keeps_its_name_only_while_it_is_whole(tmp_path: Path, cut_at: int) -> None:
+    storage = Storage(tmp_path)
+    storage.make_dir("bundle")
+    for name in "ab":
+        storage.write_atomic(f"bundle/{name}", b"x")
+
+    with contextlib.suppress(PowerCutError):
+        Storage(tmp_path, observer=Disk(cut_at)).remove("bundle")
+
+    left = tmp_path / "bundle"
+    assert not left.exists() or {path.name for path in left.iterdir()} == {"a", "b"}
 
 
 def test_link_shares_the_content(tmp_path: Path) -> None:
