@@ -14,7 +14,9 @@ from agent import ipc
 from agent.config import AgentConfig, UpdateConfig
 from agent.core import commands as do
 from agent.core import events as ev
+from agent.core.crash_loop import with_stop
 from agent.core.episode import Episode
+from agent.core.hold import Hold
 from agent.core.operator import Operator
 from agent.core.records import ActiveRecord, Now, UpdateRecord
 from agent.core.recovery import Recovery
@@ -28,23 +30,16 @@ from agent.core.selection import (
     with_groups,
     with_own_desired,
 )
+from agent.core.update_events import OUTCOMES, trouble_event, unwell_event, update_event
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import RESTING, State
-from agent.core.worker_words import heard, kept_for_the_next
+from agent.core.worker_words import heard, kept_for_the_next, of_source
 from edge_models.channel import Channel
-from edge_models.manifest import BundleId, short
+from edge_models.manifest import BundleId
 from edge_models.wire.telemetry import EventType, Severity
 from edge_models.wire.update import UpdateError
-from edge_models.wire.values import Scalar
 
 _PROGRESS_S = 1.0  # between two model/state that differ in bytes only
-_OUTCOMES = {
-    State.DOWNLOADING: (EventType.UPDATE_STARTED, Severity.INFO),
-    State.COMMITTED: (EventType.UPDATE_COMMITTED, Severity.INFO),
-    State.REJECTED: (EventType.UPDATE_REJECTED, Severity.WARNING),
-    State.FAILED: (EventType.UPDATE_FAILED, Severity.WARNING),
-    State.ROLLED_BACK: (EventType.ROLLED_BACK, Severity.WARNING),
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +69,11 @@ class Core:
         settings = config.update or UpdateConfig(url="http://none.invalid", root="")  # never asked: no check starts
         self.config = config
         record = with_groups(recovery.record, config.groups)
-        self.machine = UpdateMachine(settings=settings, record=record, active=recovery.active)
+        self.machine = UpdateMachine(
+            settings=settings, record=record, active=recovery.active, max_deaths=config.worker.deaths
+        )
+        self.hold = Hold()
+        self.hold.take_up(record, now)
         self.episode = episode
         self.voice = voice
         self.schedule = Schedule(poll_s=settings.poll_s, rng=rng, now_s=now.monotonic_s)
@@ -85,6 +84,7 @@ class Core:
             episode=episode,
             voice=voice,
             schedule=self.schedule,
+            hold=self.hold,
             update=self.update,
             reports=self.model_reports,
         )
@@ -92,6 +92,7 @@ class Core:
         self._refused: UpdateError | None = None
         self._failing: UpdateError | None = None
         self._told = _Told()
+        self._unwell: tuple[BundleId, str] | None = None  # what was last told of a model's health
 
     @property
     def active(self) -> ActiveRecord | None:
@@ -101,28 +102,34 @@ class Core:
     @property
     def next_deadline_s(self) -> float | None:
         """When a Tick is needed at the latest."""
-        times_s = [self.machine.next_deadline_s, self.schedule.next_s if self.config.update else None]
+        times_s = [self.machine.next_deadline_s, self.schedule.next_s if self.config.update else None, self.hold.end_s]
         if self._told.pending:
             times_s.append(self._told.at_s + _PROGRESS_S)
         return min((time_s for time_s in times_s if time_s is not None), default=None)
 
     def start(self, now: Now) -> list[do.Action]:
         """Take up what was under way, once, before any event."""
-        actions = self._follow(lambda: self.machine.resume(self._recovery.move, now.monotonic_s), now)
+        ts = self.voice.ts(now)
+        actions = self._follow(lambda: self.machine.resume(self._recovery.move, now.monotonic_s, ts=ts), now)
         if self.machine.state in RESTING:
             actions += self.episode.caught_up(self.machine.state, now, self.active)
         data = {"state": self.machine.state.value, "mended": len(self._recovery.notes)}
         return [*actions, self.voice.event(now, EventType.STARTED, "agent started", data=data)]
 
+    def stop(self) -> list[do.Action]:
+        """End on purpose, once: this start counts for no crash loop."""
+        return self.machine.remember(with_stop(self.machine.record))
+
     def handle(self, event: ev.Event, now: Now) -> list[do.Action]:
         """Commands that follow from an event, in order."""
         actions = self._dispatch(event, now)
-        return [*actions, *self._tell(now)]
+        return [*actions, *self._tell_if_unwell(now), *self._tell(now)]
 
     def update(self, event: ev.UpdateEvent, now: Now) -> list[do.Action]:
         """Give the update machine an event, and draw the conclusions from where it then stands."""
         request = self.episode.policy.request
-        return self._follow(lambda: self.machine.handle(event, now.monotonic_s, open_request=request), now)
+        ts = self.voice.ts(now)
+        return self._follow(lambda: self.machine.handle(event, now.monotonic_s, open_request=request, ts=ts), now)
 
     def model_reports(self, now: Now) -> list[do.Action]:
         """Where the update stands, as messages."""
@@ -137,7 +144,7 @@ class Core:
     def _dispatch(self, event: ev.Event, now: Now) -> list[do.Action]:
         match event:
             case ev.Tick():
-                return [*self.update(event, now), *self._check_if_due(now)]
+                return [*self.update(event, now), *self._look_at_hold(now), *self._check_if_due(now)]
             case ev.ChannelSeen():
                 return self._on_channel(event, now)
             case ev.CheckFailed():
@@ -154,9 +161,8 @@ class Core:
                 return self._on_link_word(event, now)
             case ev.WorkerAdapted() | ev.WorkerDriftSaved():
                 return kept_for_the_next(event, self.episode, self.voice, now, self.active)
-            case ev.WorkerDied(reason=reason):
-                died = self.voice.event(now, EventType.WORKER_RESTARTED, reason, severity=Severity.WARNING)
-                return [died, *self.update(event, now)]
+            case ev.StorageFailed() | ev.WorkerDied():
+                return [trouble_event(self.voice, now, event), *self.update(event, now)]
             case _:
                 return self.update(event, now)
 
@@ -188,20 +194,8 @@ class Core:
         match event:
             case ev.WorkerStarted():
                 return [*self.machine.orders(), *self.episode.first_orders()]
-            case ev.SourceEnded(position=position):
-                data = {"position": position}
-                return [self.voice.event(now, EventType.SOURCE_ENDED, "the source has no more frames", data=data)]
-            case ev.SourceDown(down=down):
-                failing: dict[str, Scalar] = {"failures": down.failures, "retry_s": down.retry_s}
-                return [
-                    self.voice.event(now, EventType.SOURCE_FAILED, down.reason, severity=Severity.WARNING, data=failing)
-                ]
-            case ev.SourceUp(up=up):
-                message = f"the source delivers again after {up.down_s:.0f} s"
-                return [self.voice.event(now, EventType.SOURCE_RECOVERED, message)]
-            case ev.FrameSkipped(position=position):
-                message, data = f"frame {position} killed every worker and is skipped", {"position": position}
-                return [self.voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=data)]
+            case ev.SourceEnded() | ev.SourceDown() | ev.SourceUp() | ev.FrameSkipped():
+                return [of_source(event, self.voice, now)]
             case _ if active is None:
                 return []
             case ev.WorkerPrediction(prediction=prediction, bundle=bundle):
@@ -229,22 +223,15 @@ class Core:
             actions += self.episode.on_update_failed(now, active)
         if record.phase in RESTING and before not in RESTING and record.phase not in (State.FAILED, State.REJECTED):
             self.schedule.soon(now.monotonic_s)  # something newer may have been asked for meanwhile
-        if record.phase in _OUTCOMES and (before is not record.phase or record.attempt == 1):
-            actions.append(self._outcome(now))
+        if record.phase in OUTCOMES and (before is not record.phase or record.attempt == 1):
+            actions.append(update_event(self.voice, now, record))
         return actions
 
-    def _outcome(self, now: Now) -> do.Publish:
-        record = self.machine.record
-        kind, severity = _OUTCOMES[record.phase]
-        bundle = None if record.target is None else record.target.bundle
-        message = f"{record.phase.value} {short(bundle or '')}" + (f": {record.error.message}" if record.error else "")
-        data = {
-            "bundle": bundle,
-            "attempt": record.attempt,
-            "code": record.error.code if record.error else None,
-            "rollout": record.target.rollout if record.target else None,
-        }
-        return self.voice.event(now, kind, message, severity=severity, data=data)
+    def _look_at_hold(self, now: Now) -> list[do.Action]:
+        record = self.hold.on_time(self.machine.record, now)
+        if self.machine.record.held and not record.held:
+            self.schedule.soon(now.monotonic_s)
+        return self.machine.remember(record)
 
     def _check_if_due(self, now: Now) -> list[do.Action]:
         if self.config.update is None or not self.schedule.is_due(now.monotonic_s):
@@ -259,7 +246,7 @@ class Core:
         return [*actions, *self._decide(event.channel, now, forced=forced)]
 
     def _decide(self, channel: Channel, now: Now, *, forced: bool) -> list[do.Action]:
-        decision = decide(channel, self.config.id, self.machine.record, self.active, forced=forced)
+        decision = decide(channel, self.config.id, self.machine.record, self.active, forced=forced, utc_s=now.utc_s)
         self.latest = decision.latest
         actions = self._refuse(decision.refused, now)
         if decision.target is not None:
@@ -270,8 +257,7 @@ class Core:
                 actions += self.machine.remember(settled_record(self.machine.record, self.active, self.config.id))
         return actions
 
-    def _refuse(self, reason: str | None, now: Now) -> list[do.Action]:
-        refused = None if reason is None else UpdateError(code="not_listed", message=reason[:500])
+    def _refuse(self, refused: UpdateError | None, now: Now) -> list[do.Action]:
         if refused == self._refused:
             return []
         self._refused = refused
@@ -282,13 +268,21 @@ class Core:
     def _on_check_failed(self, event: ev.CheckFailed, now: Now) -> list[do.Action]:
         self.schedule.done(now.monotonic_s)
         if not event.transient:  # being offline is no news
-            self._failing = UpdateError(code=event.code, message=event.message[:500])
+            self._failing = UpdateError.of(event.code, event.message)
         return []
 
     def _on_hint(self, record: UpdateRecord, now: Now) -> list[do.Action]:
         if record != self.machine.record:
             self.schedule.soon(now.monotonic_s)
         return self.machine.remember(record)
+
+    def _tell_if_unwell(self, now: Now) -> list[do.Action]:
+        """Once for each thing that is wrong with a model, not again as it comes and goes."""
+        unwell, active = self.machine.unwell, self.active
+        if unwell is None or active is None or self._unwell == (active.bundle, unwell.code):
+            return []
+        self._unwell = (active.bundle, unwell.code)
+        return [unwell_event(self.voice, now, active, unwell)]
 
     def _tell(self, now: Now) -> list[do.Action]:
         """model/state and model/update when they would say something new; bytes alone not more than once a second."""

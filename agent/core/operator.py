@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from agent import ipc
 from agent.config import AgentConfig
 from agent.core import commands as do
 from agent.core import events as ev
 from agent.core.episode import Episode
+from agent.core.hold import LONGEST_S, Hold
 from agent.core.records import Now
 from agent.core.reports import Voice
 from agent.core.resend import RESEND_ARGS, resend_order
@@ -44,6 +46,7 @@ class Operator:
         episode: For the open request.
         voice: Stamps replies.
         schedule: Of looks at the channel.
+        hold: When a hold ends by itself.
         update: Gives the update machine an event.
         reports: Where the update stands, as messages.
     """
@@ -53,6 +56,7 @@ class Operator:
     episode: Episode
     voice: Voice
     schedule: Schedule
+    hold: Hold
     update: Update
     reports: Reports
     _replies: dict[tuple[CommandVerb, str], Reply] = field(default_factory=dict)
@@ -95,7 +99,7 @@ class Operator:
             case CommandVerb.DISMISS:
                 return self._dismiss(command.args, now)
             case CommandVerb.HOLD:
-                return self._hold(command.args.get("on", True), now)
+                return self._hold(command.args.get("on", True), command.args.get("for_s"), now)
             case CommandVerb.UNDO | CommandVerb.RESEND:
                 return self._undo() if verb is CommandVerb.UNDO else _resend(command.args)
             case CommandVerb.SAMPLES:
@@ -125,12 +129,17 @@ class Operator:
             return Refusal(code="unknown_drift", message=f"no drift {name} is kept") if forgotten is None else forgotten
         return self.episode.call_benign(str(name), now, active) if self.episode.policy.can_be_named else _NO_DRIFT
 
-    def _hold(self, held: object, now: Now) -> list[do.Action] | Refusal:
+    def _hold(self, held: Scalar, for_s: Scalar, now: Now) -> list[do.Action] | Refusal:
         if not isinstance(held, bool):
             return Refusal(code="bad_args", message=f"found on: {held!r}, expected true or false")
+        if for_s is not None and not (_is_number(for_s) and held and 0 < float(for_s) <= LONGEST_S):
+            expected = f"expected more than 0 and at most {LONGEST_S:.0f} seconds, with on: true"
+            return Refusal(code="bad_args", message=f"found for_s: {for_s!r}, {expected}")
         if not held:
             self.schedule.soon(now.monotonic_s)
-        return self.machine.remember(replace(self.machine.record, held=held))
+            return self.machine.remember(self.hold.end(self.machine.record))
+        seconds = None if for_s is None else float(for_s)
+        return self.machine.remember(self.hold.begin(self.machine.record, now, for_s=seconds))
 
     def _undo(self) -> list[do.Action] | Refusal:
         if self.config.adaptation is None:
@@ -176,6 +185,10 @@ _NO_DRIFT = Refusal(code="no_drift", message="no drift is confirmed whose signal
 def _resend(args: Mapping[str, Scalar]) -> list[do.Action] | Refusal:
     order = resend_order(args)
     return Refusal(code="bad_args", message=RESEND_ARGS) if order is None else [order]
+
+
+def _is_number(value: Scalar) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_name(name: object) -> bool:

@@ -11,10 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from agent.core.records import ActiveRecord, Target, UpdateRecord
-from agent.core.update_table import State
+from agent.core.update_table import RESTING, State
 from edge_models.channel import Channel, choose, effective_hint
 from edge_models.manifest import BundleId
-from edge_models.wire.update import Desired, GroupDesired, LastResult
+from edge_models.wire.results import Outcome
+from edge_models.wire.update import Desired, GroupDesired, LastResult, UpdateError
+from edge_models.wire.values import unix_time_s
 
 CHANNEL_REV = "channel"  # key of the channel's revision among the versions of the metadata
 HINT_WAIT_S = 0.5  # hints come in bursts after a connect: one look for all of them
@@ -33,12 +35,18 @@ class Decision:
 
     target: Target | None = None
     settled: bool = False
-    refused: str | None = None
+    refused: UpdateError | None = None
     latest: BundleId | None = None
 
 
 def decide(
-    channel: Channel, device: str, record: UpdateRecord, active: ActiveRecord | None, *, forced: bool = False
+    channel: Channel,
+    device: str,
+    record: UpdateRecord,
+    active: ActiveRecord | None,
+    *,
+    forced: bool = False,
+    utc_s: float | None = None,
 ) -> Decision:
     """Weigh channel and hints.
 
@@ -48,16 +56,22 @@ def decide(
         record: Holds the hints, the hold and what failed before.
         active: What runs.
         forced: The operator insists (``cmd/install``): a hold and an earlier failure do not count.
+        utc_s: The time of day; None while it is not known.
     """
     hint = effective_hint(device, record.own_desired, record.group_desired.values())
+    refused = None if hint is None else _too_late(hint, record, active, utc_s)
+    if refused is not None:
+        hint = None
     choice = choose(channel, device, hint, None if active is None else active.serial)
+    if choice.refused is not None:
+        refused = UpdateError.of("not_listed", choice.refused)
     if choice.bundle is None:
-        return Decision(refused=choice.refused)
+        return Decision(refused=refused)
     if active is not None and choice.bundle == active.bundle:
-        return Decision(settled=True, refused=choice.refused, latest=choice.bundle)
+        return Decision(settled=True, refused=refused, latest=choice.bundle)
     blocked = record.held or record.is_bad(choice.bundle, channel.rev)
     if blocked and not forced:
-        return Decision(refused=choice.refused, latest=choice.bundle)
+        return Decision(refused=refused, latest=choice.bundle)
     followed = hint if hint is not None and hint.bundle == choice.bundle else None
     target = Target(
         bundle=choice.bundle,
@@ -66,7 +80,22 @@ def decide(
         rollout=None if followed is None else followed.rollout,
         answers=None if followed is None else followed.answers,
     )
-    return Decision(target=target, refused=choice.refused, latest=choice.bundle)
+    return Decision(target=target, refused=refused, latest=choice.bundle)
+
+
+def _too_late(
+    hint: Desired, record: UpdateRecord, active: ActiveRecord | None, utc_s: float | None
+) -> UpdateError | None:
+    """Why a hint with a deadline may no longer be started; one that runs, or is under way, has been started."""
+    if hint.deadline is None or (active is not None and active.bundle == hint.bundle):
+        return None
+    if record.phase not in RESTING and record.target is not None and record.target.bundle == hint.bundle:
+        return None
+    if utc_s is None:
+        return UpdateError.of("clock_unknown", f"desired ends at {hint.deadline}, and this device has no time yet")
+    if utc_s > unix_time_s(hint.deadline):
+        return UpdateError.of("deadline_passed", f"desired was not to be started after {hint.deadline}")
+    return None
 
 
 def with_own_desired(record: UpdateRecord, desired: Desired | None) -> UpdateRecord:
@@ -96,7 +125,14 @@ def settled_record(record: UpdateRecord, active: ActiveRecord, device: str) -> U
     ):
         return record
     return replace(
-        record, last_result=LastResult(bundle=active.bundle, outcome=State.COMMITTED, rollout=hint.rollout, attempt=0)
+        record,
+        last_result=LastResult(
+            bundle=active.bundle,
+            outcome=State.COMMITTED,
+            rollout=hint.rollout,
+            attempt=0,
+            result=Outcome.ALREADY_INSTALLED,
+        ),
     )
 
 

@@ -7,6 +7,8 @@ from agent.core import events as ev
 from agent.core.episode import Episode
 from agent.core.records import ActiveRecord, Now
 from agent.core.reports import Voice
+from edge_models.wire.telemetry import EventType, Severity
+from edge_models.wire.values import Scalar
 
 
 def heard(event: ev.EpisodeEvent, episode: Episode, now: Now, active: ActiveRecord) -> list[do.Action]:
@@ -20,6 +22,24 @@ def heard(event: ev.EpisodeEvent, episode: Episode, now: Now, active: ActiveReco
             return episode.on_verdict(verdict, now, active)
         case ev.WorkerSample(sample=sample, body=body):
             return episode.on_sample(sample, body, now, active)
+
+
+def of_source(event: ev.SourceEvent, voice: Voice, now: Now) -> do.Publish:
+    """How its source does, as an event for people."""
+    match event:
+        case ev.SourceEnded(position=position):
+            data: dict[str, Scalar] = {"position": position}
+            return voice.event(now, EventType.SOURCE_ENDED, "the source has no more frames", data=data)
+        case ev.SourceDown(down=down):
+            failing: dict[str, Scalar] = {"failures": down.failures, "retry_s": down.retry_s}
+            return voice.event(now, EventType.SOURCE_FAILED, down.reason, severity=Severity.WARNING, data=failing)
+        case ev.SourceUp(up=up):
+            message = f"the source delivers again after {up.down_s:.0f} s"
+            return voice.event(now, EventType.SOURCE_RECOVERED, message)
+        case ev.FrameSkipped(position=position):
+            message = f"frame {position} killed every worker and is skipped"
+            passed: dict[str, Scalar] = {"position": position}
+            return voice.event(now, EventType.FRAME_SKIPPED, message, severity=Severity.WARNING, data=passed)
 
 
 def kept_for_the_next(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent.core.records import BadBundle, UpdateRecord
 from agent.core.selection import Schedule, decide, settled_record, with_group_desired, with_own_desired
 from agent.core.update_table import State
+from edge_models.wire.results import Outcome
 from edge_models.wire.update import Desired, GroupDesired, LastResult
 from tests.unit.agent.world import bundle, channel, running
 
@@ -92,7 +93,9 @@ def test_hint_that_was_taken_back_counts_no_more() -> None:
 def test_device_that_already_runs_what_a_rollout_wants_says_so() -> None:
     record = settled_record(hinted("b", rollout="r-2"), running("b"), "pi-1")
 
-    assert record.last_result == LastResult(bundle=bundle("b"), outcome=State.COMMITTED, rollout="r-2", attempt=0)
+    assert record.last_result == LastResult(
+        bundle=bundle("b"), outcome=State.COMMITTED, rollout="r-2", attempt=0, result=Outcome.ALREADY_INSTALLED
+    )
 
 
 class TestSchedule:
