@@ -6,6 +6,7 @@ message of a kind is reported, the others only counted, so that a broken sender 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 
@@ -19,6 +20,7 @@ from edge_models.wire.channels import channel_named
 from edge_models.wire.codec import decode_message
 from edge_models.wire.command import Command, Feedback
 from edge_models.wire.discovery import ONLINE_BIRTH
+from edge_models.wire.files import FileBlock
 from edge_models.wire.topics import GROUP_DESIRED, CommandVerb, Topics, discovery_status_topic
 from edge_models.wire.update import Desired, GroupDesired
 
@@ -38,6 +40,8 @@ class Inbound:
         self._config = config
         self._topics = Topics(config.mqtt.base)
         self._source = config.source if isinstance(config.source, MqttSource) else None
+        takes_blocks = config.update is not None and config.update.over == "mqtt"
+        self._blocks = self._topics.file_block(config.id) if takes_blocks else None
         self._births = discovery_status_topic(prefix=config.homeassistant.prefix)
         self._second = 0
         self._in_second: Counter[bool] = Counter()  # labels, and all the rest
@@ -54,6 +58,8 @@ class Inbound:
             wanted.append(self._births)
         if self._source is not None:
             wanted.append(self._source.topic)
+        if self._blocks is not None:
+            wanted.append(self._blocks)
         return wanted
 
     def is_birth(self, message: Message) -> bool:
@@ -67,9 +73,23 @@ class Inbound:
         position, self._frames = self._frames, self._frames + 1
         return ipc.FrameIn(origin="mqtt", encoding=self._source.encoding, position=position)
 
+    def block(self, message: Message) -> FileBlock | None:
+        """A block of a registry's file; one that cannot be read is counted, and asked for again by whoever waits."""
+        if message.topic != self._blocks:
+            return None
+        block = None
+        if not message.retained and len(message.payload) <= channel_named("file/block").max_bytes:
+            with contextlib.suppress(FieldError):
+                block = decode_message(FileBlock, message.payload)
+        if block is None:
+            self.refused["file/block"] += 1
+        return block
+
     def event(self, message: Message, now: Now) -> ev.Event | None:
         """The event for the core, or None when the message is to be dropped."""
-        if message.topic == self._births or (self._source is not None and message.topic == self._source.topic):
+        if message.topic in (self._births, self._blocks) or (
+            self._source is not None and message.topic == self._source.topic
+        ):
             return None
         kind = "unknown"
         try:

@@ -1,7 +1,8 @@
 """The short-lived children: a look at the channel, a download, a verification. At most one of each.
 
 Checks and downloads both refresh the signed metadata in the state directory, so one waits while the other does; a
-download that has its manifest no longer touches them, and a check may overtake it.
+download that has its manifest no longer touches them, and a check may overtake it. A child that was told to wait, by
+the registry or by the day's budget, is not started again before that time.
 """
 
 from __future__ import annotations
@@ -12,53 +13,25 @@ import select
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
+from agent.block_relay import BlockRelay, is_question
 from agent.config import AgentConfig, UpdateConfig
 from agent.core import events as ev
 from agent.core.records import Target
 from agent.errors import ChildError, IpcError
 from agent.inventory import pinned
+from agent.job_lines import KINDS, Kind, advice_of, events_of, failure, is_end
 from agent.parts import Watched
 from agent.process import JobProcess
 from agent.state_dir import StateDir
-from edge_models.channel import Channel
+from agent.trusted_time import TrustedTime
 from edge_models.errors import FieldError
-from edge_models.fields import decode, described
 from edge_models.manifest import BundleId
+from edge_models.wire.files import FileBlock
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0  # after the time that the job itself keeps to
-Kind = Literal["check", "fetch", "verify"]
-KINDS: tuple[Kind, ...] = ("check", "fetch", "verify")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Versions:
-    metadata_versions: dict[str, int] = described("Versions of the signed metadata.", default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Progress:
-    bytes: int = described("Bytes here.", default=0, ge=0)
-    total: int = described("Bytes in all.", ge=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verified:
-    model: str = described("Model slot.")
-    version: str = described("Version.")
-    serial: int = described("Serial.", ge=1)
-    artifact: str = described("Artifact.")
-    answers: tuple[str, ...] = described("Requests answered.", default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Error:
-    code: str = described("What failed.", pattern=r"[a-z0-9_]{1,40}")
-    message: str = described("The same for people.")
-    transient: bool = described("Whether it may pass.", default=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +48,8 @@ class Jobs:
         config: Of the agent.
         state_dir: Where they work.
         runtimes: What runs here, with versions.
-        floor_s: Gives the latest time that this device was sure of.
+        time: The latest time that this device was sure of; told how long accepted metadata hold.
+        relay: To the registry, where it is reached through the broker.
         spawn: Starts a child from its module's name, its arguments and its document.
     """
 
@@ -85,14 +59,17 @@ class Jobs:
         state_dir: StateDir,
         *,
         runtimes: Mapping[str, str],
-        floor_s: Callable[[], float],
+        time: TrustedTime,
+        relay: BlockRelay | None = None,
         spawn: Callable[..., JobProcess] = JobProcess,
     ) -> None:
         self._config = config
         self._state_dir = state_dir
         self._runtimes = pinned(runtimes)
-        self._floor_s = floor_s
+        self._time = time
+        self._relay = relay
         self._spawn = spawn
+        self._not_before_s: dict[Kind, float] = {}
         self._running: dict[Kind, _Running] = {}
         self._waiting_check = False
         self._waiting_fetch: Target | None = None
@@ -109,7 +86,7 @@ class Jobs:
         update = self._config.update
         if update is None:
             return []
-        if self._refreshing:
+        if self._refreshing or self._must_wait("check", now_s):
             self._waiting_check = True
             return []
         self._waiting_check = False
@@ -122,7 +99,7 @@ class Jobs:
         if update is None:
             message = "agent.yaml has no update section"
             return [ev.FetchFailed(bundle=target.bundle, code="no_registry", message=message)]
-        if "check" in self._running:
+        if "check" in self._running or self._must_wait("fetch", now_s):
             self._waiting_fetch = target
             return []
         self._waiting_fetch = None
@@ -159,11 +136,23 @@ class Jobs:
             self._end(kind)
 
     def watched(self) -> list[Watched]:
-        """What each child writes."""
-        return [
-            Watched(process.fileno(), select.POLLIN, partial(self._on_ready, kind))
-            for kind, process in self.processes.items()
-        ]
+        """What each child writes, and what waits to be written to one."""
+        watched: list[Watched] = []
+        for kind, process in self.processes.items():
+            watched.append(Watched(process.fileno(), select.POLLIN, partial(self._on_ready, kind)))
+            if self._relay is not None and process.unsent_fileno is not None:
+                watched.append(Watched(process.unsent_fileno, select.POLLOUT, partial(self._on_writable, process)))
+        return watched
+
+    def answer(self, block: FileBlock) -> None:
+        """Give a block that has come through the broker to the child that asked for it."""
+        if self._relay is not None:
+            self._relay.answer(block, self.processes.items())
+
+    @staticmethod
+    def _on_writable(process: JobProcess, _happened: int, _now_s: float) -> list[ev.Event]:
+        process.flush()
+        return []
 
     def _on_ready(self, kind: Kind, _happened: int, now_s: float) -> list[ev.Event]:
         return self.on_readable(kind, now_s)
@@ -177,16 +166,19 @@ class Jobs:
         try:
             lines, is_open = running.process.receive()
             for line in lines:
-                found = self._translate(kind, line)
-                running.has_reported = running.has_reported or any(_ends(event) for event in found)
+                self._hear(kind, line, now_s)
+                found = events_of(kind, line, self._fetching)
+                running.has_reported = running.has_reported or any(is_end(event) for event in found)
                 events += found
         except (IpcError, FieldError) as exc:
             self._end(kind)
-            return [*events, self._failure(kind, "job", str(exc), transient=False)]
+            return [*events, failure(kind, self._fetching, "job", str(exc), transient=False)]
         if not is_open:
             how = self._end(kind)
             if not running.has_reported:
-                events.append(self._failure(kind, "interrupted", f"the {kind} child ended with {how}", transient=True))
+                events.append(
+                    failure(kind, self._fetching, "interrupted", f"the {kind} child ended with {how}", transient=True)
+                )
         return [*events, *self._next(now_s)]
 
     def tick(self, now_s: float) -> list[ev.Event]:
@@ -196,19 +188,41 @@ class Jobs:
             running = self._running.get(kind)
             if running is not None and now_s >= running.deadline_s:
                 self._end(kind)
-                events.append(self._failure(kind, "timeout", f"the {kind} child did not end in time", transient=True))
+                events.append(
+                    failure(kind, self._fetching, "timeout", f"the {kind} child did not end in time", transient=True)
+                )
         return [*events, *self._next(now_s)]
 
     def next_deadline_s(self) -> float | None:
         """When ``tick`` is needed at the latest."""
-        return min((running.deadline_s for running in self._running.values()), default=None)
+        times_s = [running.deadline_s for running in self._running.values()]
+        if self._waiting_fetch is not None and "check" not in self._running:
+            times_s.append(self._not_before_s.get("fetch", 0.0))
+        if self._waiting_check and not self._refreshing:
+            times_s.append(self._not_before_s.get("check", 0.0))
+        return min(times_s, default=None)
 
     def _next(self, now_s: float) -> list[ev.Event]:
-        if self._waiting_fetch is not None and "check" not in self._running:
+        if self._waiting_fetch is not None and "check" not in self._running and not self._must_wait("fetch", now_s):
             return self.fetch(self._waiting_fetch, now_s)
-        if self._waiting_check and not self._refreshing:
+        if self._waiting_check and not self._refreshing and not self._must_wait("check", now_s):
             return self.check(now_s)
         return []
+
+    def _must_wait(self, kind: Kind, now_s: float) -> bool:
+        return now_s < self._not_before_s.get(kind, 0.0)
+
+    def _hear(self, kind: Kind, line: Mapping[str, object], now_s: float) -> None:
+        """Take what is for nobody but us."""
+        if self._relay is not None and is_question(line):
+            self._relay.ask(kind, line)
+        elif line.get("event") in ("channel", "error"):
+            told = advice_of(line)
+            self._not_before_s[kind] = now_s + told.retry_after
+            if told.fresh_until is not None:
+                self._time.accepted(until_s=told.fresh_until)
+        elif kind == "fetch":
+            self._refreshing = False
 
     def _where(self, update: UpdateConfig, timeout_s: float) -> dict[str, object]:
         base = update.url.rstrip("/")
@@ -218,7 +232,10 @@ class Jobs:
             "targets_url": f"{base}/targets",
             "root": update.root,
             "model": self._config.model,
-            "now_floor": self._floor_s(),
+            "now_floor": self._time.floor_s,
+            "max_bytes_per_s": update.max_bytes_per_s,
+            "max_bytes_per_day": update.max_bytes_per_day,
+            "over": update.over,
             "timeout_s": timeout_s,
         }
 
@@ -228,10 +245,11 @@ class Jobs:
         self._end(kind, starting=True)
         data = b"" if document is None else json.dumps(document).encode() + b"\n"
         try:
-            process = self._spawn(arguments, data)
+            talks = self._relay is not None and document is not None
+            process = self._spawn(arguments, data, stays_open=True) if talks else self._spawn(arguments, data)
         except ChildError as exc:
             self._refreshing = self._refreshing and kind != "fetch"
-            return [self._failure(kind, "job", str(exc), transient=True)]
+            return [failure(kind, self._fetching, "job", str(exc), transient=True)]
         self._running[kind] = _Running(process=process, deadline_s=now_s + timeout_s + GRACE_S)
         log.debug("job started kind=%s pid=%d", kind, process.pid)
         return []
@@ -241,45 +259,3 @@ class Jobs:
             self._refreshing = False
         running = self._running.pop(kind, None)
         return "" if running is None else running.process.end()
-
-    def _translate(self, kind: Kind, line: Mapping[str, object]) -> list[ev.Event]:
-        match kind, line.get("event"):
-            case _, "error":
-                error = decode(_Error, line)
-                log.warning("job failed kind=%s code=%s message=%s", kind, error.code, error.message)
-                return [self._failure(kind, error.code, error.message, transient=error.transient)]
-            case "check", "channel":
-                versions = decode(_Versions, line).metadata_versions
-                return [ev.ChannelSeen(channel=decode(Channel, line), metadata=versions)]
-            case "fetch", "manifest" | "progress":
-                self._refreshing = False
-                progress = decode(_Progress, line)
-                return [ev.FetchProgress(bundle=self._fetching, bytes=progress.bytes, total=progress.total)]
-            case "fetch", "done":
-                return [ev.FetchDone(bundle=self._fetching)]
-            case "verify", "verified":
-                found = decode(_Verified, line)
-                return [
-                    ev.TargetVerified(
-                        model=found.model,
-                        version=found.version,
-                        serial=found.serial,
-                        artifact=found.artifact,
-                        answers=found.answers,
-                    )
-                ]
-            case _:
-                return []
-
-    def _failure(self, kind: Kind, code: str, message: str, *, transient: bool) -> ev.Event:
-        match kind:
-            case "check":
-                return ev.CheckFailed(code=code, message=message, transient=transient)
-            case "fetch":
-                return ev.FetchFailed(bundle=self._fetching, code=code, message=message, transient=transient)
-            case "verify":
-                return ev.TargetBad(code=code, message=message, transient=transient)
-
-
-def _ends(event: ev.Event) -> bool:
-    return not isinstance(event, ev.FetchProgress)

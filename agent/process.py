@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent import ipc
 from agent.errors import ChildError, IpcError
@@ -21,6 +22,7 @@ from agent.ipc_frames import FrameReader, encode_frame
 MAX_UNSENT_BYTES = 8 << 20  # for a worker; more than that means that it does not keep up
 MAX_LINE_BYTES = 512 * 1024  # a channel document of 256 KB is the longest line of a job
 _READ_BYTES = 1 << 18
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _END_WAIT_S = 0.1
 _KILL_WAIT_S = 2.0
 
@@ -103,6 +105,18 @@ class WorkerProcess:
             return frames, False
         return frames, False
 
+    def resident_kb(self) -> int:
+        """Resident memory in KiB; 0 where /proc does not tell, and once it has ended."""
+        try:
+            fields = Path(f"/proc/{self.pid}/statm").read_bytes().split()
+            return int(fields[1]) * _PAGE_BYTES // 1024
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself; a process that has is freed."""
+        return self._process.poll() is not None
+
     def end(self) -> str:
         """Kill it if it still runs, free everything, and say how it ended."""
         self._socket.close()
@@ -115,13 +129,15 @@ class JobProcess:
     Args:
         arguments: After ``python -m``.
         document: For its stdin.
+        stays_open: Whether more will be sent to its stdin.
 
     Raises:
         ChildError: It cannot be started.
     """
 
-    def __init__(self, arguments: Sequence[str], document: bytes = b"") -> None:
+    def __init__(self, arguments: Sequence[str], document: bytes = b"", *, stays_open: bool = False) -> None:
         self._pending = bytearray()
+        self._unsent = bytearray()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -130,8 +146,14 @@ class JobProcess:
             raise ChildError(f"{arguments[0]} cannot be started: {exc.strerror}") from exc
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("Popen made no pipes")
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(document)  # shorter than a pipe holds, so this does not wait
+        self._stdin = self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(document)  # shorter than a pipe holds, so this does not wait
+            self._stdin.flush()
+        if stays_open:
+            os.set_blocking(self._stdin.fileno(), False)
+        else:
+            self._close_stdin()
         self._stdout = self._process.stdout
         os.set_blocking(self._stdout.fileno(), False)
 
@@ -143,6 +165,27 @@ class JobProcess:
     def fileno(self) -> int:
         """Its stdout."""
         return self._stdout.fileno()
+
+    @property
+    def unsent_fileno(self) -> int | None:
+        """Its stdin while something waits to be written there."""
+        return self._stdin.fileno() if self._unsent and not self._stdin.closed else None
+
+    def send(self, line: bytes) -> None:
+        """Send now what its stdin takes, the rest later; a line for a child that does not keep up is dropped."""
+        if len(self._unsent) + len(line) <= MAX_LINE_BYTES:
+            self._unsent += line + b"\n"
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what its stdin takes."""
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._stdin.fileno(), self._unsent)]
+        except BlockingIOError:
+            pass
+        except (OSError, ValueError):  # it has ended, or its stdin was closed at the start: it needs no answers
+            self._unsent.clear()
 
     def receive(self) -> tuple[list[dict[str, object]], bool]:
         """Objects that have come, and whether more may come.
@@ -167,7 +210,12 @@ class JobProcess:
     def end(self) -> str:
         """Kill it if it still runs, free everything, and say how it ended."""
         self._stdout.close()
+        self._close_stdin()
         return _end(self._process)
+
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
 
 
 def _parsed(line: bytes) -> dict[str, object]:

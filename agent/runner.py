@@ -11,8 +11,10 @@ from pathlib import Path
 
 from agent.active_slot import ActiveSlot
 from agent.adapters import Adapters
+from agent.block_relay import BlockRelay
 from agent.candidate_slot import CandidateSlot
 from agent.config import AgentConfig
+from agent.core import commands as do
 from agent.core.core import Core
 from agent.core.episode import begin_episode
 from agent.core.records import ActiveRecord, Now
@@ -34,9 +36,11 @@ from agent.ports import Clock
 from agent.state_dir import StateDir
 from agent.supervisor import Supervisor
 from agent.systemd_notify import Systemd
+from agent.trusted_time import TrustedTime
 from agent.watchdog import Watchdog, status_line
 from edge_models.manifest import short
 from edge_models.wire.discovery import ADAPTATION, GATING
+from edge_models.wire.files import FileGet
 from edge_models.wire.telemetry import Meta, Status
 from edge_models.wire.topics import Topics
 from edge_models.wire.values import DeviceId
@@ -90,7 +94,8 @@ def _assembled(
         learnt=state_dir.read_adapted,
         drift_known=state_dir.read_drift,
     )
-    floor_s = state_dir.read_time_floor_s()
+    time = TrustedTime(clock, stored_s=state_dir.read_time_floor_s(), store=state_dir.write_time_floor_s)
+    delivery = Delivery(link, outbox, config.mqtt, config.id, state_s=config.report.state_s)
     hands = Hands(
         config=config,
         about=_about(config, inventory),
@@ -100,15 +105,17 @@ def _assembled(
             config,
             state_dir,
             runtimes=runtimes,
-            floor_s=lambda: max(floor_s, clock.utc_s() or 0.0),
+            time=time,
+            relay=_relay(config, delivery, clock),
             spawn=adapters.spawn_job,
         ),
         active=active,
         candidate=candidate,
-        delivery=Delivery(link, outbox, config.mqtt, config.id, state_s=config.report.state_s),
+        delivery=delivery,
         inbound=inbound,
         outbox=outbox,
         health=HealthProbe(state_dir.root),
+        others=(time,),
     )
     watchdog = _watchdog(config, core, active, link, adapters.systemd)
     return Supervisor(
@@ -118,8 +125,18 @@ def _assembled(
         rng=rng,
         watchdog=watchdog,
         new_poll=adapters.new_poll,
-        time_floor_s=floor_s,
     )
+
+
+def _relay(config: AgentConfig, delivery: Delivery, clock: Clock) -> BlockRelay | None:
+    if config.update is None or config.update.over != "mqtt":
+        return None
+
+    def publish(question: FileGet) -> None:
+        now = Now(monotonic_s=clock.monotonic_s(), utc_s=clock.utc_s())
+        delivery.publish(do.Publish(kind="file/get", message=question), now)
+
+    return BlockRelay(publish)
 
 
 def _watchdog(config: AgentConfig, core: Core, active: ActiveSlot, link: MqttLink, systemd: Systemd) -> Watchdog:

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 
 from agent.core import events as ev
 from agent.core.records import Now
-from agent.errors import StorageError
 from agent.hands import Hands
 from agent.ipc import MAX_BODY_BYTES
 from agent.link_events import Acked, Down, Message, Subscribed, Up
@@ -36,7 +35,6 @@ GOODBYE_S = 2.0  # for the broker to acknowledge "offline"
 MAX_FAILURES = 10  # unforeseen exceptions in a row
 TRIM_FIRST_S = 5.0  # by then workers are started and the broker is connected
 TRIM_PERIOD_S = 600.0
-TIME_FLOOR_PERIOD_S = 3600.0  # between two writes of the time floor
 DISCOVERY_JITTER_S = 3.0  # a whole fleet hears of Home Assistant's start at once
 
 
@@ -50,7 +48,6 @@ class Supervisor:
         rng: For jitter.
         watchdog: Tells systemd.
         new_poll: Waits for descriptors and for time.
-        time_floor_s: Latest time that this device was sure of, from disk.
     """
 
     def __init__(
@@ -62,7 +59,6 @@ class Supervisor:
         rng: random.Random,
         watchdog: Watchdog,
         new_poll: Callable[[], select.poll] = select.poll,
-        time_floor_s: float = 0.0,
     ) -> None:
         self._hands = hands
         self._link = link
@@ -78,7 +74,6 @@ class Supervisor:
         self._state_at_s = clock.monotonic_s()
         self._discover_at_s: float | None = None
         self._trim_at_s = clock.monotonic_s() + TRIM_FIRST_S
-        self.time_floor_s = time_floor_s
 
     def run(self) -> int:
         """The exit code: 0 when told to stop, 1 after repeated unforeseen failures."""
@@ -174,12 +169,6 @@ class Supervisor:
             hands.discover(now)
 
     def _keep_house(self, now: Now) -> None:
-        if now.utc_s is not None and now.utc_s >= self.time_floor_s + TIME_FLOOR_PERIOD_S:
-            self.time_floor_s = now.utc_s
-            try:
-                self._hands.state_dir.write_time_floor_s(now.utc_s)
-            except StorageError as exc:
-                log.warning("time floor not stored reason=%s", exc)
         if now.monotonic_s >= self._trim_at_s:
             self._trim_at_s = now.monotonic_s + TRIM_PERIOD_S
             release_unused()
@@ -229,6 +218,10 @@ class Supervisor:
         inbound = self._hands.inbound
         if inbound.is_birth(message):
             self._discover_at_s = now.monotonic_s + self._rng.uniform(0.0, DISCOVERY_JITTER_S)
+            return []
+        block = inbound.block(message)
+        if block is not None:
+            self._hands.jobs.answer(block)
             return []
         frame = inbound.frame(message)
         if frame is not None:

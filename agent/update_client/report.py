@@ -7,7 +7,7 @@
 {"event":"done","bundle":"..","artifact":"..","directory":"/..","downloaded":30211,"reused":1034}   the end
 {"event":"error","code":"signature","message":"..","transient":false, "retry_after":60.0}       the end
 
-``fresh_until``, in errors too where it is known, is when the newest timestamp that the device has accepted expires.
+``fresh_until``, in errors too where it is known, is when the newest metadata that the device has accepted expire.
 """
 
 from __future__ import annotations

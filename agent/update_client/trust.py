@@ -54,6 +54,7 @@ from agent.update_client.status import failure
 from agent.update_client.transport import Transport
 
 METADATA_DIR = "tuf/metadata"
+_TOP_ROLES = ("root", "timestamp", "snapshot", "targets")
 _MAX_METADATA_BYTES = 5_000_000
 _CONFIG = UpdaterConfig(
     max_root_rotations=256,
@@ -100,9 +101,9 @@ class TrustedRepository:
 
     @property
     def fresh_until_s(self) -> float | None:
-        """When the newest timestamp that this device has accepted expires, in POSIX seconds; None without one."""
+        """When the first of the newest metadata that this device has accepted expires, POSIX seconds; None for none."""
         with contextlib.suppress(RepositoryError, StorageError):
-            return self._load("timestamp").expires.timestamp()
+            return min(self._load(role).expires.timestamp() for role in _TOP_ROLES)
         return None
 
     def target(self, path: str, *, max_bytes: int, keep: str | None = None) -> bytes:
@@ -166,7 +167,7 @@ class TrustedRepository:
 
     def _judge(self, path: str) -> None:
         """Hold what was just verified against time and memory."""
-        roles = {role: self._load(role) for role in ("root", "timestamp", "snapshot", "targets")}
+        roles = {role: self._load(role) for role in _TOP_ROLES}
         root, targets = cast("Root", roles["root"]), cast("Targets", roles["targets"])
         if targets.delegations is not None:
             delegated = targets.delegations.get_roles_for_target(path)

@@ -9,12 +9,14 @@ from typing import cast
 
 import pytest
 
+from agent.clock import SystemClock
 from agent.core import events as ev
 from agent.errors import ChildError, IpcError
 from agent.jobs import GRACE_S, Jobs
 from agent.process import JobProcess
 from agent.state_dir import StateDir
 from agent.storage import Storage
+from agent.trusted_time import TrustedTime
 from edge_models.fields import encode
 from tests.unit.agent.world import CONFIG, SETTINGS, bundle, channel, target
 
@@ -54,7 +56,7 @@ class Yard:
             CONFIG,
             StateDir(Storage(directory)),
             runtimes={"ai-edge-litert": "2.3.0"},
-            floor_s=lambda: 1.8e9,
+            time=TrustedTime(SystemClock(), stored_s=1.8e9, store=lambda _: None),
             spawn=self.spawn,
         )
 
@@ -89,7 +91,8 @@ def test_check_asks_for_the_configured_channel(yard: Yard, tmp_path: Path) -> No
     assert yard.started[0].asked == {
         "op": "check", "state_dir": str(tmp_path), "metadata_url": "http://registry/metadata",
         "targets_url": "http://registry/targets", "root": "root.json", "model": "digits", "channel": "stable",
-        "now_floor": 1.8e9, "timeout_s": SETTINGS.check_timeout_s,
+        "now_floor": 1.8e9, "max_bytes_per_s": 0, "max_bytes_per_day": 0, "over": "http",
+        "timeout_s": SETTINGS.check_timeout_s,
     }  # fmt: skip
 
 
