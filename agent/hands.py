@@ -8,7 +8,6 @@ then still says that the new model is on trial, which the next start repeats.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from agent.jobs import Jobs
 from agent.outbox import Lane, Outbox
 from agent.parts import Part
 from agent.state_dir import StateDir
+from agent.state_report import StateReport
 from edge_models.errors import FieldError
 from edge_models.wire.channels import channel_named
 from edge_models.wire.discovery import device_discovery, encode_discovery
@@ -127,48 +127,17 @@ class Hands:
             part.close()
         self.outbox.close()
 
+    def state(self, now: Now, seq: int) -> StateMessage:
+        """Measure the machine; what ``state`` would say."""
+        report = StateReport(
+            core=self.core, active=self.active, candidate=self.candidate, jobs=self.jobs, health=self.health,
+            inbound=self.inbound, outbox=self.outbox,
+        )  # fmt: skip
+        return report.measured(now, seq)
+
     def publish_state(self, now: Now, seq: int) -> None:
         """Measure the machine and tell."""
-        figures, window = self.active.figures, self.active.figures.window
-        workers = [slot.process.pid for slot in (self.active, self.candidate) if slot.process is not None]
-        jobs = [process.pid for process in self.jobs.processes.values()]
-        health = self.health.measure([os.getpid(), *workers, *jobs], now.monotonic_s)
-        running = self.core.active
-        message = StateMessage(
-            ts=self.core.voice.ts(now),
-            up=self.core.voice.up(now),
-            boot=self.core.voice.boot,
-            seq=seq,
-            bundle=None if running is None else running.bundle,
-            artifact=None if running is None else running.artifact,
-            runtime=figures.runtime,
-            executor=figures.executor,
-            executor_note=figures.note,
-            mean_steps=None if figures.mean_steps is None else round(figures.mean_steps, 3),
-            adapted_rev=figures.adapted_rev,
-            n=figures.frames,
-            held=figures.held,
-            rate_hz=round(figures.rate_hz(now.monotonic_s), 3),
-            errors=figures.refused,
-            p50_us=None if window is None else window.p50_us,
-            p95_us=None if window is None else window.p95_us,
-            cpu_percent=health.cpu_percent,
-            cpu_temperature_c=health.cpu_temperature_c,
-            memory_mb=health.memory_mb,
-            disk_free_mb=health.disk_free_mb,
-            throttled=health.throttled,
-            clock_synced=now.utc_s is not None,
-            outbox_messages=self.outbox.messages,
-            outbox_bytes=self.outbox.bytes,
-            outbox_oldest_s=self.outbox.oldest_s(now.utc_s),
-            outbox_dropped=self.outbox.dropped,
-            delivered=self.outbox.delivered_of(self.core.voice.boot),
-            delivered_before=self.outbox.delivered_before(self.core.voice.boot),
-            messages_refused=sum(self.inbound.refused.values()),
-            worker_restarts=figures.restarts,
-            drift=self.core.episode.policy.state,
-        )
-        self.delivery.publish(do.Publish(kind="state", message=message), now)
+        self.delivery.publish(do.Publish(kind="state", message=self.state(now, seq)), now)
 
     def _status(self, status: Status, topics: Topics, now: Now) -> None:
         self.delivery.send(topics.status(self.config.id), status.value.encode(), channel_named("status"), now)
