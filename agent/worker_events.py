@@ -27,13 +27,18 @@ def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
             event = _knowledge(message, body, BundleId(bundle))
         case ipc.SourceEnded(position=position):
             event = ev.SourceEnded(position=position)
-        case ipc.SourceDown():
+        case ipc.SourceDown(failures=failures) if _is_news(failures):
             event = ev.SourceDown(down=message)
         case ipc.SourceUp():
             event = ev.SourceUp(up=message)
         case _:
             pass
     return event
+
+
+def _is_news(failures: int) -> bool:
+    """The first failure in a row, the second, the fourth ...: a camera that is gone for months is told in a few words."""
+    return failures & (failures - 1) == 0
 
 
 def names_its_bundle(event: ev.Event) -> bool:
