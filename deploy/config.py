@@ -101,6 +101,15 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GapsConfig:
+    """What is done about durable messages that never arrived."""
+
+    grace_s: float = described("They may come late by so much before they are asked for.", default=60.0, ge=0.1)
+    pause_s: float = described("Between asking and asking again.", default=300.0, ge=0.1)
+    asks: int = described("Times to ask in vain before they are given up.", default=3, ge=1, le=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetConfig:
     """The whole of fleet.yaml: one model slot of one fleet."""
 
@@ -116,6 +125,7 @@ class FleetConfig:
     mqtt: MqttConfig = described("The broker.", default_factory=MqttConfig)
     rollout: RolloutConfig = described("Rollouts.", default_factory=RolloutConfig)
     retrain: RetrainConfig = described("Retraining.", default_factory=RetrainConfig)
+    gaps: GapsConfig = described("Messages that never arrived.", default_factory=GapsConfig)
 
 
 def load_config(path: Path | None, flags: Mapping[str, object] | None = None) -> FleetConfig:

@@ -10,6 +10,7 @@ from deploy.commands._output import print_json, print_table
 from deploy.errors import EXIT_OK
 
 if TYPE_CHECKING:
+    from deploy.fleet.gaps import Missing
     from deploy.fleet.models import Device
 
 EXIT_CODES: dict[int, str] = {}
@@ -26,23 +27,27 @@ def run(args: argparse.Namespace) -> int:
     """Print the table, or one device."""
     from deploy.clock import SystemClock
     from deploy.errors import UnknownIdError
+    from deploy.fleet import gaps
     from deploy.fleet.reports import all_devices
 
     with opened(config_of(args)) as database, database.read() as session:
         devices = [device for device in all_devices(session) if args.device in (None, device.id)]
+        missing = gaps.missing(session)
     if args.device is not None and not devices:
         raise UnknownIdError(f"device {args.device!r}: has never reported; `driftline-fleet devices` lists all")
     if args.json or args.device is not None:
-        shown = [_described(device) for device in devices]
+        shown = [_described(device, missing.get(device.id, gaps.Missing())) for device in devices]
         print_json(shown if args.device is None else shown[0])
         return EXIT_OK
     now_s = SystemClock().unix_s()
-    columns = ("device", "status", "model", "runs", "update", "drift", "rate", "p95", "cpu", "seen")
-    print_table(columns, (_row(device, now_s) for device in devices), empty="no device has reported yet")
+    columns = ("device", "status", "model", "runs", "update", "drift", "rate", "p95", "cpu", "missing", "seen")
+    print_table(
+        columns, (_row(device, missing.get(device.id), now_s) for device in devices), empty="no device has reported yet"
+    )
     return EXIT_OK
 
 
-def _described(device: Device) -> dict[str, Any]:
+def _described(device: Device, missing: Missing) -> dict[str, Any]:
     return {
         "id": device.id,
         "status": device.status,
@@ -57,10 +62,12 @@ def _described(device: Device) -> dict[str, Any]:
         "state": device.state,
         "drift": device.drift,
         "model_state": device.model_state,
+        "messages_lost": missing.lost,
+        "messages_asked_for": missing.asked,
     }
 
 
-def _row(device: Device, now_s: float) -> list[object]:
+def _row(device: Device, missing: Missing | None, now_s: float) -> list[object]:
     state = device.state or {}
     rate_hz, p95_us, cpu_c = state.get("rate_hz"), state.get("p95_us"), state.get("cpu_temperature_c")
     return [
@@ -73,6 +80,7 @@ def _row(device: Device, now_s: float) -> list[object]:
         None if rate_hz is None else f"{rate_hz:.1f}/s",
         None if p95_us is None else f"{p95_us / 1000:.1f} ms",
         None if cpu_c is None else f"{cpu_c:.0f} C",
+        None if missing is None else f"{missing.lost} lost, {missing.asked} asked",
         _age(now_s - device.last_seen),
     ]
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from deploy.clock import Clock
 from deploy.config import FleetConfig
 from deploy.errors import ConfigError, DatabaseError, DeployError
-from deploy.fleet import counts, desired, jobs, reports, requests, rollouts, samples
+from deploy.fleet import counts, desired, gaps, jobs, reports, requests, rollouts, samples
 from deploy.fleet.asking import SampleAsker
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.ingest import Ingest, subscriptions
@@ -106,6 +106,7 @@ class Controller:
         self._runner.tick()
         self._publish_desired()
         self._ask_for_samples(now_s)
+        self._ask_again(now_s)
         self._forget(now_s)
 
     def _is_listed(self, bundle: str) -> bool:
@@ -158,6 +159,21 @@ class Controller:
             self._link.publish(topic, payload, qos=channel.qos, retain=channel.retain, expiry_s=channel.expiry_s)
             log.info("samples asked for device=%s n=%d", ask.device, ask.n)
 
+    def _ask_again(self, now_s: float) -> None:
+        """Ask devices for durable messages that never arrived."""
+        if not self._link.is_connected:
+            return
+        with self._database.write() as session:
+            asks = gaps.due(session, self._config.gaps, now_s)
+        channel = channel_named(f"cmd/{CommandVerb.RESEND}")
+        for ask in asks:
+            topic, payload = self._topics.command(ask.device, CommandVerb.RESEND), encode_message(ask.command)
+            self._link.publish(topic, payload, qos=channel.qos, retain=channel.retain, expiry_s=channel.expiry_s)
+            log.info(
+                "messages asked for again device=%s kind=%s boot=%d first=%d last=%d",
+                ask.device, ask.kind, ask.boot, ask.first, ask.last,
+            )  # fmt: skip
+
     def _forget(self, now_s: float) -> None:
         if self._clock.monotonic_s() < self._next_forget_s:
             return
@@ -166,6 +182,7 @@ class Controller:
         with self._database.write() as session:
             reports.forget_before(session, before_s)
             counts.forget_before(session, before_s)
+            gaps.forget_before(session, before_s)
             samples.forget_unlabelled_before(session, before_s)
 
 

@@ -27,7 +27,7 @@ from deploy.errors import ConfigError, DatabaseError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0002"  # the newest migration; a test holds it against deploy/fleet/migrations
+HEAD = "0003"  # the newest migration; a test holds it against deploy/fleet/migrations
 BUSY_TIMEOUT_S = 30
 _READ_ONLY = "driftline_read_only"
 _WRITERS_LOCK = 0x64726966746C  # of PostgreSQL's advisory locks; any number that nobody else takes

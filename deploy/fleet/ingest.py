@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from deploy.clock import Clock
-from deploy.fleet import counts, reports, requests, samples
+from deploy.fleet import counts, gaps, reports, requests, samples
 from deploy.fleet.database import FleetDatabase
 from deploy.fleet.models import Device
 from deploy.link import Delivery
@@ -81,7 +81,8 @@ class Ingest:
                 return  # somebody clears up after a device that is gone
             with session.begin_nested():  # a value that the database refuses must not undo the whole batch
                 device = reports.seen(session, owner, now_s, is_live=not delivery.retained)
-                RECORDERS[kind](session, device, message, now_s)
+                when_s = gaps.follow(session, device, message, now_s)
+                RECORDERS[kind](session, device, message, when_s)
             self.accepted[kind] += 1
         except (FieldError, ValueError, DataError, IntegrityError) as exc:
             self._refuse(owner, kind, exc)

@@ -237,3 +237,31 @@ class Count(Base):
     thin: Mapped[float]  # of so many frames one says something new
     sketch: Mapped[str] = mapped_column(Text)
     received_at: Mapped[float]
+
+
+class Sequence(Base):
+    """How far the numbers of one kind of message have come, in one start of a device's agent."""
+
+    __tablename__ = "sequences"
+
+    device: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    boot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    highest: Mapped[int]
+    updated_at: Mapped[float]
+
+
+class Gap(Base):
+    """Numbers of messages that never arrived."""
+
+    __tablename__ = "gaps"
+
+    device: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    boot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int]
+    found_at: Mapped[float]
+    asks: Mapped[int]
+    asked_at: Mapped[float | None]
+    given_up_at: Mapped[float | None]
