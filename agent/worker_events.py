@@ -37,7 +37,7 @@ def event_of(message: ipc.Message, body: bytes, bundle: str) -> ev.Event | None:
 
 
 def _is_news(failures: int) -> bool:
-    """The first failure in a row, the second, the fourth ...: a camera that is gone for months is told in a few words."""
+    """The first failure in a row, the second, the fourth ...: a camera gone for months is told in a few words."""
     return failures & (failures - 1) == 0
 
 
