@@ -6,7 +6,6 @@ import contextlib
 import logging
 import platform
 import random
-from dataclasses import replace
 from pathlib import Path
 
 from agent.active_slot import ActiveSlot
@@ -17,13 +16,11 @@ from agent.config import AgentConfig
 from agent.core import commands as do
 from agent.core.core import Core
 from agent.core.episode import begin_episode
-from agent.core.records import ActiveRecord, Now
-from agent.core.recovery import Recovery, recover
+from agent.core.records import Now
+from agent.core.recovery import Recovery
 from agent.core.reports import Voice
 from agent.core.sample_budget import SampleBudget
 from agent.delivery import Delivery
-from agent.errors import StorageError
-from agent.first_bundle import check_first_bundle
 from agent.hands import DAY_S, SAMPLES_DAY, SAMPLES_USED, Hands
 from agent.health import HealthProbe, hardware, operating_system
 from agent.inbound import Inbound
@@ -33,12 +30,12 @@ from agent.link_events import Will
 from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
+from agent.start_up import recovered
 from agent.state_dir import StateDir
 from agent.supervisor import Supervisor
 from agent.systemd_notify import Systemd
 from agent.trusted_time import TrustedTime
 from agent.watchdog import Watchdog, status_line
-from edge_models.manifest import short
 from edge_models.wire.discovery import ADAPTATION, GATING
 from edge_models.wire.files import FileGet
 from edge_models.wire.telemetry import Meta, Status
@@ -80,7 +77,7 @@ def _assembled(
     state_dir = StateDir(adapters.open_storage(Path(config.state_dir)))
     inventory = take_inventory()
     runtimes = inventory.runtimes
-    recovery = _recovered(config, state_dir, runtimes)
+    recovery = recovered(config, state_dir, runtimes)
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
@@ -170,29 +167,6 @@ def _core(
         story=state_dir.read_episode(),
     )
     return Core(config=config, recovery=recovery, voice=voice, episode=episode, rng=rng, now=now)
-
-
-def _recovered(config: AgentConfig, state_dir: StateDir, runtimes: dict[str, str]) -> Recovery:
-    pointer = state_dir.read_active()
-    recovery = recover(state_dir.read_update(), pointer, state_dir.present(config.model))
-    for note in recovery.notes:
-        log.warning("recovered note=%s", note)
-    if recovery.active != pointer:
-        try:
-            state_dir.write_active(recovery.active)
-        except StorageError as exc:  # the next start will find the same
-            log.warning("recovery not stored reason=%s", exc)
-    if recovery.active is not None or config.bundle is None:
-        return recovery
-    first = check_first_bundle(config, Path(config.bundle), runtimes)
-    bundle, artifact = first.bundle, first.artifact
-    state_dir.install(bundle, artifact, runtimes)
-    active = ActiveRecord(
-        bundle=bundle.id, artifact=artifact, version=bundle.manifest.version, serial=bundle.manifest.serial
-    )
-    state_dir.write_active(active)
-    log.info("first bundle installed bundle=%s artifact=%s", short(bundle.id), artifact)
-    return replace(recovery, active=active)
 
 
 def _budget(config: AgentConfig, outbox: Outbox, now: Now) -> SampleBudget:

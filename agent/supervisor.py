@@ -240,6 +240,8 @@ class Supervisor:
         log.info("stopping")
         self._watchdog.stopping()
         hands = self._hands
+        if self._stop:  # on purpose
+            hands.carry_out(hands.core.stop(), self._now())
         until_s = self._clock.monotonic_s() + GOODBYE_S
         if self._link.is_up:
             hands.say_goodbye(self._now())

@@ -50,7 +50,7 @@ def when_steady(record: UpdateRecord) -> UpdateRecord:
 def is_crash_loop(record: UpdateRecord, bundle: BundleId, limit: int) -> bool:
     """Whether the model has died too often in a row."""
     known = crashes_of(record, bundle)
-    return known.deaths >= limit or known.starts >= limit
+    return known.deaths >= limit or known.starts > limit  # the present start is among them, and has not died
 
 
 def described(record: UpdateRecord, bundle: BundleId) -> str:

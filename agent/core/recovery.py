@@ -2,14 +2,17 @@
 
 The shell reads the records (a damaged one counts as none, and is put aside for inspection) and lists the bundles that
 are whole; this decides what runs and where the update goes on. However the records contradict each other, the result
-is a model that is on disk, or none where there is none, and a state that the table knows.
+is a model that is on disk, or none where there is none, and a state that the table knows. Each start is counted, which
+bounds a loop of them (``agent.core.crash_loop``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from agent.core.crash_loop import with_start
 from agent.core.records import ActiveRecord, Target, UpdateRecord
 from agent.core.update_table import RESTING, Move, State
 from edge_models.wire.update import ModelVersion, UpdateError
@@ -32,25 +35,81 @@ class Recovery:
     notes: tuple[str, ...] = ()
 
 
-def recover(record: UpdateRecord | None, active: ActiveRecord | None, present: AbstractSet[str]) -> Recovery:
+def recover(
+    record: UpdateRecord | None,
+    active: ActiveRecord | None,
+    present: AbstractSet[str],
+    *,
+    whole: Sequence[ActiveRecord] = (),
+) -> Recovery:
     """Decide where to go on.
 
     Args:
         record: update.json, or None when it is missing or damaged.
         active: active.json, likewise.
         present: Ids of the bundles that lie whole under ``bundles/``.
+        whole: A pointer to each of them, as this device would run it; needed only where ``active`` is of no use.
     """
     notes: list[str] = []
     known = record if record is not None else UpdateRecord()
+    pointer = active
     if active is None:
         active = _pointer_from(known, present, notes)
     if active is not None and active.bundle not in present:
         notes.append(f"active bundle {active.bundle[:12]} is not on disk")
         known, active = _without_active(known, active, present)
+    if active is None:
+        known, active = _last_resort(known, whole, notes, is_known=record is not None)
     if active is not None and active.previous is not None and active.previous.bundle not in present:
         active = replace(active, previous=None)
+    if active is not None and active.previous is None and active != pointer:
+        active = replace(active, previous=_newest_beside(active, known, whole))
     known = _consistent(known, active, notes)
+    if active is not None:
+        known = with_start(known, active.bundle)
     return Recovery(record=known, active=active, move=_move(known, present), notes=tuple(notes))
+
+
+def _last_resort(
+    record: UpdateRecord, whole: Sequence[ActiveRecord], notes: list[str], *, is_known: bool
+) -> tuple[UpdateRecord, ActiveRecord | None]:
+    """The newest whole bundle that is not known to be bad, since nothing says which one ran.
+
+    The target of an update that has not committed is taken only if it is the only one, and no update is under way
+    that will try it out. Without a record any of them may be unproven, so the newest one is tried out if there is
+    another one to go back to.
+    """
+    fit = sorted(_not_bad(record, whole), key=lambda one: one.serial, reverse=True)
+    target = None if record.target is None or record.phase is State.COMMITTED else record.target.bundle
+    others = [one for one in fit if one.bundle != target]
+    if not others and record.phase not in RESTING:
+        return record, None
+    choice = next(iter(others or fit), None)
+    if choice is None:
+        return record, None
+    notes.append(f"nothing says what ran, taken the newest whole bundle {choice.bundle[:12]}")
+    if record.phase is State.COMMITTED:
+        record = _lost(record)
+    if is_known or len(others) == 1:
+        return record, choice
+    return record, replace(choice, provisional=True, previous=others[1].as_version())
+
+
+def _newest_beside(active: ActiveRecord, record: UpdateRecord, whole: Sequence[ActiveRecord]) -> ModelVersion | None:
+    """The last good one to a pointer that had to be made anew, so that it stays on disk."""
+    target = None if record.target is None else record.target.bundle
+    others = [one for one in _not_bad(record, whole) if one.bundle not in (active.bundle, target)]
+    newest = max(others, key=lambda one: one.serial, default=None)
+    return None if newest is None else newest.as_version()
+
+
+def _not_bad(record: UpdateRecord, whole: Sequence[ActiveRecord]) -> list[ActiveRecord]:
+    bad = {entry.bundle for entry in record.bad}
+    return [one for one in whole if one.bundle not in bad]
+
+
+def _lost(record: UpdateRecord) -> UpdateRecord:
+    return replace(record, phase=State.FAILED, error=UpdateError.of("lost", "the bundle's files are gone"))
 
 
 def _pointer_from(record: UpdateRecord, present: AbstractSet[str], notes: list[str]) -> ActiveRecord | None:
@@ -70,8 +129,7 @@ def _without_active(
     """Fall back to the previous bundle, and end an update that was about the lost one."""
     back = active.previous
     if record.phase in (State.PROVISIONAL, State.ROLLING_BACK, State.COMMITTED):
-        error = UpdateError(code="lost", message="the bundle's files are gone")
-        record = replace(record, phase=State.FAILED, error=error)
+        record = _lost(record)
     if back is None or back.bundle not in present:
         return record, None
     return record, _pointer(back)

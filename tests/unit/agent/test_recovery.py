@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.core.records import UpdateRecord
+from agent.core.records import Crashes, UpdateRecord
 from agent.core.recovery import recover
 from agent.core.update_table import Move, State
 from tests.unit.agent.world import bundle, running, target
@@ -23,7 +23,8 @@ def test_resting_device_goes_on_as_it_was() -> None:
 
     found = recover(record, running("b", previous="a"), BOTH)
 
-    assert (found.record, found.active, found.notes) == (record, running("b", previous="a"), ())
+    assert (found.active, found.notes) == (running("b", previous="a"), ())
+    assert found.record == replace(record, crashes=Crashes(bundle=bundle("b"), starts=1))
 
 
 def test_lost_active_bundle_falls_back_to_the_previous_one() -> None:
