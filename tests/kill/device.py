@@ -33,12 +33,9 @@ class Device:
         site: Where its bundles come from.
         offered: Which of the registries it meets first.
         provisional_frames: How long a model has to prove itself.
-        first: The bundle of its configuration.
     """
 
-    def __init__(
-        self, directory: Path, site: Site, *, offered: str, provisional_frames: int = 20, first: str | None = "first"
-    ) -> None:
+    def __init__(self, directory: Path, site: Site, *, offered: str, provisional_frames: int = 20) -> None:
         self.directory = directory
         self.state = directory / "state"
         self.log = directory / "agent.log"
@@ -49,7 +46,7 @@ class Device:
         self._process: subprocess.Popen[bytes] | None = None
         self._lives = 0
         self._config = directory / "agent.yaml"
-        self._config.write_text(json.dumps(self._document(provisional_frames, first)))
+        self._config.write_text(json.dumps(self._document(provisional_frames)))
 
     def __enter__(self) -> Self:
         return self
@@ -151,13 +148,13 @@ class Device:
             return f"bundle {identity[:12]} is pinned and damaged: {exc}"
         return None
 
-    def _document(self, provisional_frames: int, first: str | None) -> dict[str, object]:
+    def _document(self, provisional_frames: int) -> dict[str, object]:
         quick = {"deadline_s": 20}
         return {
             "id": "pi-1",
             "model": "digits",
             "state_dir": "state",
-            "bundle": None if first is None else str(self._site.bundles[first].directory),
+            "bundle": str(self._site.bundles["first"].directory),
             "mqtt": {"host": "127.0.0.1", "port": 1},
             "source": {"type": "replay", "path": str(self._site.recording), "rate_hz": 100, "loop": True},
             "report": {"state_s": 5, "predictions_hz": 0},

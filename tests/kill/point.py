@@ -102,11 +102,14 @@ class Watch:
         self._count[line] += 1
         os.write(self._trace, line.encode() + b"\n")
         at = self._kill_at
-        if at is None or (at.role, at.step, at.path, at.nth) != (self._role, operation.step, str(path), nth):
+        if at is None or (at.role, at.path) != (self._role, str(path)):
             return
-        if at.side == "before":
-            _kill()
-        self._kill_after(_operating(sys._getframe(1)))
+        if (at.step, at.nth) == (operation.step, nth):
+            if at.side == "before":
+                _kill()
+            self._kill_after(_operating(sys._getframe(1)))
+        elif at.step == "write" != operation.step and 0 < self._count[f"{self._role}\twrite\t{path}"] <= at.nth:
+            _kill()  # what comes over a network comes in fewer pieces now and then: after the last one, then
 
     def _kill_after(self, operating: FrameType) -> None:
         """Kill when the function that carries out the operation returns, or goes on to its next one."""
