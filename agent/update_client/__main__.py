@@ -10,16 +10,18 @@ import random
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 
 from agent.child import die_with_parent
 from agent.clock import SystemClock
 from agent.storage import Storage
+from agent.update_client.blocks import BlockTransport, PipeQuestions
 from agent.update_client.errors import JobError
-from agent.update_client.job import MAX_JOB_BYTES, read_job
+from agent.update_client.job import MAX_JOB_BYTES, Job, read_job
 from agent.update_client.report import Report
 from agent.update_client.run import Tools, run
-from agent.update_client.transport import HttpTransport
+from agent.update_client.transport import HttpTransport, Transport
 
 
 def main(open_storage: Callable[[Path], Storage] = Storage) -> int:
@@ -37,16 +39,35 @@ def _run(open_storage: Callable[[Path], Storage]) -> int:
     clock = SystemClock()
     report = Report(_write_line, clock)
     try:
-        job = read_job(sys.stdin.buffer.readline(MAX_JOB_BYTES + 1))
+        job = read_job(_first_line(sys.stdin.fileno()))
     except JobError as exc:
         report.error(exc.code, str(exc), is_transient=exc.IS_TRANSIENT)
         return 2
-    transport = HttpTransport(user_agent=f"driftline-agent/{metadata.version('driftline')}")
-    tools = Tools(
-        storage=open_storage, transport=transport, time=clock, rng=random.SystemRandom(), free_bytes=_free_bytes
-    )
+    rng = random.SystemRandom()
+    transport = _transport(job, report, clock, rng)
+    tools = Tools(storage=open_storage, transport=transport, time=clock, rng=rng, free_bytes=_free_bytes)
     run(job, tools, report)
     return 0
+
+
+def _transport(job: Job, report: Report, clock: SystemClock, rng: random.Random) -> Transport:
+    if job.over == "http":
+        return HttpTransport(user_agent=f"driftline-agent/{metadata.version('driftline')}")
+    token = f"{rng.getrandbits(48):012x}"  # blocks that a former child asked for may still be on their way
+    return BlockTransport(
+        PipeQuestions(report.question, sys.stdin.fileno()),
+        clock,
+        base_url=job.metadata_url.rpartition("/")[0],
+        new_id=(f"{token}-{number}" for number in count()).__next__,
+    )
+
+
+def _first_line(fd: int) -> bytes:
+    """The job; what follows it is left for the transport, which a buffered reader would not do."""
+    line = bytearray()
+    while len(line) <= MAX_JOB_BYTES and (byte := os.read(fd, 1)) not in (b"", b"\n"):
+        line += byte
+    return bytes(line)
 
 
 def _free_bytes(directory: Path) -> int:

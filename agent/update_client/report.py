@@ -6,6 +6,7 @@
 {"event":"progress","bytes":8192,"total":31245}                 at most four in a second, and one at the end
 {"event":"done","bundle":"..","artifact":"..","directory":"/..","downloaded":30211,"reused":1034}   the end
 {"event":"error","code":"signature","message":"..","transient":false, "retry_after":60.0}       the end
+{"event":"get", ...fields of FileGet}                           where files come through the broker; the supervisor's
 
 ``fresh_until``, in errors too where it is known, is when the newest metadata that the device has accepted expire.
 """
@@ -20,6 +21,7 @@ from typing import cast
 from agent.ports import Clock
 from edge_models.channel import Channel
 from edge_models.fields import JsonValue, encode
+from edge_models.wire.files import FileGet
 
 _PROGRESS_PERIOD_S = 0.25
 
@@ -62,6 +64,10 @@ class Report:
         self._send(
             "done", bundle=bundle, artifact=artifact, directory=str(directory), downloaded=downloaded, reused=reused
         )
+
+    def question(self, question: FileGet) -> None:
+        """Blocks of a file are wanted, which come on stdin."""
+        self._send("get", **cast("dict[str, JsonValue]", encode(question)))
 
     def error(self, code: str, message: str, *, is_transient: bool, retry_after_s: float | None = None) -> None:
         """The job failed."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import socket
 import threading
 from collections.abc import Callable
@@ -22,16 +21,10 @@ from starlette.routing import Route
 
 from deploy.errors import DeployError, Terminated
 from deploy.registry.errors import RegistryUsageError
-from edge_models.manifest import MODEL_NAME, SHA256
+from deploy.registry.served import served
 
 log = logging.getLogger(__name__)
 
-_METADATA = re.compile(r"(timestamp|[1-9][0-9]{0,9}\.(root|targets|snapshot|bundles|channels))\.json")
-_TARGET = re.compile(
-    rf"blobs/(?P<blob>{SHA256})"
-    rf"|{SHA256}/(?P<manifest>{SHA256})\.manifest\.json"
-    rf"|channels/{MODEL_NAME}/(?P<channel>{SHA256})\.{MODEL_NAME}\.json"
-)
 _FOR_EVER = "public, max-age=31536000, immutable"
 _NEVER = "no-store"
 _MAX_CONNECTIONS = 512
@@ -42,21 +35,15 @@ _MAX_PORT = 65535
 def application(public: Path) -> Starlette:
     """The web application over the served folder of a registry."""
 
-    async def metadata(request: Request) -> Response:
-        name = request.path_params["name"]
-        if not _METADATA.fullmatch(name):
-            return _missing()
-        cache = _NEVER if name == "timestamp.json" else _FOR_EVER
-        return _file(public / "metadata" / name, {"cache-control": cache}, "application/json")
-
-    async def target(request: Request) -> Response:
-        path = request.path_params["path"]
-        match = _TARGET.fullmatch(path)
-        if match is None:
-            return _missing()
-        digest = next(filter(None, match.groups()))
-        kind = "application/octet-stream" if match["blob"] else "application/json"
-        return _file(public / "targets" / path, {"cache-control": _FOR_EVER, "etag": f'"{digest}"'}, kind)
+    async def file(request: Request) -> Response:
+        found = served(public, request.url.path.removeprefix("/"))
+        if found is None:
+            return PlainTextResponse("no such file\n", 404, {"cache-control": _NEVER})
+        headers = {"cache-control": _FOR_EVER if found.is_final else _NEVER}
+        if found.digest is not None:
+            headers["etag"] = f'"{found.digest}"'
+        kind = "application/json" if found.is_json else "application/octet-stream"
+        return FileResponse(found.path, headers=headers, media_type=kind)
 
     async def health(_: Request) -> Response:
         is_ready = (public / "metadata" / "timestamp.json").is_file()
@@ -64,8 +51,8 @@ def application(public: Path) -> Starlette:
 
     routes = [
         Route("/health", health),
-        Route("/metadata/{name}", metadata),
-        Route("/targets/{path:path}", target),
+        Route("/metadata/{name}", file),
+        Route("/targets/{path:path}", file),
     ]
     return Starlette(routes=routes)
 
@@ -150,13 +137,3 @@ class Renewal:
                 log.warning("registry cannot renew signatures: %s", exc)
             if self._stop.wait(self._period_s):
                 return
-
-
-def _file(path: Path, headers: dict[str, str], media_type: str) -> Response:
-    if path.is_symlink() or not path.is_file():  # a link under a served name could lead to a key
-        return _missing()
-    return FileResponse(path, headers=headers, media_type=media_type)
-
-
-def _missing() -> Response:
-    return PlainTextResponse("no such file\n", 404, {"cache-control": _NEVER})
