@@ -1,22 +1,26 @@
-"""The candidate: a second worker that tests a model before it may become the active one."""
+"""The candidate: a second worker that tests a model before it may become the active one.
+
+Whatever it does is its own affair: one that crashes, hangs or grows is ended, and its end is an event.
+"""
 
 from __future__ import annotations
 
 import logging
-import select
 from collections.abc import Callable
 from pathlib import Path
 
 from agent import ipc
-from agent.active_slot import SILENCE_S, START_S, Spawn
+from agent.active_slot import Spawn
 from agent.core import events as ev
-from agent.errors import ChildError, IpcError
+from agent.errors import ChildError
 from agent.parts import Watched
 from agent.process import WorkerProcess
+from agent.worker_run import WorkerRun, fresh_run
 
 log = logging.getLogger(__name__)
 
 MAX_OUTSTANDING = 16  # shadow frames without a verdict; a slower candidate sees fewer frames
+SILENCE_S = 15.0  # unless agent.yaml says otherwise
 
 
 class CandidateSlot:
@@ -26,41 +30,62 @@ class CandidateSlot:
         bundle_dir: Where a bundle lies.
         boot: Number of this start.
         spawn: Starts a worker process.
+        silence_s: How long it may say nothing, once it has its model.
+        memory_mb: Resident memory at which it is ended; None for no bound.
     """
 
-    def __init__(self, *, bundle_dir: Callable[[str], Path], boot: int, spawn: Spawn) -> None:
-        self.process: WorkerProcess | None = None
+    def __init__(
+        self,
+        *,
+        bundle_dir: Callable[[str], Path],
+        boot: int,
+        spawn: Spawn,
+        silence_s: float = SILENCE_S,
+        memory_mb: float | None = None,
+    ) -> None:
+        self._run: WorkerRun | None = None
         self._bundle_dir = bundle_dir
         self._boot = boot
         self._spawn = spawn
+        self._silence_s = silence_s
+        self._memory_mb = memory_mb
         self._outstanding = 0
-        self._ready = False
-        self._word_s = 0.0
-        self._failed: ipc.Failed | None = None
+
+    @property
+    def process(self) -> WorkerProcess | None:
+        """Its process."""
+        return None if self._run is None else self._run.process
+
+    @property
+    def pids(self) -> list[int]:
+        """Of its process."""
+        return [] if self._run is None else [self._run.process.pid]
 
     def start(self, bundle: str, artifact: str, now_s: float) -> list[ev.Event]:
         """Start a candidate in the place of another one."""
         self.stop()
-        self._outstanding, self._ready, self._word_s, self._failed = 0, False, now_s, None
+        self._outstanding = 0
         configure = ipc.Configure(
             role="candidate",
             bundle_dir=str(self._bundle_dir(bundle)),
             bundle=bundle,
             artifact=artifact,
             boot=self._boot,
+            memory_mb=self._memory_mb,
         )
         try:
-            self.process = self._spawn(configure)
+            process = self._spawn(configure)
         except ChildError as exc:
             return [ev.CandidateDied(reason=str(exc), blames_model=False)]
-        log.info("candidate started bundle=%s pid=%d", bundle[:12], self.process.pid)
+        self._run = fresh_run(process, artifact, now_s, silence_s=self._silence_s, memory_mb=self._memory_mb)
+        log.info("candidate started bundle=%s pid=%d", bundle[:12], process.pid)
         return []
 
     def stop(self) -> None:
         """End it at once; it has nothing to lose."""
-        if self.process is not None:
-            self.process.end()
-            self.process = None
+        if self._run is not None:
+            self._run.process.end()
+            self._run = None
 
     def close(self) -> None:
         """End it at once."""
@@ -68,7 +93,7 @@ class CandidateSlot:
 
     def compare(self, frame: ipc.ShadowFrame, body: bytes) -> None:
         """Give it a frame that the active worker has seen, unless it is behind."""
-        if self.process is None or self._outstanding >= MAX_OUTSTANDING:
+        if self._run is None or self._outstanding >= MAX_OUTSTANDING:
             return
         self._outstanding += 1
         copy = ipc.FrameIn(
@@ -77,67 +102,58 @@ class CandidateSlot:
             shape=frame.shape,
             position=frame.position,
             label_of_active=frame.label,
+            seq=frame.seq,
+            effect_of_active=frame.effect,
+            p95_us_of_active=frame.p95_us,
         )
-        self.process.send(copy, body)
+        self._run.process.send(copy, body)
+
+    def tell(self, feedback: ipc.Feedback) -> None:
+        """Let it know the true class of a frame that it may have seen."""
+        if self._run is not None:
+            self._run.process.send(feedback)
 
     def watched(self) -> list[Watched]:
         """The worker's socket."""
-        process = self.process
-        if process is None:
-            return []
-        mask = select.POLLIN | (select.POLLOUT if process.wants_write else 0)
-        return [Watched(process.fileno(), mask, self._on_ready)]
+        return [] if self._run is None else [self._run.watched(self.on_readable)]
 
     def on_readable(self, now_s: float) -> list[ev.Event]:
         """Read what it says, or that it has died."""
-        if self.process is None:
+        run = self._run
+        if run is None:
             return []
-        try:
-            frames, is_open = self.process.receive()
-        except IpcError as exc:
-            return self._died(f"sent no message: {exc}")
-        events: list[ev.Event] = []
-        for message, _ in frames:
-            self._word_s = now_s
-            events += self._translate(message)
-        return events if is_open else [*events, *self._died("ended")]
+        frames, ended = run.read(now_s)
+        events = [event for message, _ in frames for event in self._translate(run, message)]
+        return events if ended is None else [*events, *self._died(run, ended)]
 
     def tick(self, now_s: float) -> list[ev.Event]:
-        """Kill it when it is silent."""
-        limit_s = SILENCE_S if self._ready else START_S
-        if self.process is not None and now_s - self._word_s > limit_s:
-            return self._died(f"said nothing for {limit_s:.0f} s and was killed")
-        return []
+        """Kill it when it is silent or too large."""
+        run = self._run
+        fault = None if run is None else run.fault(now_s)
+        return [] if run is None or fault is None else self._died(run, fault)
 
     def next_deadline_s(self) -> float | None:
         """When ``tick`` is needed at the latest."""
-        return None if self.process is None else self._word_s + (SILENCE_S if self._ready else START_S)
+        return None if self._run is None else self._run.fault_due_s
 
-    def _on_ready(self, happened: int, now_s: float) -> list[ev.Event]:
-        if happened & select.POLLOUT and self.process is not None:
-            self.process.flush()
-        return self.on_readable(now_s) if happened & ~select.POLLOUT else []
+    def _died(self, run: WorkerRun, how: str) -> list[ev.Event]:
+        self._run = None
+        reason = run.reason(how, run.process.end())
+        log.warning("candidate died bundle=%s reason=%s", run.bundle[:12], reason)
+        return [ev.CandidateDied(reason=reason)]
 
-    def _died(self, how: str) -> list[ev.Event]:
-        process, self.process = self.process, None
-        if process is None:
-            return []
-        end = process.end()
-        failed = self._failed
-        reason = f"{how} ({end})" if failed is None else f"{failed.code}: {failed.message}"
-        return [ev.CandidateDied(reason=reason[:300])]
-
-    def _translate(self, message: ipc.Message) -> list[ev.Event]:
+    def _translate(self, run: WorkerRun, message: ipc.Message) -> list[ev.Event]:
         match message:
+            case ipc.Ready():
+                run.ready = message
             case ipc.SelfTest(ok=ok, reason=reason, worst_lsb=worst_lsb, top1=top1):
-                self._ready = True
                 log.info("candidate tested ok=%s worst_lsb=%d top1=%.3f reason=%s", ok, worst_lsb, top1, reason)
                 return [ev.CandidateTested(ok=ok, reason=reason)]
             case ipc.ShadowVerdict(n=n, agree=agree, nan=nan):
                 self._outstanding = max(0, self._outstanding - 1)
-                return [ev.CandidateCompared(n=n, agree=agree, nan=nan)]
+                return [ev.CandidateCompared(n=n, agree=agree, nan=nan, verdict=message)]
             case ipc.Failed():
-                self._failed = message
-                return []
+                run.failed = message
             case _:
-                return []
+                pass
+        return []

@@ -50,6 +50,8 @@ class FrameIn:
     seq: int | None = described(
         "Of the active worker's prediction for it, as feedback names it (shadow).", default=None
     )
+    effect_of_active: float | None = described("As ShadowFrame told it (shadow).", default=None, ge=0)
+    p95_us_of_active: float | None = described("As ShadowFrame told it (shadow).", default=None, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from agent.child import die_with_parent
 from agent.clock import SystemClock
 from agent.ipc import Configure
 from agent.worker.link import SupervisorLink
 from agent.worker.loop import Loop, Role
+
+if TYPE_CHECKING:
+    from agent.worker.opened_model import OpenedModel
 
 CANDIDATE_NICENESS = 10
 
@@ -53,7 +58,21 @@ def _open_role(configure: Configure, link: SupervisorLink) -> Role:
         return Candidate(configure, link, time.perf_counter_ns)
     from agent.worker.active import Active
 
-    return Active(configure, link, now_s=time.monotonic(), clock_ns=time.perf_counter_ns, rng=random.SystemRandom())
+    def open_active(model: OpenedModel | None, position: int) -> Active:
+        return Active(
+            replace(configure, position=position),
+            link,
+            now_s=time.monotonic(),
+            clock_ns=time.perf_counter_ns,
+            rng=random.SystemRandom(),
+            model=model,
+        )
+
+    if configure.standby:
+        from agent.worker.standby import Standby
+
+        return Standby(configure, link, open_active, time.perf_counter_ns)
+    return open_active(None, configure.position)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from random import Random
 
 from agent.ipc import (
@@ -25,12 +24,11 @@ from agent.ipc import (
     WipeSamples,
 )
 from agent.memory import release_unused
-from agent.worker.adaptation.guard import Guard
-from agent.worker.adaptation.opening import open_guard
+from agent.worker.adaptation.opening import guard_or_reason
 from agent.worker.engine_report import mean_steps, ready
-from agent.worker.errors import SourceError, UnadaptableError
+from agent.worker.errors import SourceError
 from agent.worker.link import SupervisorLink
-from agent.worker.opened_model import OpenedModel, open_model
+from agent.worker.opened_model import OpenedModel, open_configured
 from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
@@ -54,6 +52,7 @@ class Active:
         now_s: Monotonic time of the start.
         clock_ns: For latencies.
         rng: For the choice of samples.
+        model: What a worker on standby has loaded, and told of; None to load it here.
 
     Raises:
         BundleError: The bundle is not what its manifest says.
@@ -62,20 +61,21 @@ class Active:
     """
 
     def __init__(
-        self, configure: Configure, link: SupervisorLink, *, now_s: float, clock_ns: MonotonicNs, rng: Random
+        self,
+        configure: Configure,
+        link: SupervisorLink,
+        *,
+        now_s: float,
+        clock_ns: MonotonicNs,
+        rng: Random,
+        model: OpenedModel | None = None,
     ) -> None:
         self._link = link
         self._now_s = now_s
         self._boot = configure.boot
-        self._model = open_model(
-            Path(configure.bundle_dir),
-            configure.artifact,
-            expected_id=configure.bundle,
-            stream=configure.source is not None,
-            hold_codes=configure.hold_codes,
-        )
+        self._model = open_configured(configure) if model is None else model
         manifest = self._model.bundle.manifest
-        guard, unadaptable = _guard(configure, self._model)
+        guard, unadaptable = guard_or_reason(configure.adaptation, self._model.bundle.artifact(configure.artifact))
         self._source: Source | None = None
         if configure.source is not None:
             around = Surroundings(tell=link.send, now_s=lambda: clock_ns() / 1e9, rng=rng)
@@ -107,8 +107,9 @@ class Active:
         self._end_told = False
         self._frames_waiting = False
         self._refused = 0
-        release_unused()
-        link.send(ready(self._model, unadaptable))
+        if model is None:
+            release_unused()
+            link.send(ready(self._model, unadaptable))
 
     @property
     def due_s(self) -> float | None:
@@ -273,13 +274,3 @@ class Active:
         if self._shadow is not None and not result.held and self._shadow.allows(now_s):
             self._outgoing.shadow(outcome)
         self._samples.keep(outcome)
-
-
-def _guard(configure: Configure, model: OpenedModel) -> tuple[Guard | None, str]:
-    """What learns on this model, or why nothing does although it was to."""
-    if configure.adaptation is None:
-        return None, ""
-    try:
-        return open_guard(configure.adaptation, model.bundle.artifact(configure.artifact)), ""
-    except UnadaptableError as exc:
-        return None, str(exc)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from agent.errors import AgentError, ConfigError, IpcError
-from agent.ipc import HEARTBEAT_S, Configure, Failed, Heartbeat, Message, Stop
+from agent.ipc import HEARTBEAT_S, Configure, Failed, Go, Heartbeat, Message, Stop
 from agent.ports import Clock
 from agent.worker.errors import DetectorError, LearnerError, SourceError
 from agent.worker.link import SupervisorLink
@@ -69,7 +69,7 @@ class Loop:
         self._role: Role | None = None
         self._stopping = False
         self._beat_due_s = clock.monotonic_s()
-        self._careful_until_s = 0.0
+        self._careful_for_s = self._careful_until_s = 0.0
 
     def run(self) -> int:
         """Work until the supervisor says stop or is gone; the exit code of the process."""
@@ -123,11 +123,14 @@ class Loop:
             if self._role is not None:
                 raise IpcError("a second configure message, expected one for each worker")
             self._role = self._open_role(message, self._link)
-            self._careful_until_s = self._clock.monotonic_s() + CAREFUL_S if message.careful else 0.0
+            self._careful_for_s = CAREFUL_S if message.careful else 0.0
+            self._careful_until_s = self._clock.monotonic_s() + self._careful_for_s
         elif self._role is None:
             raise IpcError(f"{message.type} before configure, expected configure first")
         else:
             self._role.handle(message, body)
+            if isinstance(message, Go):
+                self._careful_until_s = self._clock.monotonic_s() + self._careful_for_s
 
     def _beat(self, now_s: float) -> None:
         self._beat_due_s = now_s + BEAT_EVERY_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.ipc import Configure
 from edge_models.bundle import Bundle, open_bundle, open_manifest
 from edge_models.engines import open_engine
 from edge_models.engines.port import Engine
@@ -45,3 +46,14 @@ def open_model(
         profile = Profile.from_npz(bundle.read(artifact.profile), artifact_sha256=signed)
     engine = open_engine(bundle, artifact_name, stream=stream, hold=hold_codes)
     return OpenedModel(bundle=bundle, artifact_name=artifact_name, engine=engine, profile=profile)
+
+
+def open_configured(configure: Configure) -> OpenedModel:
+    """The model that an active worker is to run; raises as ``open_model``."""
+    return open_model(
+        Path(configure.bundle_dir),
+        configure.artifact,
+        expected_id=configure.bundle,
+        stream=configure.source is not None,
+        hold_codes=configure.hold_codes,
+    )

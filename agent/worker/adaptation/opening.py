@@ -33,3 +33,17 @@ def open_guard(config: AdaptationConfig, artifact: Artifact) -> Guard:
             f"weights for {artifact.file} take {size_bytes} bytes, expected at most {MAX_BODY_BYTES}"
         )
     return Guard(build, config)
+
+
+def guard_or_reason(config: AdaptationConfig | None, artifact: Artifact) -> tuple[Guard | None, str]:
+    """What learns on an artifact, or why nothing does although it was to.
+
+    Raises:
+        LearnerError: The configuration names a learner or a parameter that does not exist.
+    """
+    if config is None:
+        return None, ""
+    try:
+        return open_guard(config, artifact), ""
+    except UnadaptableError as exc:
+        return None, str(exc)

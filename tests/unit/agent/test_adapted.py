@@ -18,7 +18,7 @@ from agent.storage import Storage
 from edge_models.wire.command import Reply
 from edge_models.wire.telemetry import Event, Severity
 from edge_models.wire.topics import CommandVerb
-from tests.unit.agent.test_slots import Nursery
+from tests.unit.agent.fake_workers import Nursery, ready
 from tests.unit.agent.whole_core import Device
 from tests.unit.agent.world import CONFIG, bundle, only, published, running
 
@@ -103,13 +103,20 @@ def test_an_undo_for_a_model_that_is_being_replaced_does_not_reach_the_next_one(
     nursery = Nursery()
     slot = slot_of(ADAPTING, nursery, lambda name, artifact: None)
     slot.run(running("a"), 0.0)
+    nursery.workers[0].says.append((ready(), b""))
+    slot.on_readable(0.5)
     slot.run(running("b"), 1.0)
 
     slot.tell(ipc.UndoAdaptation())
-    nursery.workers[-1].is_open = False
+    nursery.workers[1].says.append((ready(), b""))
+    slot.on_standby(1.0)
+    slot.tell(ipc.UndoAdaptation())
+    nursery.workers[0].is_open = False
     slot.on_readable(1.1)
 
-    assert (nursery.workers[-1].configure.bundle, nursery.workers[-1].sent) == (bundle("b"), [])
+    assert nursery.workers[0].sent == [ipc.UndoAdaptation(), ipc.Stop()]
+    assert nursery.workers[1].configure.bundle == bundle("b")
+    assert nursery.workers[1].sent == [ipc.Go(position=0)]
 
 
 def test_without_an_adaptation_section_nothing_is_brought_back() -> None:

@@ -15,7 +15,7 @@ from agent.core.episode_record import EPISODE_FILE, EpisodeRecord, EpisodeStep
 from agent.state_dir import MAX_DRIFT_BYTES, StateDir
 from agent.storage import Storage
 from edge_models.wire.telemetry import DriftState
-from tests.unit.agent.test_slots import Nursery
+from tests.unit.agent.fake_workers import Nursery
 from tests.unit.agent.world import CONFIG, bundle, running
 
 STORY = EpisodeRecord(
