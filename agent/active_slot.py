@@ -6,7 +6,7 @@ before it runs it, so a frame that kills every worker is known, and passed over,
 
 Another model loads on standby, while the one before goes on. Once it is ready that one is told to stop, and where it
 stopped the new one goes on; frames that come by topic meanwhile wait. A standby that dies has cost nothing. There are
-never more than two of these workers, and never two on the source.
+never more than two of these, and never two on the source.
 """
 
 from __future__ import annotations
@@ -108,11 +108,10 @@ class ActiveSlot:
         elif live.stop_by_s is None and self._is_wanted(live):  # it has never stopped
             return [] if live.ready is None else [ev.WorkerReady(bundle=live.bundle)]
         elif live.stop_by_s is None and self._standby is None:
-            if live.ready is not None and now_s - live.word_s <= QUIET_S:
-                return self._start(now_s)
-            log.info("worker not waited for bundle=%s", live.bundle[:12])
-            self._live = None
-            live.process.end()
+            if live.ready is None or now_s - live.word_s > QUIET_S:
+                log.info("worker not waited for bundle=%s", live.bundle[:12])
+                self._live = None
+                live.process.end()
             return self._start(now_s)
         return []
 
@@ -160,9 +159,7 @@ class ActiveSlot:
                 standby.failed = message
         if ended is not None:
             return self._standby_died(standby, ended, now_s)
-        if standby.ready is None:
-            return []
-        if self._live is None:
+        if standby.ready is None or self._live is None:
             return self._take_over(standby, now_s)
         self._tell_to_stop(self._live, now_s)
         return []
@@ -182,9 +179,9 @@ class ActiveSlot:
 
     def next_deadline_s(self) -> float | None:
         """When ``tick`` is needed at the latest."""
-        times_s = [self._start_at_s, self._leaving.due_s]
-        times_s.append(None if self._live is None else self._live.due_s)
-        times_s.append(None if self._standby is None else self._standby.fault_due_s)
+        live, standby = self._live, self._standby
+        times_s = [None if live is None else live.due_s, None if standby is None else standby.fault_due_s]
+        times_s += [self._start_at_s, self._leaving.due_s]
         return min((time_s for time_s in times_s if time_s is not None), default=None)
 
     def close(self) -> None:
@@ -237,10 +234,8 @@ class ActiveSlot:
             return self._fell(active.bundle, str(exc), now_s)
         limits = self._config.worker
         run = fresh_run(process, active.artifact, now_s, silence_s=limits.silence_s, memory_mb=limits.memory_mb)
-        log.info(
-            "worker started bundle=%s pid=%d position=%d standby=%s",
-            active.bundle[:12], process.pid, self._progress.position, is_standby,
-        )  # fmt: skip
+        place = "standby" if is_standby else str(self._progress.position)
+        log.info("worker started bundle=%s pid=%d position=%s", active.bundle[:12], process.pid, place)
         if is_standby:
             self._standby = run
             return []

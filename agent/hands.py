@@ -23,7 +23,7 @@ from agent.delivery import Delivery
 from agent.errors import StorageError
 from agent.health import HealthProbe
 from agent.inbound import Inbound
-from agent.ipc import ShadowOn
+from agent.ipc import Feedback, ShadowOn
 from agent.jobs import Jobs
 from agent.outbox import Lane, Outbox
 from agent.parts import Part
@@ -189,6 +189,8 @@ class Hands:
                 self.publish_state(now, self.core.voice.next_state())
             case do.TellWorker(message=message):
                 self.active.tell(message)
+                if isinstance(message, Feedback):
+                    self.candidate.tell(message)
 
     def _work(self, action: do.Work, now_s: float) -> list[ev.Event]:
         events: list[ev.Event] = []

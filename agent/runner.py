@@ -81,7 +81,13 @@ def _assembled(
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
-    candidate = CandidateSlot(bundle_dir=state_dir.bundle_dir, boot=voice.boot, spawn=adapters.spawn_worker)
+    candidate = CandidateSlot(
+        bundle_dir=state_dir.bundle_dir,
+        boot=voice.boot,
+        spawn=adapters.spawn_worker,
+        silence_s=config.worker.silence_s,
+        memory_mb=None if config.update is None else config.update.shadow.max_memory_mb,
+    )
     active = ActiveSlot(
         config,
         bundle_dir=state_dir.bundle_dir,
