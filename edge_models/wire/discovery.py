@@ -7,46 +7,35 @@ messages next door, so a test holds their names against the classes. Written for
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from edge_models.errors import FieldError
 from edge_models.fields import JsonValue
 from edge_models.wire.channels import STATE_INTERVAL_S, channel_named
+from edge_models.wire.discovery_sensors import ADAPTATION, GATING, Component, state_entities
 from edge_models.wire.telemetry import DriftState, EventType, Meta, Status
 from edge_models.wire.topics import CommandVerb, Topics
 
-Component = dict[str, JsonValue]
+__all__ = ["ADAPTATION", "GATING", "ONLINE_BIRTH", "REMOVE", "device_discovery", "encode_discovery"]
+
 QOS = 1
 REMOVE = b""  # retained instead of the payload, it removes the device with all its entities
 ONLINE_BIRTH = b"online"  # on homeassistant/status: send discovery again
-GATING, ADAPTATION = "gating", "adaptation"  # capabilities of Meta that have entities of their own
-_COMMAND = "{}"  # a whole command without an id; Home Assistant's templates cannot count
-
-
-@dataclass(frozen=True, slots=True)
-class _Gauge:
-    """A sensor that shows one number of ``State``; None there becomes Home Assistant's ``unknown``."""
-
-    field: str
-    name: str
-    unit: str | None
-    device_class: str | None = None
-    diagnostic: bool = True
-    value: str = "{0}"  # expression over the field
-    needs: str | None = None  # the capability without which there is nothing to show
-
-
-_GAUGES = (
-    _Gauge("rate_hz", "Inference rate", "Hz", "frequency", diagnostic=False),
-    _Gauge("p95_us", "Inference time p95", "ms", "duration", diagnostic=False, value="({0} / 1000) | round(2)"),
-    _Gauge("cpu_percent", "Processor load", "%"),
-    _Gauge("cpu_temperature_c", "Processor temperature", "°C", "temperature"),
-    _Gauge("memory_mb", "Memory", "MB", "data_size"),
-    _Gauge("disk_free_mb", "Free space", "MB", "data_size"),
-    _Gauge("outbox_messages", "Waiting messages", None),
-    _Gauge("held", "Frames held", "%", value="(100 * {0} / [value_json.n, 1] | max) | round(1)", needs=GATING),
-    _Gauge("adapted_rev", "Learnt revision", None, needs=ADAPTATION),
+DRIFT_EVENTS = (
+    EventType.DRIFT_SUSPECTED,
+    EventType.DRIFT_CONFIRMED,
+    EventType.DRIFT_RECOVERED,
+    EventType.MODEL_REQUESTED,
+    EventType.REQUEST_CLOSED,
 )
+TRIGGERS = {  # of automations: what happened, and to what
+    EventType.DRIFT_CONFIRMED: "drift",
+    EventType.DRIFT_RECOVERED: "drift",
+    EventType.UPDATE_COMMITTED: "model",
+    EventType.ROLLED_BACK: "model",
+    EventType.SOURCE_FAILED: "source",
+}
+_COMMAND = "{}"  # a whole command without an id; Home Assistant's templates cannot count
+_EVENT = "{'event_type': value_json.type, 'severity': value_json.severity, 'message': value_json.message} | to_json"
 
 
 def device_discovery(topics: Topics, meta: Meta, *, state_interval_s: float = STATE_INTERVAL_S) -> Component:
@@ -58,12 +47,18 @@ def device_discovery(topics: Topics, meta: Meta, *, state_interval_s: float = ST
         state_interval_s: Reporting interval; sensors become unavailable after three of them.
     """
     components = {
-        **_state_sensors(topics, meta, state_interval_s),
+        **state_entities(topics, meta, state_interval_s),
         **_drift_entities(topics, meta),
         **_model_entities(topics, meta),
+        **_controls(topics, meta),
+        **_triggers(topics, meta),
     }
     for key, component in components.items():
-        component |= {"unique_id": f"driftline_{meta.id}_{key}", "qos": QOS}
+        if len(component) == 1:  # nothing but its platform: it is to go
+            continue
+        component["qos"] = QOS
+        if component["platform"] != "device_automation":  # which is no entity
+            component["unique_id"] = f"driftline_{meta.id}_{key}"
     return {
         "device": _device(meta),
         "origin": {"name": "Driftline", "sw_version": meta.agent},
@@ -100,49 +95,10 @@ def _device(meta: Meta) -> JsonValue:
     return device
 
 
-def _state_sensors(topics: Topics, meta: Meta, state_interval_s: float) -> dict[str, Component]:
-    shared: Component = {"state_topic": topics.state(meta.id), "expire_after": max(1, round(3 * state_interval_s))}
-    sensors: dict[str, Component] = {}
-    for gauge in _GAUGES:
-        if gauge.needs is not None and gauge.needs not in meta.capabilities:
-            continue
-        field = f"value_json.{gauge.field}"
-        sensor: Component = {
-            "platform": "sensor",
-            "name": gauge.name,
-            **shared,
-            "value_template": f"{{{{ {gauge.value.format(field)} if {field} is not none else none }}}}",
-            "state_class": "measurement",
-        }
-        optional = {"unit_of_measurement": gauge.unit, "device_class": gauge.device_class}
-        sensor |= {key: text for key, text in optional.items() if text is not None}
-        if gauge.diagnostic:
-            sensor["entity_category"] = "diagnostic"
-        sensors[gauge.field] = sensor
-    attributes = "'artifact': value_json.artifact, 'runtime': value_json.runtime, 'note': value_json.executor_note"
-    sensors["executor"] = {
-        "platform": "sensor",
-        "name": "Executor",
-        **shared,
-        "value_template": "{{ value_json.executor }}",
-        "json_attributes_topic": topics.state(meta.id),
-        "json_attributes_template": "{{ {" + attributes + "} | to_json }}",
-        "entity_category": "diagnostic",
-    }
-    sensors["throttled"] = {
-        "platform": "binary_sensor",
-        "name": "Throttled",
-        **shared,
-        "value_template": "{{ 'None' if value_json.throttled is none else 'ON' if value_json.throttled else 'OFF' }}",
-        "device_class": "problem",
-        "entity_category": "diagnostic",
-    }
-    return sensors
-
-
 def _drift_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
     topic = topics.drift(meta.id)
     confirmed = [DriftState.CONFIRMED.value, DriftState.REQUESTED.value]
+    kinds: list[JsonValue] = [kind.value for kind in DRIFT_EVENTS]
     return {
         "drift": {
             "platform": "binary_sensor",
@@ -160,12 +116,19 @@ def _drift_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
             "device_class": "enum",
             "options": [state.value for state in DriftState],
         },
+        "drift_event": {
+            "platform": "event",
+            "name": "Drift event",
+            "state_topic": topics.event(meta.id),
+            "event_types": kinds,
+            # Nothing is what Home Assistant passes over: the other events are those of the entity below.
+            "value_template": f"{{{{ {_EVENT} if value_json.type in {kinds} else '' }}}}",
+        },
     }
 
 
 def _model_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
     model_state = topics.model_state(meta.id)
-    attributes = "'event_type': value_json.type, 'severity': value_json.severity, 'message': value_json.message"
     return {
         "model": {
             "platform": "update",
@@ -187,17 +150,21 @@ def _model_entities(topics: Topics, meta: Meta) -> dict[str, Component]:
             "name": "Event",
             "state_topic": topics.event(meta.id),
             "event_types": [kind.value for kind in EventType],
-            "value_template": "{{ {" + attributes + "} | to_json }}",
+            "value_template": f"{{{{ {_EVENT} }}}}",
         },
-        **_buttons(topics, meta),
     }
 
 
-def _buttons(topics: Topics, meta: Meta) -> dict[str, Component]:
-    names = {CommandVerb.CHECK: "Check for a model"}
+def _controls(topics: Topics, meta: Meta) -> dict[str, Component]:
+    """What a person may do; going back is there, but has to be enabled first."""
+    names = {
+        CommandVerb.CHECK: "Check for a model",
+        CommandVerb.INSTALL: "Install the model",
+        CommandVerb.ROLLBACK: "Roll back the model",
+    }
     if ADAPTATION in meta.capabilities:
         names[CommandVerb.UNDO] = "Undo what was learnt"
-    return {
+    buttons: dict[str, Component] = {
         verb.value: {
             "platform": "button",
             "name": name,
@@ -206,4 +173,35 @@ def _buttons(topics: Topics, meta: Meta) -> dict[str, Component]:
             "entity_category": "config",
         }
         for verb, name in names.items()
+    }
+    buttons[CommandVerb.ROLLBACK.value]["enabled_by_default"] = False
+    buttons.setdefault(CommandVerb.UNDO.value, {"platform": "button"})
+    hold: Component = {
+        "platform": "switch",
+        "name": "Hold updates",
+        "state_topic": topics.model_state(meta.id),
+        "value_template": "{{ 'ON' if value_json.held else 'OFF' }}",
+        "state_on": "ON",
+        "state_off": "OFF",
+        "command_topic": topics.command(meta.id, CommandVerb.HOLD),
+        "payload_on": '{"args":{"on":true}}',
+        "payload_off": '{"args":{"on":false}}',
+        "entity_category": "config",
+    }
+    return {**buttons, CommandVerb.HOLD.value: hold}
+
+
+def _triggers(topics: Topics, meta: Meta) -> dict[str, Component]:
+    """Starts of automations; a trigger fires at the event itself, where an entity shows the last one."""
+    return {
+        f"on_{kind.value}": {
+            "platform": "device_automation",
+            "automation_type": "trigger",
+            "type": kind.value,
+            "subtype": subtype,
+            "topic": topics.event(meta.id),
+            "payload": kind.value,
+            "value_template": "{{ value_json.type }}",
+        }
+        for kind, subtype in TRIGGERS.items()
     }
