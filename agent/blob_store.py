@@ -11,6 +11,8 @@ durable. A blob that is not part of a bundle can go at any time; it only costs a
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from agent.errors import StorageError
 from agent.storage import TEMPORARY_SUFFIX, Storage
 from edge_models.bundle import open_manifest, verify_file
 from edge_models.errors import BundleError, IntegrityError
-from edge_models.manifest import MANIFEST_NAME, FileEntry
+from edge_models.manifest import MANIFEST_NAME, SHA256, FileEntry
 
 BLOBS_DIR = "blobs"
 BUNDLES_DIR = "bundles"
@@ -57,9 +59,9 @@ class BlobStore:
         self._storage.remove(blob, durable=False)
         return False
 
-    def keep_part(self, entry: FileEntry) -> None:
+    def keep_part(self, entry: FileEntry, *, durable: bool = True) -> None:
         """Call a part that is whole and checked a blob."""
-        self._storage.rename(self.part(entry.sha256), self.path(entry.sha256))
+        self._storage.rename(self.part(entry.sha256), self.path(entry.sha256), durable=durable)
 
     def link_from(self, source: Path, entry: FileEntry) -> None:
         """Take in a file that is already in the state directory, such as that of a bundle of older days."""
@@ -74,7 +76,7 @@ class BlobStore:
                     copy.append(chunk)
         except OSError as exc:
             raise StorageError(f"{source}: cannot be copied: {exc.strerror}") from exc
-        self.keep_part(entry)
+        self.keep_part(entry, durable=False)  # it can be copied again
 
     def assemble(self, identity: str, manifest: bytes, files: Mapping[str, FileEntry]) -> Path:
         """Make a bundle of blobs that are here.
@@ -120,6 +122,9 @@ class BlobStore:
                 self._storage.link(self.path(entry.sha256), link)
                 self._storage.rename(link, final / name, durable=False)
         self._storage.sync_dir(final)
+        with contextlib.suppress(StorageError):  # one that cannot be read is not the one
+            if self._storage.read(final / MANIFEST_NAME, max_bytes=len(manifest)) == manifest:
+                return
         self._storage.write_atomic(final / MANIFEST_NAME, manifest)
 
 
@@ -129,6 +134,11 @@ def listed(directory: Path) -> frozenset[str] | None:
         return frozenset(entry.sha256 for entry in open_manifest(directory).manifest.files.values())
     except BundleError:
         return None
+
+
+def is_bundle_id(name: str) -> bool:
+    """Whether a directory of this name is a whole bundle; others are parts, or on their way out."""
+    return re.fullmatch(SHA256, name) is not None
 
 
 def is_right(path: Path, entry: FileEntry) -> bool:

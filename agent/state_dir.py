@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from agent.blob_store import BlobStore, listed, names_in
+from agent.blob_store import BlobStore, is_bundle_id, listed, names_in
 from agent.core.commands import DriftKind
 from agent.core.episode_record import EPISODE_FILE, EpisodeRecord
 from agent.core.records import (
@@ -40,7 +39,7 @@ from edge_models.bundle import Bundle, open_manifest
 from edge_models.engines.registry import device_files
 from edge_models.errors import BundleError, FieldError
 from edge_models.fields import canonical_json, decode_json, described
-from edge_models.manifest import MANIFEST_NAME, SHA256
+from edge_models.manifest import MANIFEST_NAME
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -152,7 +151,7 @@ class StateDir:
 
     def present(self, model: str | None = None) -> frozenset[str]:
         """Ids of the bundles that are whole (they get their name only then) and, if asked, of this model."""
-        return frozenset(name for name in self._bundle_names() if re.fullmatch(SHA256, name) and self._is(name, model))
+        return frozenset(name for name in self._bundle_names() if is_bundle_id(name) and self._is(name, model))
 
     def keep_bundles(self, keep: Iterable[str]) -> None:
         """Remove every other bundle, whole or not, and the blobs that only they had.
@@ -163,14 +162,14 @@ class StateDir:
         kept = set(keep)
         for name in self._bundle_names():
             if name.removesuffix(PART_SUFFIX) not in kept:
-                self.storage.remove(Path(BUNDLES_DIR) / name)
+                self.storage.remove(Path(BUNDLES_DIR) / name, durable=is_bundle_id(name))
         needed = [listed(self.bundle_dir(name)) for name in kept]
         if None not in needed:
             self._blobs.prune(frozenset().union(*(digests or () for digests in needed)))
         for folder in (ADAPTED_DIR, DRIFT_DIR):
             for name in self._names(folder):
                 if name.partition(".")[0] not in kept:
-                    self.storage.remove(Path(folder) / name)
+                    self.storage.remove(Path(folder) / name, durable=False)
 
     def write_adapted(self, bundle: str, artifact: str, body: bytes) -> None:
         """Make durable what was learnt on an artifact of a bundle, as its worker packed it."""
@@ -226,7 +225,7 @@ class StateDir:
         """Rename a damaged file, so that it can be looked at and does no more harm."""
         log.warning("record damaged file=%s reason=%s", name, reason)
         with contextlib.suppress(StorageError):  # a disk that takes no change
-            self.storage.rename(name, f"{name}.bad")
+            self.storage.rename(name, f"{name}.bad", durable=False)
 
     def _read(self, name: str, kind: type[R]) -> R | None:
         try:

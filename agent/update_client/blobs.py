@@ -27,7 +27,7 @@ from edge_models.manifest import SHA256, FileEntry
 
 _MAX_RECORD_BYTES = 4096
 _MAX_ETAG = 200
-_SYNC_BYTES = 4 << 20  # a power cut loses at most this much of a download; each sync costs an SD card an erase cycle
+SYNC_BYTES = 4 << 20  # a power cut loses at most this much of a download; each sync costs an SD card an erase cycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class BlobDownloader:
         deadline: End of the job.
         retries: Waits after failures.
         grown: Called with the length of the file so far after each piece.
+        sync_bytes: What a power cut may cost of a download.
 
     Attributes:
         received_bytes: What came over the network in all.
@@ -59,12 +60,14 @@ class BlobDownloader:
         deadline: Deadline,
         retries: Retries,
         grown: Callable[[int], None],
+        sync_bytes: int = SYNC_BYTES,
     ) -> None:
         self._storage = storage
         self._transport = transport
         self._deadline = deadline
         self._retries = retries
         self._grown = grown
+        self._sync_bytes = sync_bytes
         self._is_named = False  # whether the part's record and both names are durable
         self.received_bytes = 0
 
@@ -167,7 +170,7 @@ class BlobDownloader:
             self.received_bytes += len(chunk)
             self._grown(file.size_bytes)
             unsynced += len(chunk)
-            if unsynced >= _SYNC_BYTES:
+            if unsynced >= self._sync_bytes:
                 self._make_durable(file)
                 unsynced = 0
             self._deadline.left_s()
