@@ -27,11 +27,13 @@ from agent.ipc import Feedback, ShadowOn
 from agent.jobs import Jobs
 from agent.outbox import Lane, Outbox
 from agent.parts import Part
+from agent.sink import Sink
 from agent.state_dir import StateDir
 from agent.state_report import StateReport
 from edge_models.errors import FieldError
 from edge_models.wire.channels import channel_named
-from edge_models.wire.discovery import device_discovery, encode_discovery
+from edge_models.wire.discovery import REMOVE, device_discovery, encode_discovery
+from edge_models.wire.predictions import Prediction
 from edge_models.wire.telemetry import Meta, Status
 from edge_models.wire.telemetry import State as StateMessage
 from edge_models.wire.topics import Topics, discovery_topic
@@ -61,6 +63,7 @@ class Hands:
         outbox: Behind delivery.
         health: Of the machine.
         others: Further parts that the loop serves, such as the local socket.
+        sink: Of predictions, on this device.
     """
 
     config: AgentConfig
@@ -75,11 +78,13 @@ class Hands:
     outbox: Outbox
     health: HealthProbe
     others: tuple[Part, ...] = ()
+    sink: Sink | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """Everything that the loop serves, beside the link."""
-        return (self.active, self.candidate, self.jobs, self.delivery, *self.others)
+        sinks = () if self.sink is None else (self.sink,)
+        return (self.active, self.candidate, self.jobs, self.delivery, *sinks, *self.others)
 
     def carry_out(self, actions: Iterable[do.Action], now: Now) -> list[ev.Event]:
         """Do these; what happened at once comes back as events."""
@@ -103,8 +108,10 @@ class Hands:
         self.discover(now)
 
     def discover(self, now: Now) -> None:
-        """Tell Home Assistant."""
+        """Tell Home Assistant; where that is switched off, an empty message takes away what an earlier start told."""
+        topic = discovery_topic(self.config.id, prefix=self.config.homeassistant.prefix)
         if not self.config.homeassistant.enabled:
+            self.delivery.send(topic, REMOVE, channel_named("discovery"), now)
             return
         topics = Topics(self.config.mqtt.base)
         try:
@@ -114,7 +121,6 @@ class Hands:
         except FieldError as exc:
             log.warning("discovery not sent reason=%s", exc)
             return
-        topic = discovery_topic(self.config.id, prefix=self.config.homeassistant.prefix)
         self.delivery.send(topic, payload, channel_named("discovery"), now)
 
     def say_goodbye(self, now: Now) -> None:
@@ -177,6 +183,10 @@ class Hands:
 
     def _say(self, action: do.Publish | do.Resend | do.DropSamples | do.PublishState | do.TellWorker, now: Now) -> None:
         match action:
+            case do.Publish(message=Prediction() as prediction) if self.sink is not None:
+                self.sink.keep(prediction, now.monotonic_s)
+                if self.sink.lets_out(now.monotonic_s):
+                    self.delivery.publish(action, now)
             case do.Publish(kind=kind):
                 self.delivery.publish(action, now)
                 if kind == "sample":

@@ -31,6 +31,7 @@ from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
 from agent.start_up import recovered
+from agent.sink import Sink
 from agent.state_dir import StateDir
 from agent.supervisor import Supervisor
 from agent.systemd_notify import Systemd
@@ -119,6 +120,7 @@ def _assembled(
         outbox=outbox,
         health=HealthProbe(state_dir.root),
         others=(time,),
+        sink=None if config.sink is None else Sink(config.sink, published_hz=config.report.predictions_hz),
     )
     watchdog = _watchdog(config, core, active, link, adapters.systemd)
     return Supervisor(

@@ -32,16 +32,18 @@ class Sink:
 
     Args:
         config: Where, how many, how often.
+        published_hz: Predictions that the broker is to get in a second; the worker tells as many as the larger rate says.
 
     Attributes:
         dropped: Lines that no disk would take.
     """
 
-    def __init__(self, config: SinkConfig) -> None:
+    def __init__(self, config: SinkConfig, *, published_hz: float = 0.0) -> None:
         self.dropped = 0
         self._config = config
         self._path = Path(config.path)
         self._limit = RateLimit(rate_hz=config.rate_hz)
+        self._published = RateLimit(rate_hz=published_hz) if published_hz < config.rate_hz else None
         self._half = config.max_bytes // 2
         self._most_waiting = min(MAX_WAITING_BYTES, self._half)
         self._lines: deque[bytes] = deque()
@@ -66,6 +68,10 @@ class Sink:
             while self._waiting_bytes > self._most_waiting:
                 self._waiting_bytes -= len(self._lines.popleft())
                 self.dropped += 1
+
+    def lets_out(self, now_s: float) -> bool:
+        """Whether the broker is to get one more as well."""
+        return self._published is None or self._published.allows(now_s)
 
     def watched(self) -> list[Watched]:
         """Nothing: files are always ready."""

@@ -131,3 +131,12 @@ def test_a_write_that_fails_in_its_middle_leaves_no_half_line(path: Path, monkey
     sink.tick(60.0)
 
     assert kept(path) == [1, 2]
+
+
+def test_the_broker_gets_its_own_smaller_share(path: Path) -> None:
+    sink = sink_at(path, rate_hz=50.0)
+    limited = Sink(SinkConfig(path=str(path), rate_hz=50.0), published_hz=1.0)
+
+    assert sum(limited.lets_out(number / 50) for number in range(500)) in range(10, 12)
+    assert not sink.lets_out(0.0)  # report.predictions_hz is 0: none at all
+    assert all(Sink(SinkConfig(path=str(path), rate_hz=1.0), published_hz=50.0).lets_out(0.0) for _ in range(100))
