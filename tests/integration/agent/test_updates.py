@@ -56,6 +56,7 @@ def test_hint_rolls_a_bundle_out_and_every_phase_is_told(
     assert done["previous"]["bundle"] == bundles["first"].id
     assert done["last_result"] == {
         "bundle": bundles["second"].id, "outcome": "committed", "rollout": "r-1", "attempt": 1,
+        "result": "successful", "code": None, "remedy": "",
     }  # fmt: skip
     assert phases(onlooker) == [
         "idle", "downloading", "verifying", "self_test", "shadow", "provisional", "committed",
