@@ -30,8 +30,8 @@ from agent.link_events import Will
 from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
-from agent.start_up import recovered
 from agent.sink import Sink
+from agent.start_up import recovered
 from agent.state_dir import StateDir
 from agent.supervisor import Supervisor
 from agent.systemd_notify import Systemd

@@ -32,7 +32,7 @@ class Sink:
 
     Args:
         config: Where, how many, how often.
-        published_hz: Predictions that the broker is to get in a second; the worker tells as many as the larger rate says.
+        published_hz: Predictions that the broker is to get in a second; the worker tells the larger number.
 
     Attributes:
         dropped: Lines that no disk would take.
