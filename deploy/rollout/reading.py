@@ -6,6 +6,7 @@ from deploy.fleet.states import DeviceOutcome
 from deploy.rollout.rollout import Report, Rollout
 from edge_models.manifest import BundleId
 from edge_models.wire import ModelState, UpdatePhase
+from edge_models.wire.results import remedy
 
 _FAILED_PHASES = {
     UpdatePhase.ROLLED_BACK: DeviceOutcome.ROLLED_BACK,
@@ -52,5 +53,10 @@ def failure(rollout: Rollout, report: Report) -> DeviceOutcome | None:
 
 
 def complaint(state: ModelState) -> str:
-    """What the device says went wrong, for people."""
-    return "" if state.error is None else f"{state.error.code}: {state.error.message}"[:500]
+    """What the device says went wrong and what to do about it, for people; an older device tells no remedy."""
+    error = state.error
+    if error is None:
+        return ""
+    advice = error.remedy or remedy(error.code)
+    said = f"{error.code}: {error.message}"[: 498 - len(advice)]
+    return f"{said}; {advice}" if advice else said

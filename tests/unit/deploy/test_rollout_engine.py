@@ -6,6 +6,7 @@ from deploy.fleet.states import FINAL_ROLLOUT_STATES, DeviceOutcome, RolloutStat
 from deploy.rollout import engine
 from deploy.rollout.rollout import ChannelWish, Rollout, wanted_bundles, wanted_channel
 from edge_models.wire import DeviceId, ModelState, UpdatePhase
+from edge_models.wire.results import remedy
 from tests.unit.deploy.rollout_stories import (
     ID,
     NEW,
@@ -84,7 +85,8 @@ def test_a_canary_that_fails_sends_everybody_back(phase: UpdatePhase) -> None:
 
     assert rollout.state is RolloutState.ROLLING_BACK
     assert rollout.devices[A].outcome == phase.value
-    assert rollout.reason == f"a: {phase.value} {NEW[:12]} (self_test: wrong golden outputs)"
+    said = f"self_test: wrong golden outputs; {remedy('self_test')}"
+    assert rollout.reason == f"a: {phase.value} {NEW[:12]} ({said})"
     assert wanted_channel(rollout) == ChannelWish(bundle=OLD, also=())
     assert wanted_bundles(rollout) == {A: OLD, B: OLD}
 

@@ -17,6 +17,7 @@ from deploy.rollout.runner import RolloutRunner
 from edge_models.channel import Channel
 from edge_models.manifest import BundleId
 from edge_models.wire import DeviceId, ModelState, Topics, UpdatePhase
+from edge_models.wire.results import remedy
 from tests.unit.deploy import messages
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry
 from tests.unit.deploy.messages import NEW, OLD
@@ -144,7 +145,7 @@ def test_a_rejected_canary_puts_the_channel_and_everybody_back(site: Site) -> No
     site.says("pi-2", done(identity, OLD))
     found = site.rollout(identity)
     assert found.state is RolloutState.ROLLED_BACK
-    assert found.reason == f"pi-1: rejected {NEW[:12]} (self_test: no)"
+    assert found.reason == f"pi-1: rejected {NEW[:12]} (self_test: no; {remedy('self_test')})"
 
 
 def test_a_silent_canary_puts_everything_back(site: Site) -> None:
