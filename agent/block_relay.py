@@ -41,7 +41,7 @@ class BlockRelay:
         kind, separator, own = block.id.partition(SEPARATOR)
         child = dict(children).get(kind)
         if child is not None and separator:
-            child.send(canonical_json(replace(block, id=own)))
+            child.send(canonical_json(replace(block, id=own)).rstrip())
 
 
 def is_question(line: Mapping[str, object]) -> bool:

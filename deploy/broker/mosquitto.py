@@ -69,7 +69,11 @@ def config(
 
 
 def acl(
-    *, base: str = "driftline", fleet_user: str = "driftline-fleet", home_assistant_user: str = "homeassistant"
+    *,
+    base: str = "driftline",
+    fleet_user: str = "driftline-fleet",
+    files_user: str = "driftline-files",
+    home_assistant_user: str = "homeassistant",
 ) -> str:
     """The access list: devices below their own id, the fleet side and Home Assistant by name."""
     upward = [
@@ -86,6 +90,11 @@ def acl(
         "# The controller of the fleet.",
         f"user {fleet_user}",
         f"topic readwrite {base}/#",
+        "",
+        "# `driftline-fleet registry serve --mqtt`: answers questions for files, and hears nothing else.",
+        f"user {files_user}",
+        f"topic read {base}/+/file/get",
+        f"topic write {base}/+/file/block",
         "",
         "# Home Assistant: sees everything, may press buttons.",
         f"user {home_assistant_user}",

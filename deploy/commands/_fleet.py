@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.config import FleetConfig, load_config
+from deploy.config import FleetConfig, MqttConfig, load_config
 from deploy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ def config_of(args: argparse.Namespace) -> FleetConfig:
     if getattr(args, "mqtt", None) is not None:
         flags |= _broker(args.mqtt)
     return load_config(path, flags)
+
+
+def broker_of(config: Path | None, broker: str | None) -> MqttConfig:
+    """The broker that ``-c`` and ``--mqtt`` name, for commands that need nothing else of fleet.yaml.
+
+    Raises:
+        ConfigError: One of them is wrong.
+    """
+    return load_config(config, {} if broker is None else _broker(broker)).mqtt
 
 
 @contextlib.contextmanager

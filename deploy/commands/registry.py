@@ -2,7 +2,8 @@
 
   driftline-fleet registry init DIR                        new registry; prints the root.json that devices need
   driftline-fleet registry publish BUNDLE --registry DIR   sign a bundle; --channel NAME also makes devices run it
-  driftline-fleet registry serve --registry DIR            HTTP server for devices; keeps signatures fresh
+  driftline-fleet registry serve --registry DIR            HTTP server for devices; keeps signatures fresh;
+                                                           with --mqtt HOST or -c fleet.yaml through the broker too
   driftline-fleet registry channel show|set ...            what the devices of a channel run
   driftline-fleet registry list --registry DIR             published bundles
   driftline-fleet registry renew --registry DIR            new signatures before the old ones expire
@@ -17,9 +18,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.commands._fleet import broker_of
 from deploy.commands._output import print_json, print_table, say, warn
 from deploy.errors import EXIT_OK, UsageError
 from edge_models.manifest import MODEL_NAME, BundleId, short
@@ -72,6 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _registry_option(serve)
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=8080, metavar="PORT", help="TCP port; 0 takes a free one (8080)")
+    serve.add_argument(
+        "--mqtt", metavar="HOST[:PORT]", help="answer devices with `update.over: mqtt` through this broker as well"
+    )
+    serve.add_argument("-c", "--config", type=Path, metavar="FILE", help="fleet.yaml whose broker to use, with its TLS")
     serve.add_argument("--no-renew", action="store_true", help="do not renew signatures each hour while serving")
 
 
@@ -226,8 +233,26 @@ def _serve(args: argparse.Namespace) -> None:
     if args.host not in ("127.0.0.1", "::1", "localhost") and not args.json:
         warn("content is signed, so plain HTTP is safe from changes; who listens can still see which models you run")
     renewal = contextlib.nullcontext() if args.no_renew else Renewal(registry.keep_fresh, period_s=_RENEWAL_PERIOD_S)
-    with renewal:
+    with renewal, _through_the_broker(args, registry):
         serve(registry.directory, args.host, args.port, ready=lambda url: _announce(args, url))
+
+
+@contextlib.contextmanager
+def _through_the_broker(args: argparse.Namespace, registry: Registry) -> Iterator[None]:
+    if args.mqtt is None and args.config is None:
+        yield
+        return
+    from deploy.clock import SystemClock
+    from deploy.link import Link
+    from deploy.registry.block_server import BlockServer, subscriptions
+    from edge_models.wire import Topics
+
+    config, clock = broker_of(args.config, args.mqtt), SystemClock()
+    topics = Topics(config.base)
+    # A broker that takes names from certificates gives this program its own, or the controller would be thrown off.
+    link = Link(config, subscriptions(topics), client_id=f"{config.client_id}-files", clock=clock)
+    with link, BlockServer(registry.public, link, topics, clock):
+        yield
 
 
 def _announce(args: argparse.Namespace, url: str) -> None:

@@ -1,4 +1,4 @@
-"""What every Transport of the update client does: the one on urllib3, and the one in memory that unit tests use."""
+"""What every Transport of the update client does: on urllib3, in blocks, behind bounds, and in memory for tests."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import hashlib
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from agent.storage import Storage
+from agent.update_client.blocks import BlockTransport
 from agent.update_client.errors import ServerError
+from agent.update_client.limits import DailyBudget, RateLimited
 from agent.update_client.transport import HttpTransport, Transport
-from tests.unit.update_client.fakes import BASE, Fault, MemoryTransport
+from tests.unit.update_client.fakes import BASE, FakeTime, Fault, MemoryTransport
+from tests.unit.update_client.lines import Line
 
 CONTENT = random.Random(5).randbytes(200_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -52,6 +57,35 @@ class MemoryNetwork:
 
     def dead_url(self) -> str:
         return "http://nowhere/x"
+
+
+class BoundedNetwork(MemoryNetwork):
+    """The same behind a rate and a budget that are never reached."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__()
+        time = FakeTime(utc=1.8e9)
+        budget = DailyBudget(Storage(state), time, 1 << 40)
+        self.transport = budget.limited(RateLimited(self.transport, 1 << 20, time, time))
+
+
+class BlockNetwork:
+    """Blocks through a line in memory."""
+
+    def __init__(self) -> None:
+        self.url = BASE
+        self._line = Line({PATH: CONTENT, "/targets/" + "0" * 64: CONTENT}.get)
+        self.transport: Transport = BlockTransport(
+            self._line, self._line.time, base_url=BASE, new_id=(f"r{number}" for number in count()).__next__
+        )
+
+    def broken_url(self, *, sent: int) -> str:
+        self._line.end_after = sent
+        return BASE + PATH
+
+    def dead_url(self) -> str:
+        self._line.is_dead = True
+        return BASE + PATH
 
 
 class HttpNetwork:
@@ -95,10 +129,15 @@ def _break_off(listener: socket.socket, sent: int) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(CONTENT) + CONTENT[:sent])
 
 
-@pytest.fixture(scope="module", params=["memory", "http"])
+@pytest.fixture(scope="module", params=["memory", "bounded", "blocks", "http"])
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    if request.param == "memory":
-        yield MemoryNetwork()
+    if request.param != "http":
+        made: dict[str, Callable[[], Network]] = {
+            "memory": MemoryNetwork,
+            "bounded": lambda: BoundedNetwork(tmp_path_factory.mktemp("state")),
+            "blocks": BlockNetwork,
+        }
+        yield made[request.param]()
         return
     pytest.importorskip("uvicorn", reason="the registry's server needs the extra deploy")
     http = HttpNetwork(tmp_path_factory.mktemp("public"))
