@@ -19,6 +19,7 @@ from edge_models.manifest import MODEL_NAME
 DeviceId = NewType("DeviceId", str)
 DEVICE_ID = r"[a-z0-9-]{1,40}"
 RESERVED_IDS = ("group", "all")
+NO_URL = "http://registry.invalid"  # RFC 6761 section 6.4: a name that never exists
 MAX_CONFIG_BYTES = 256 * 1024
 
 
@@ -118,7 +119,11 @@ class SinkConfig:
 class UpdateConfig:
     """Where models come from."""
 
-    url: str = described("Address of the registry's directory, such as http://fleet:8080.", pattern=r"https?://\S+")
+    url: str = described(
+        "Address of the registry's directory, such as http://fleet:8080; not used with over: mqtt.",
+        default=NO_URL,
+        pattern=r"https?://\S+",
+    )
     root: str = described("File with the trusted root metadata (root.json).")
     poll_s: float = described("Seconds between looks at the channel.", default=300.0, ge=1, le=604800)
     check_timeout_s: float = described("Bound on one look at the channel.", default=60.0, ge=1, le=3600)
@@ -133,6 +138,11 @@ class UpdateConfig:
     attempts: int = described("Tries for one target before it is given up.", default=3, ge=1, le=28)
     shadow: ShadowConfig = described("Running beside the active model.", default_factory=ShadowConfig)
     provisional: ProvisionalConfig = described("Proving itself.", default_factory=ProvisionalConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse to look nowhere."""
+        if self.over == "http" and self.url == NO_URL:
+            raise ValueError("the url of the registry, or over: mqtt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
