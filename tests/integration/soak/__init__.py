@@ -1,0 +1,1 @@
+"""A day in simulated time, for the default run."""
