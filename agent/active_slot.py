@@ -226,6 +226,7 @@ class ActiveSlot:
                     self._bundle_dir(active.bundle),
                     boot=self._boot,
                     position=self._progress.position,
+                    mark=self._progress.mark,
                     standby=is_standby,
                     careful=self._backoff.deaths > 0,
                 )
@@ -252,7 +253,8 @@ class ActiveSlot:
         standby.started_s = now_s
         self._progress.begin()
         self._progress.loaded(standby, standby.ready)
-        self._handover.give(standby.process, self._wanted, go=ipc.Go(position=self._progress.position))
+        go = ipc.Go(position=self._progress.position, mark=self._progress.mark)
+        self._handover.give(standby.process, self._wanted, go=go)
         log.info("worker took over bundle=%s position=%d", standby.bundle[:12], self._progress.position)
         return [ev.WorkerStarted(), ev.WorkerReady(bundle=standby.bundle)]
 

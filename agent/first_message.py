@@ -16,6 +16,7 @@ def active_configuration(
     *,
     boot: int,
     position: int,
+    mark: str,
     standby: bool,
     careful: bool,
 ) -> ipc.Configure:
@@ -33,6 +34,7 @@ def active_configuration(
         samples=config.samples,
         predictions_hz=max(config.report.predictions_hz, 0.0 if config.sink is None else config.sink.rate_hz),
         position=position,
+        mark=mark,
         boot=boot,
         standby=standby,
         memory_mb=config.worker.memory_mb,

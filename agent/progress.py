@@ -25,12 +25,14 @@ class Progress:
     Attributes:
         figures: What ``state`` tells.
         position: Index of the next frame in the source.
+        mark: What the source needs to go on there beside the position.
         ended: Whether the source has no more frames.
     """
 
     def __init__(self, *, shadow: Shadow, handover: Handover) -> None:
         self.figures = Figures()
         self.position = 0
+        self.mark = ""
         self.ended = False
         self._shadow = shadow
         self._handover = handover
@@ -51,7 +53,8 @@ class Progress:
                 self._shadow(message, body)
             case ipc.DriftSaved():
                 self._handover.note(run.bundle, message, body)
-            case ipc.Heartbeat(position=position):
+            case ipc.Heartbeat(position=position, mark=mark):
+                self.mark = mark or self.mark
                 self.figures.beat(message, run.word_s)
                 self._reach(position)
             case ipc.PredictionOut(position=int(position)) | ipc.SampleOut(position=int(position)):

@@ -137,6 +137,7 @@ class Heartbeat:
 
     type: Literal["heartbeat"] = described("Kind of message.", default="heartbeat")
     position: int = described("Index of the next frame to take.", ge=0)
+    mark: str = described("What its source needs to go on there beside the position.", default="", max_length=400)
     seq: int = described("Frames answered by this worker.", ge=0)
     refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
     held: int = described("Of seq, frames that gating held.", default=0, ge=0)

@@ -28,6 +28,7 @@ class Configure:
     samples: SamplesConfig = described("Inputs that may leave.", default_factory=SamplesConfig)
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
     position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
+    mark: str = described("As the last heartbeat of the worker before had it.", default="", max_length=400)
     boot: int = described("Counts starts of the supervisor.", default=0, ge=0)
     standby: bool = described(
         "Load the model and say Ready, but leave the source alone until Go: the last worker still runs.", default=False
@@ -60,6 +61,7 @@ class Go:
 
     type: Literal["go"] = described("Kind of message.", default="go")
     position: int = described("Index of the first frame to take from the source.", ge=0)
+    mark: str = described("As the last heartbeat of the worker before had it.", default="", max_length=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

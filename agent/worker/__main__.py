@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import random
 import signal
 import socket
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from agent.child import die_with_parent
 from agent.clock import SystemClock
-from agent.ipc import Configure
+from agent.ipc import Configure, Go
+from agent.worker.limits import limit_active, limit_candidate
 from agent.worker.link import SupervisorLink
 from agent.worker.loop import Loop, Role
 
 if TYPE_CHECKING:
     from agent.worker.opened_model import OpenedModel
-
-CANDIDATE_NICENESS = 10
 
 
 def main(
@@ -51,16 +49,17 @@ def main(
 
 def _open_role(configure: Configure, link: SupervisorLink) -> Role:
     if configure.role == "candidate":
-        from agent.worker.candidate import Candidate, limit_resources
+        from agent.worker.candidate import Candidate
 
-        os.nice(CANDIDATE_NICENESS)
-        limit_resources()
+        limit_candidate(configure.memory_mb)
         return Candidate(configure, link, time.perf_counter_ns)
     from agent.worker.active import Active
 
-    def open_active(model: OpenedModel | None, position: int) -> Active:
+    limit_active(configure.memory_mb)
+
+    def open_active(model: OpenedModel | None, go: Go) -> Active:
         return Active(
-            replace(configure, position=position),
+            replace(configure, position=go.position, mark=go.mark),
             link,
             now_s=time.monotonic(),
             clock_ns=time.perf_counter_ns,
@@ -72,7 +71,7 @@ def _open_role(configure: Configure, link: SupervisorLink) -> Role:
         from agent.worker.standby import Standby
 
         return Standby(configure, link, open_active, time.perf_counter_ns)
-    return open_active(None, configure.position)
+    return open_active(None, Go(position=configure.position, mark=configure.mark))
 
 
 if __name__ == "__main__":

@@ -23,24 +23,28 @@ from agent.ipc import (
     UndoAdaptation,
     WipeSamples,
 )
-from agent.memory import release_unused
+from agent.memory import release_unused, resident_kb
 from agent.worker.adaptation.opening import guard_or_reason
 from agent.worker.engine_report import mean_steps, ready
 from agent.worker.errors import SourceError
 from agent.worker.link import SupervisorLink
+from agent.worker.model_health import open_health
 from agent.worker.opened_model import OpenedModel, open_configured
 from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.samples import Deviation, Sample, SampleRing
-from agent.worker.sources import Surroundings, steady_source
+from agent.worker.sources import Restarting, Surroundings, steady_source
 from agent.worker.sources.mqtt_frames import MqttFrames
 from agent.worker.sources.port import Source
 from agent.worker.stream import FrameOutcome, open_stream
+from agent.worker.trial import Shadowed
 from edge_models.errors import ArchiveError
 from edge_models.wire.predictions import SampleReason
 
 log = logging.getLogger(__name__)
+
+LEAVE_NS = 500_000_000  # for frames by topic that wait when it is told to stop
 
 
 class Active:
@@ -80,7 +84,12 @@ class Active:
         if configure.source is not None:
             around = Surroundings(tell=link.send, now_s=lambda: clock_ns() / 1e9, rng=rng)
             self._source = steady_source(
-                configure.source, manifest.input, manifest.labels, position=configure.position, around=around
+                configure.source,
+                manifest.input,
+                manifest.labels,
+                position=configure.position,
+                mark=configure.mark,
+                around=around,
             )
         rate_hz = None if self._source is None else self._source.rate_hz
         self._stream = open_stream(
@@ -92,11 +101,15 @@ class Active:
             guard=guard,
             rate_hz=rate_hz,
         )
+        self._health, self._golden = open_health(self._model, is_exact=configure.hold_codes == 0)
+        if model is not None:
+            self._golden.proven(now_s)
+        self._clock_ns = clock_ns
         self._outgoing = Outgoing(link, artifact=configure.artifact, source=manifest.input.source)
         self._idle_position = configure.position
         self._pacer = None if rate_hz is None else Pacer(rate_hz=rate_hz, start_s=now_s)
         self._predictions = RateLimit(rate_hz=configure.predictions_hz)
-        self._shadow: RateLimit | None = None
+        self._shadow: tuple[RateLimit, Shadowed] | None = None
         self._samples = SampleRing(
             rate_hz=configure.samples.rate_hz,
             most_bytes=configure.samples.ring_bytes,
@@ -129,6 +142,7 @@ class Active:
         """How far it has come."""
         return Heartbeat(
             position=self._position,
+            mark=self._source.mark if isinstance(self._source, Restarting) else "",
             seq=self._stream.frames,
             refused=self._refused,
             held=self._stream.held,
@@ -137,6 +151,8 @@ class Active:
             mean_steps=mean_steps(self._model.engine),
             adapted_rev=None if self._stream.guard is None else self._stream.guard.rev,
             stages=self._stream.stages.encoded(),
+            rss_kb=resident_kb(),
+            health=self._health.figures(self._golden.ok),
         )
 
     def handle(self, message: Message, body: bytes) -> None:
@@ -145,7 +161,8 @@ class Active:
             case FrameIn(origin="mqtt"):
                 self._push(message, body)
             case ShadowOn():
-                self._shadow = RateLimit(rate_hz=message.rate_hz) if message.on else None
+                fresh = (RateLimit(rate_hz=message.rate_hz), Shadowed(self._model.profile))
+                self._shadow = fresh if message.on else None
             case SamplesOn() | DeliverSamples() | WipeSamples():
                 self._sampling(message)
             case EvidenceOn() | ResetDrift() | RestoreDrift():
@@ -181,10 +198,16 @@ class Active:
         self._now_s = now_s
         outcome = self._stream.step(frame, now_s)
         if outcome is not None:
+            if not outcome.result.held:
+                self._health.add(outcome.result)
             self._tell(outcome, now_s)
+        self._golden.step(now_s)
 
     def leave(self) -> None:
-        """Tell what a later worker needs: this one was told to stop."""
+        """Run the frames that wait, and tell what a later worker needs: this one was told to stop."""
+        until_ns = self._clock_ns() + LEAVE_NS
+        while self._frames_waiting and self._clock_ns() < until_ns:
+            self.work(self._now_s)
         self._outgoing.drift_state(self._stream.unsaved(at_once=True))
 
     def close(self) -> None:
@@ -271,6 +294,6 @@ class Active:
             return
         if self._predictions.allows(now_s):
             self._outgoing.prediction(outcome)
-        if self._shadow is not None and not result.held and self._shadow.allows(now_s):
-            self._outgoing.shadow(outcome)
+        if self._shadow is not None and not result.held and self._shadow[0].allows(now_s):
+            self._outgoing.shadow(outcome, self._shadow[1])
         self._samples.keep(outcome)

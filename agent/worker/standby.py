@@ -43,7 +43,7 @@ class Goer(Protocol):
         """Give everything back."""
 
 
-OpenActive = Callable[[OpenedModel, int], Goer]
+OpenActive = Callable[[OpenedModel, Go], Goer]
 
 
 class Standby:
@@ -52,7 +52,7 @@ class Standby:
     Args:
         configure: What it will run.
         link: To the supervisor.
-        open_active: Makes the active worker of the loaded model at a position of the source.
+        open_active: Makes the active worker of the loaded model, where Go says.
         clock_ns: For stage times.
 
     Raises:
@@ -101,7 +101,7 @@ class Standby:
         elif not isinstance(message, Go):
             self._early.append((message, body))
         else:
-            self._active = self._open_active(self._model, message.position)
+            self._active = self._open_active(self._model, message)
             for early in self._early:
                 self._active.handle(*early)
             self._early.clear()

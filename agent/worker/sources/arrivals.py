@@ -141,7 +141,9 @@ class Arrivals:
 
 
 def _is_frame(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith((*IMAGES, ".npy"))
+    """Names that are no UTF-8 are left alone, too: they could not be told in a ``mark``."""
+    is_text = not any("\udc80" <= char <= "\udcff" for char in name)
+    return is_text and not name.startswith(".") and name.lower().endswith((*IMAGES, ".npy"))
 
 
 def _array(path: Path) -> NDArray[Any]:
