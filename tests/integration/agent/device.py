@@ -123,8 +123,8 @@ class Device:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, disk_is_full: bool = False) -> None:
-        program = ["-c", ON_A_FULL_DISK] if disk_is_full else ["-m", "agent"]
+    def start(self, *, disk_is_full: bool = False, module: str = "agent") -> None:
+        program = ["-c", ON_A_FULL_DISK] if disk_is_full else ["-m", module]
         # On a full disk the log goes elsewhere, as on a Pi: one that cannot be flushed would be exit code 120.
         with Path(os.devnull if disk_is_full else self.log).open("ab") as log:
             self._process = subprocess.Popen(

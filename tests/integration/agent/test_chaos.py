@@ -1,0 +1,136 @@
+"""Durable messages on a bad way: counted as rows of the controller's database, none is lost and none is there twice.
+
+The hour without a controller is compressed: a device that counts a window every ten seconds has 360 rows to tell in an
+hour, and as many are told here in a few seconds, each with an event. Everything is real: the agent (its worker repeats
+itself), Mosquitto without a store, so that a restart forgets what it had acknowledged, and the controller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from deploy.fleet import gaps
+from deploy.fleet.models import Count, Event, Sequence
+from tests.integration.agent.brokers import Mosquitto
+from tests.integration.agent.conftest import MakeDevice
+from tests.integration.agent.device import ID, Device, until
+from tests.integration.agent.proxy import Proxy
+from tests.integration.agent.talkative_worker import SAYINGS
+from tests.integration.deploy.brokers import Ports
+from tests.integration.deploy.site import Site, site
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.mosquitto,
+    pytest.mark.skipif(Mosquitto.program() is None, reason="mosquitto is not installed"),
+]
+SOON = {"grace_s": 0.5, "pause_s": 1.0, "asks": 10}  # a minute and five, in a real fleet
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    made = Mosquitto(tmp_path, "max_queued_messages 100000", "max_inflight_messages 20")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def proxy(mosquitto: Mosquitto) -> Iterator[Proxy]:
+    made = Proxy(mosquitto.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def office(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "office"
+    folder.mkdir()
+    with site(folder, Ports(mqtt5=mosquitto.port, mqtt311=mosquitto.port)) as made:
+        made.write_config(gaps=SOON)
+        yield made
+
+
+@pytest.fixture
+def device(make_device: MakeDevice, proxy: Proxy, recording: Path) -> Device:
+    source = {"type": "replay", "path": str(recording), "rate_hz": 200, "loop": True}
+    return make_device(proxy.port, source=source, report={"state_s": 0.5, "predictions_hz": 100})
+
+
+def sayings(office: Site) -> list[int]:
+    """What the events say that were told on purpose, in the order of their numbers."""
+    with office.reading() as session:
+        chosen = select(Event.data).where(Event.device == ID, Event.type == "source_ended")
+        return sorted(int(data["position"]) for data in session.scalars(chosen))
+
+
+def is_whole(office: Site) -> bool:
+    """Whether every number up to the highest has its row, of both kinds."""
+    if len(sayings(office)) < SAYINGS:
+        return False
+    with office.reading() as session:
+        highest = {
+            (row.kind, row.boot): row.highest for row in session.scalars(select(Sequence).where(Sequence.device == ID))
+        }
+        rows: dict[int, int] = {}
+        for boot in session.scalars(select(Count.boot).where(Count.device == ID)):
+            rows[boot] = rows.get(boot, 0) + 1
+        return (
+            all(rows.get(boot) == count for (kind, boot), count in highest.items() if kind == "stats")
+            and sum(rows.values()) >= SAYINGS
+            and not gaps.missing(session)
+        )
+
+
+def test_nothing_is_lost_while_the_controller_is_away_and_the_broker_forgets(
+    office: Site, mosquitto: Mosquitto, proxy: Proxy, device: Device
+) -> None:
+    proxy.is_mixed = True
+    with office.controller():
+        device.start(module="tests.integration.agent.talkative_agent")
+        until(lambda: len(sayings(office)) > 5, "the first rows", timeout_s=20, log=device.log)
+    away_at = len(sayings(office))
+
+    proxy.latency_s = 0.01
+    time.sleep(0.5)
+    proxy.cut()
+    time.sleep(0.7)
+    mosquitto.stop()  # it has acknowledged what the controller has never seen
+    mosquitto.start()
+    proxy.latency_s = 0.0
+    time.sleep(1.5)
+    proxy.cut()
+
+    with office.controller():
+        until(lambda: is_whole(office), "every row", timeout_s=30, log=office.folder / "controller.log")
+    assert sayings(office) == list(range(1, SAYINGS + 1))
+    assert away_at < SAYINGS
+    assert min(proxy.doubled, proxy.swapped, proxy.connections) > 1
+    assert "messages asked for again" in (office.folder / "controller.log").read_text()
+
+
+def test_connection_that_only_looks_alive_is_replaced(
+    mosquitto: Mosquitto, proxy: Proxy, make_device: MakeDevice
+) -> None:
+    device = make_device(proxy.port, mqtt={"host": "127.0.0.1", "port": proxy.port, "keepalive_s": 5})
+    device.start()
+    until(lambda: "broker up" in _log(device), "the broker", log=device.log)
+    proxy.go_deaf()
+    deaf_at_s = time.monotonic()
+
+    until(lambda: _log(device).count("broker up") == 2, "another connection", timeout_s=20, log=device.log)
+
+    assert time.monotonic() - deaf_at_s < 3 * 5 + 3
+    assert device.stop() == 0
+
+
+def _log(device: Device) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return device.log.read_text()
+    return ""
