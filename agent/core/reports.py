@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from agent import ipc
 from agent.core.commands import Publish
-from agent.core.records import ActiveRecord, Now, UpdateRecord
+from agent.core.records import ActiveRecord, HoldEnd, Now, UpdateRecord
 from agent.core.update_table import RESTING, State
 from edge_models.errors import FieldError
 from edge_models.manifest import BundleId, short
@@ -180,6 +180,7 @@ class Voice:
             attempt=record.attempt,
             rollout=None if target is None else target.rollout,
             held=record.held,
+            held_until=_end_of(record.hold),
             error=error or record.error,
             last_result=record.last_result,
             metadata=record.metadata,
@@ -244,6 +245,10 @@ def _latest_name(record: UpdateRecord, active: ActiveRecord | None, latest: Bund
         if known is not None and latest in (None, known.bundle) and (known is active or latest is not None):
             return _name(known.version, known.bundle)
     return None if latest is None else short(latest)
+
+
+def _end_of(hold: HoldEnd | None) -> Timestamp | None:
+    return None if hold is None or hold.until_utc_s is None else timestamp(hold.until_utc_s)
 
 
 def _name(version: str, bundle: BundleId) -> str:

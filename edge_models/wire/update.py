@@ -145,6 +145,9 @@ class ModelState:
     attempt: int = count_field("Which attempt at this target.", default=0)
     rollout: str | None = id_field("The rollout that the target belongs to.", default=None)
     held: bool = described("Whether cmd/hold keeps updates from starting.", default=False)
+    held_until: Timestamp | None = time_field(
+        "When the hold ends by itself; null for never, and while the clock is unknown.", default=None
+    )
     error: UpdateError | None = described("Why the last update did not commit.", default=None)
     last_result: LastResult | None = described("How the last update ended.", default=None)
     metadata: dict[str, int] = described(
@@ -156,8 +159,8 @@ class ModelState:
     )
 
     def __post_init__(self) -> None:
-        """Refuse a time that is none."""
-        check_times(self.ts)
+        """Refuse times that are none."""
+        check_times(self.ts, self.held_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
