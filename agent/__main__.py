@@ -4,9 +4,10 @@
     driftline-agent check -c agent.yaml     is the configuration right?
     driftline-agent replay BUNDLE FRAMES.npz   the whole pipeline over recorded frames, without a broker
     driftline-agent explain agent.yaml         the last episode of drift, for a person
+    driftline-agent status|why|selftest|rollback|hold|wipe-samples   asks or tells the agent that runs on this device
 
 Exit codes: 0 done or told to stop, 1 repeated unforeseen failures, or nobody reads the output any more, 2 bad input
-(one line on stderr says what), 130 Ctrl-C and 143 SIGTERM during all others.
+(one line on stderr says what), 3 no agent runs that could be asked, 130 Ctrl-C and 143 SIGTERM during all others.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names; the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(is_daemon=words[:1] == ["run"]).parse_args(words)
     level = logging.DEBUG if arguments.verbose else logging.INFO
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
     previous = signal.signal(signal.SIGTERM, _terminate)  # until the supervisor takes it over
@@ -82,10 +84,12 @@ def _run(arguments: argparse.Namespace) -> int:
             from agent.explain.command import run as explain
 
             return _say(explain(arguments))
-        case _:
+        case "replay":
             from agent.worker.replay_command import run as replay
 
             return _say(replay(arguments))
+        case _:
+            return _ask(arguments)
 
 
 def _say(text: str) -> int:
@@ -97,6 +101,13 @@ def _say(text: str) -> int:
             sys.stdout.close()  # or Python would try once more at its end
         return EXIT_UNREAD
     return 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from agent.local.command import run
+
+    told = run(arguments)
+    return _say(told.text) or told.code
 
 
 def _run_daemon(path: Path) -> int:
@@ -129,7 +140,8 @@ def _check(path: Path, *, as_json: bool) -> int:
     return EXIT_BAD_INPUT if problems else said
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, is_daemon: bool) -> argparse.ArgumentParser:
+    """Arguments of all commands; the daemon does without those of others, whose modules it would keep in memory."""
     parser = Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-v", "--verbose", action="store_true", help="log details, too")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -148,16 +160,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="agent.yaml")
     check.add_argument("--json", action="store_true", help="print one JSON document: ok, file, errors")
-    _add_offline(commands)
+    if not is_daemon:
+        _add_others(commands)
     return parser
 
 
-def _add_offline(commands: argparse._SubParsersAction[Parser]) -> None:
-    from agent.explain import command as explain  # neither loads numpy
+def _add_others(commands: argparse._SubParsersAction[Parser]) -> None:
+    from agent.explain import command as explain  # none of them loads numpy
+    from agent.local import arguments as local
     from agent.worker import replay_command as replay
 
     replay.add_arguments(commands.add_parser("replay", help="run recorded frames through the whole pipeline"))
     explain.add_arguments(commands.add_parser("explain", help="tell the last episode of drift"))
+    for name, what in local.COMMANDS.items():
+        local.add_arguments(commands.add_parser(name, help=what), name)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import platform
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from agent.active_slot import ActiveSlot
@@ -27,6 +28,9 @@ from agent.inbound import Inbound
 from agent.inventory import Inventory, take_inventory
 from agent.jobs import Jobs
 from agent.link_events import Will
+from agent.local.address import socket_path
+from agent.local.answers import Answers
+from agent.local.listener import LocalSocket
 from agent.mqtt_link import MqttLink
 from agent.outbox import Outbox
 from agent.ports import Clock
@@ -76,6 +80,7 @@ def _assembled(
         contextlib.closing(adapters.open_link(config.mqtt, config.id, inbound.subscriptions, will))
     )
     state_dir = StateDir(adapters.open_storage(Path(config.state_dir)))
+    local = _local_socket(config, opened)  # before anything is mended: it finds out whether another agent runs here
     inventory = take_inventory()
     runtimes = inventory.runtimes
     recovery = recovered(config, state_dir, runtimes)
@@ -122,6 +127,9 @@ def _assembled(
         others=(time,),
         sink=None if config.sink is None else Sink(config.sink, published_hz=config.report.predictions_hz),
     )
+    if local is not None:
+        local.serve(Answers(hands, utc_s=clock.utc_s, is_connected=lambda: link.is_up))
+        hands = replace(hands, others=(*hands.others, local))
     watchdog = _watchdog(config, core, active, link, adapters.systemd)
     return Supervisor(
         hands=hands,
@@ -131,6 +139,12 @@ def _assembled(
         watchdog=watchdog,
         new_poll=adapters.new_poll,
     )
+
+
+def _local_socket(config: AgentConfig, opened: contextlib.ExitStack) -> LocalSocket | None:
+    if not config.local.enabled:
+        return None
+    return opened.enter_context(contextlib.closing(LocalSocket(socket_path(config), group=config.local.group)))
 
 
 def _relay(config: AgentConfig, delivery: Delivery, clock: Clock) -> BlockRelay | None:

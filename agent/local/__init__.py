@@ -1,0 +1,1 @@
+"""The local socket: how somebody on the device asks the running agent, and tells it something."""
