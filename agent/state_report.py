@@ -47,7 +47,7 @@ class StateReport:
         """The message, as things are now."""
         core, figures, voice = self.core, self.active.figures, self.core.voice
         window, running = figures.window, core.active
-        workers = [slot.process.pid for slot in (self.active, self.candidate) if slot.process is not None]
+        workers = [*self.active.pids, *self.candidate.pids]
         jobs = [process.pid for process in self.jobs.processes.values()]
         health = self.health.measure([os.getpid(), *workers, *jobs], now.monotonic_s)
         return State(

@@ -14,7 +14,7 @@ from edge_models.npz import read_npz
 from edge_models.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,7 +68,17 @@ def run_probe(bundle: Bundle, artifact_name: str, engine: Engine, *, delegates: 
     """
     artifact = bundle.artifact(artifact_name)
     golden = read_golden(bundle, artifact)
-    found = [engine.run(x) for x in golden[INPUT_KEY]]
+    return judge_answers(artifact, golden, [engine.run(x) for x in golden[INPUT_KEY]], delegates=delegates)
+
+
+def judge_answers(
+    artifact: Artifact,
+    golden: Mapping[str, NDArray[Any]],
+    found: Sequence[Mapping[str, NDArray[Any]]],
+    *,
+    delegates: bool = True,
+) -> ProbeResult:
+    """Compare an engine's answers to the golden inputs, one by one in their order, with the golden outputs."""
     given = {output.name: np.stack([answer[output.name] for answer in found]) for output in artifact.outputs}
     worst = max(difference_lsb(given[o.name], golden[output_key(o.name)], o.spec) for o in artifact.outputs)
     return _judge(artifact.tolerance, worst, _top1_agreement(artifact, given, golden), len(found), delegates=delegates)

@@ -1,12 +1,11 @@
 """A candidate model on trial: golden inputs first, then copies of the frames that the active model saw.
 
 It runs in a process of its own, with limits, because a model that is not known to be good may end its process or take
-all memory. It judges nothing but its own self-test: whether agreement is enough is the supervisor's decision.
+all memory. It judges nothing but its own self-test: it tells figures, and what they mean is the supervisor's decision.
 """
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,19 +13,18 @@ from typing import Any
 from numpy.typing import NDArray
 
 from agent.errors import IpcError
-from agent.ipc import Configure, FrameIn, Heartbeat, Message, SelfTest, ShadowVerdict
-from agent.memory import release_unused
-from agent.worker.drift.statistics import rolling_quantile
+from agent.ipc import Configure, Feedback, FrameIn, Heartbeat, Message, SelfTest
+from agent.memory import release_unused, resident_kb
 from agent.worker.engine_report import ready
+from agent.worker.limits import proven
 from agent.worker.link import SupervisorLink
 from agent.worker.opened_model import open_model
-from agent.worker.pipeline import MonotonicNs, PipelineResult, open_pipeline
+from agent.worker.pipeline import MonotonicNs, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
+from agent.worker.trial import Trial
 from edge_models.engines.port import Engine
 from edge_models.selftest import run_probe
-
-LATENCY_FRAMES = 1000
-MEMORY_BYTES = 2 << 30  # of address space; a worker with a runtime maps about 0.7 GB, most of it never touched
+from edge_models.signals import output_signal_names
 
 
 class Candidate:
@@ -45,37 +43,46 @@ class Candidate:
     def __init__(self, configure: Configure, link: SupervisorLink, clock_ns: MonotonicNs) -> None:
         self._link = link
         self._model = open_model(Path(configure.bundle_dir), configure.artifact, expected_id=configure.bundle)
-        self._pipeline = open_pipeline(self._model.bundle, configure.artifact, self._model.engine, clock_ns)
-        self._p95 = rolling_quantile(0.95, window_size=LATENCY_FRAMES)
-        self._agree = self._refused = self._frames = 0
+        artifact, profile = self._model.bundle.artifact(configure.artifact), self._model.profile
+        self._pipeline = open_pipeline(
+            self._model.bundle, configure.artifact, self._model.engine, clock_ns, profile=profile
+        )
+        outputs = output_signal_names(artifact, None if profile is None else profile.embedding)
+        self._trial = Trial(profile, outputs=len(outputs), boot=configure.boot)
         self._position = 0
         self.due_s: float | None = None
         release_unused()
         link.send(ready(self._model))
         link.send(self._self_test(clock_ns))
+        proven()
 
     def heartbeat(self) -> Heartbeat:
         """How far it has come."""
         return Heartbeat(
-            position=self._position, seq=self._frames, refused=self._refused, executor=self._model.engine.executor
+            position=self._position,
+            seq=self._trial.frames,
+            refused=self._trial.refused,
+            executor=self._model.engine.executor,
+            rss_kb=resident_kb(),
         )
 
     def handle(self, message: Message, body: bytes) -> None:
-        """Run a shadow frame; whatever else an active worker is told does not concern a candidate.
+        """Run a shadow frame, or take the true class of one; whatever else there is does not concern a candidate.
 
         Raises:
             EngineError: The runtime gave up on the model.
         """
+        if isinstance(message, Feedback):
+            self._trial.label(message)
         if not isinstance(message, FrameIn):
             return
         if message.encoding != "raw":
             raise IpcError("a shadow frame in text, expected raw bytes")
         result = self._pipeline.run(frame_array(message, body, self._model.bundle.manifest.input.source))
         if result is not None:
-            self._count(result, message.label_of_active)
+            self._trial.add(message, result)
         self._position = (message.position or 0) + 1
-        verdict = ShadowVerdict(n=self._frames, agree=self._agree, nan=self._refused, p95_us=self._p95.get() or 0.0)
-        self._link.send(verdict)
+        self._link.send(self._trial.verdict())
 
     def work(self, now_s: float) -> None:
         """Nothing is ever due: a candidate only answers."""
@@ -86,14 +93,6 @@ class Candidate:
     def close(self) -> None:
         """Unload the model."""
         self._model.engine.close()
-
-    def _count(self, result: PipelineResult, label_of_active: int | None) -> None:
-        self._frames += 1
-        self._p95.update(result.times.latency_us)
-        if result.refused is not None:
-            self._refused += 1
-        elif result.predicted == label_of_active:
-            self._agree += 1
 
     def _self_test(self, clock_ns: MonotonicNs) -> SelfTest:
         timed = _TimedEngine(self._model.engine, clock_ns)
@@ -130,12 +129,3 @@ class _TimedEngine:
 
     def close(self) -> None:
         """Leave the engine to its owner."""
-
-
-def limit_resources() -> None:
-    """Bound this process: address space, no core dumps, and the processor only when the active model leaves it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    bound = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
-    if soft == resource.RLIM_INFINITY or soft > bound:
-        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

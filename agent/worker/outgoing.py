@@ -15,6 +15,7 @@ from agent.worker.drift.saved import Kind
 from agent.worker.link import SupervisorLink
 from agent.worker.samples import Sample
 from agent.worker.stream import FrameOutcome
+from agent.worker.trial import Shadowed
 from edge_models.tensors import DTYPE_BYTES, Dtype, TensorSpec
 
 
@@ -69,13 +70,20 @@ class Outgoing:
         )
         self._link.send(message, droppable=True)
 
-    def shadow(self, outcome: FrameOutcome) -> None:
+    def shadow(self, outcome: FrameOutcome, figures: Shadowed) -> None:
         """A copy for a candidate, with the artifact's own answer: two bundles are compared, not what was learnt."""
         x = self._portable(outcome.frame.x)
         if x is None:
             return
+        figures.add(outcome.result)
         message = ShadowFrame(
-            position=outcome.frame.position, label=outcome.result.predicted, dtype=_dtype(x), shape=x.shape
+            position=outcome.frame.position,
+            label=outcome.result.predicted,
+            seq=outcome.seq,
+            effect=figures.effect,
+            p95_us=figures.p95_us,
+            dtype=_dtype(x),
+            shape=x.shape,
         )
         self._link.send(message, x.tobytes(), droppable=True)
 
