@@ -65,7 +65,9 @@ class Device:
         self.after_s += seconds
         return self.tell(ev.Tick())
 
-    def command(self, verb: CommandVerb, identity: str | None = "c1", **arguments: bool | str) -> list[do.Action]:
+    def command(
+        self, verb: CommandVerb, identity: str | None = "c1", **arguments: bool | float | str
+    ) -> list[do.Action]:
         return self.tell(ev.CommandSeen(verb=verb, command=Command(id=identity, args=dict(arguments))))
 
     def look(self, seen: Channel) -> list[do.Action]:
