@@ -16,6 +16,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from agent.config import MqttConfig
 from agent.credentials import password, tls_context
 from agent.lean_import import without
 from agent.link_events import Acked, Down, LinkEvent, Message, Subscribed, Up, Will
+from agent.tls_failure import refusal_of_broker, refusal_of_device
 from edge_models.wire.channels import WILL_DELAY_S
 
 with without("urllib.request", unless="socks"):
@@ -83,6 +85,7 @@ class MqttLink:
         self._wake_in.settimeout(0.0)
         self._wake_out.settimeout(0.0)
         self.is_up = False
+        self.problem = ""  # why there is no connection, as the last attempt had it
         self.overflowed = 0
         self.generation = 0
 
@@ -150,6 +153,8 @@ class MqttLink:
         return events
 
     def _follow(self, entry: _Entry, now_s: float) -> None:
+        if isinstance(entry.event, Up | Down):
+            self.problem = entry.event.reason if isinstance(entry.event, Down) else ""
         match entry.event:
             case Up():
                 self.is_up, self._closes, self._was_refused = True, 0, False
@@ -256,11 +261,13 @@ class MqttLink:
         reason: ReasonCode,
         _given: Properties | None,
     ) -> None:
-        self._put(client, Down(reason=str(reason)), failure=0)
+        why = "" if client.is_connected() or self.is_up else refusal_of_device(self._config, time.time())
+        self._put(client, Down(reason=f"{reason}{why}"), failure=0)
 
     def _on_connect_fail(self, client: paho.Client, _data: object) -> None:
-        config, problem = self._config, sys.exc_info()[1]  # paho calls from its except clause
-        self._put(client, Down(reason=f"no connection to {config.host}:{config.port}: {problem}"))
+        config = self._config
+        why = refusal_of_broker(sys.exc_info()[1], config, time.time())  # paho calls from its except clause
+        self._put(client, Down(reason=f"no connection to {config.host}:{config.port}: {why}"))
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

@@ -71,6 +71,7 @@ class Supervisor:
         self._failures = 0
         self._generation = link.generation
         self._unheard: tuple[str, ...] = ()  # topics that the broker keeps from us
+        self._down = ""  # why there was no connection last
         self._state_at_s = clock.monotonic_s()
         self._discover_at_s: float | None = None
         self._trim_at_s = clock.monotonic_s() + TRIM_FIRST_S
@@ -189,7 +190,9 @@ class Supervisor:
                 case Up():
                     self._on_up(happened, now)
                 case Down(reason=reason):
-                    log.info("broker down reason=%s", reason)
+                    level = logging.DEBUG if reason == self._down else logging.INFO  # it may last for weeks
+                    self._down = reason
+                    log.log(level, "broker down reason=%s", reason)
                     self._hands.delivery.on_down()
                 case Acked(mid=mid, refused=refused):
                     self._hands.delivery.on_acked(mid, refused, now)
@@ -201,6 +204,7 @@ class Supervisor:
         return events
 
     def _on_up(self, up: Up, now: Now) -> None:
+        self._down = ""
         log.info("broker up version=%s receive_maximum=%d", up.version, up.receive_maximum)
         hands = self._hands
         hands.greet(now)
