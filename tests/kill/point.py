@@ -96,13 +96,13 @@ class Watch:
         """Called by the storage before each operation."""
         if self._done:
             _kill()
-        path = operation.path.relative_to(self._root) if operation.path != self._root else "."
+        path = os.path.relpath(operation.path, self._root)  # the directory of the root is synced, too
         line = f"{self._role}\t{operation.step}\t{path}"
         nth = self._count[line]
         self._count[line] += 1
         os.write(self._trace, line.encode() + b"\n")
         at = self._kill_at
-        if at is None or (at.role, at.path) != (self._role, str(path)):
+        if at is None or (at.role, at.path) != (self._role, path):
             return
         if (at.step, at.nth) == (operation.step, nth):
             if at.side == "before":
