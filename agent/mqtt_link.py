@@ -180,7 +180,7 @@ class MqttLink:
         if self._config.protocol != "auto":
             return
         self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
-        log.info("protocol changed host=%s version=%s", self._config.host, self._version())
+        log.log(logging.INFO if self._returns < 2 else logging.DEBUG, "protocol changed version=%s", self._version())
         self._drop_client()  # or paho would go on trying the other one
         self._return_later(now_s)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import signal
 import time
@@ -10,11 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.integration.agent.authority import Authority
 from tests.integration.agent.brokers import Mosquitto
 from tests.integration.agent.conftest import MakeDevice
 from tests.integration.agent.device import ID, Onlooker, until
@@ -24,7 +20,6 @@ pytestmark = [
     pytest.mark.mosquitto,
     pytest.mark.skipif(Mosquitto.program() is None, reason="mosquitto is not installed"),
 ]
-NOW = dt.datetime.now(dt.UTC)
 StartMosquitto = Callable[..., Mosquitto]
 
 
@@ -40,41 +35,6 @@ def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
     yield start
     for broker in started:
         broker.stop()
-
-
-class Authority:
-    """Signs certificates and writes them beside their keys."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._write("ca", self._signed("Test CA", self._key, is_ca=True), self._key)
-
-    def issue(self, name: str) -> dict[str, str]:
-        """Paths of ca, cert and key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        self._write(name, self._signed(name, key, is_ca=False), key)
-        return {
-            "ca": str(self.directory / "ca.crt"), "cert": str(self.directory / f"{name}.crt"),
-            "key": str(self.directory / f"{name}.key"),
-        }  # fmt: skip
-
-    def _signed(self, name: str, key: ec.EllipticCurvePrivateKey, *, is_ca: bool) -> x509.Certificate:
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        builder = x509.CertificateBuilder(
-            issuer, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(),
-            x509.random_serial_number(), NOW - dt.timedelta(days=1), NOW + dt.timedelta(days=1),
-        )  # fmt: skip
-        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-    def _write(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        pem = serialization.Encoding.PEM
-        (self.directory / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
-        (self.directory / f"{name}.key").write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
 
 
 def test_message_over_the_brokers_limit_is_not_sent_and_the_connection_stays(
