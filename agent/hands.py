@@ -94,9 +94,10 @@ class Hands:
                 events += self._do(action, now)
             except StorageError as exc:
                 log.error("storage failed action=%s reason=%s", type(action).__name__, exc)  # noqa: TRY400 - the reason says it
-                durable = isinstance(action, (do.StoreUpdate, do.PointTo))
-                if durable and self.core.machine.state not in _GO_ON:
-                    return [*events, ev.StorageFailed(message=str(exc)[:300])]
+                if isinstance(action, (do.StoreUpdate, do.PointTo)):
+                    events.append(ev.StorageFailed(message=str(exc)[:300]))
+                    if self.core.machine.state not in _GO_ON:
+                        return events
         return events
 
     def greet(self, now: Now) -> None:

@@ -139,7 +139,7 @@ def _consistent(record: UpdateRecord, active: ActiveRecord | None, notes: list[s
     """A record that fits the pointer."""
     if record.phase not in RESTING and record.target is None:
         notes.append(f"update state {record.phase.value} without a target")
-        return replace(record, phase=State.IDLE)
+        record = replace(record, phase=State.IDLE)
     unproven = active is not None and active.provisional
     about_active = record.target is not None and active is not None and record.target.bundle == active.bundle
     finished = record.phase in (State.COMMITTED, State.PROVISIONAL, State.ROLLING_BACK) and about_active
