@@ -69,7 +69,7 @@ class CsvTail:
     @property
     def mark(self) -> str:
         """Where to go on: which file, and how far."""
-        return f"{self._identity()}/{self._taken}"
+        return f"{self._identity}/{self._taken}"
 
     def read(self) -> Frame | None:
         """The next whole row, or None.
@@ -97,7 +97,7 @@ class CsvTail:
     def _begin(self, mark: str) -> None:
         """Read the header, and go where an earlier tail stopped, or to the end."""
         identity, _, taken = mark.rpartition("/")
-        if identity and identity != self._identity():  # rotated meanwhile: all of this file is new
+        if identity and identity != self._identity:  # rotated meanwhile: all of this file is new
             return
         self._fill()
         end = int(taken) if identity and taken.isdecimal() else os.fstat(self._stream.fileno()).st_size
@@ -173,10 +173,9 @@ class CsvTail:
                 raise SourceError(f"{self._path}: is gone ({exc.strerror}), expected a file that grows") from exc
             return
         self._missing_since_s = None
-        if f"{there.st_dev}:{there.st_ino}" != self._identity():
-            stream = self._opened()
-            self.close()
-            self._stream = stream
+        if f"{there.st_dev}:{there.st_ino}" != self._identity:
+            rest, self._stream = self._stream, self._opened()
+            rest.close()
         elif there.st_size >= self._stream.tell():
             return
         else:
@@ -186,10 +185,9 @@ class CsvTail:
 
     def _opened(self) -> BinaryIO:
         try:
-            return self._path.open("rb")
+            stream = self._path.open("rb")
+            status = os.fstat(stream.fileno())
         except OSError as exc:
             raise SourceError(f"{self._path}: cannot be read ({exc.strerror}); expected a CSV file that grows") from exc
-
-    def _identity(self) -> str:
-        status = os.fstat(self._stream.fileno())
-        return f"{status.st_dev}:{status.st_ino}"
+        self._identity = f"{status.st_dev}:{status.st_ino}"
+        return stream
