@@ -191,7 +191,7 @@ class Delivery:
         """Nothing to free: the outbox is closed by who opened it."""
 
     def _pump_latest(self, now: Now) -> bool:
-        topic = next(iter(self._unsent))
+        topic = min(self._unsent, key=lambda topic: not topic.endswith("/model/state"))  # else the order of changes
         payload = self._latest[topic]
         if not self._fits(topic, payload):
             del self._unsent[topic]

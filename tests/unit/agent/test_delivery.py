@@ -15,7 +15,7 @@ from agent.storage import Storage
 from edge_models.wire.command import Reply
 from edge_models.wire.predictions import Prediction
 from edge_models.wire.telemetry import Event
-from edge_models.wire.update import UpdateEntity
+from edge_models.wire.update import ModelState, UpdateEntity, UpdatePhase
 from tests.unit.agent.world import bundle, moment
 
 
@@ -248,3 +248,14 @@ def test_outbox_is_committed_soon_and_not_at_every_message(post: Post) -> None:
         was_uncommitted.append(post.outbox.is_uncommitted)
     assert was_uncommitted == [True, False]
     assert post.delivery.next_deadline_s() is None
+
+
+def test_where_the_update_stands_goes_before_everything_else_that_is_retained(post: Post) -> None:
+    post.entity("1")
+    state = ModelState(ts=None, up=0.0, phase=UpdatePhase.SHADOW)
+    post.delivery.publish(Publish(kind="model/state", message=state), moment())
+    post.event(1)
+
+    post.connect()
+
+    assert post.broker.topics == ["model/state", "model/update", "event"]
