@@ -89,6 +89,12 @@ class Device:
             self._process = None
 
     @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def has_ended(self) -> bool:
         """Whether it was killed, or gave up."""
         return self._process is None or self._process.poll() is not None

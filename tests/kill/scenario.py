@@ -139,7 +139,7 @@ class Suite:
                 device.start(self._middle_of_download(scenario))
                 device.wait(lambda: device.has_ended, "the middle of the download")
                 device.kill()
-            shutil.copytree(device.state, state, symlinks=True)
+            shutil.copytree(device.state, state, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
 
     def _middle_of_download(self, scenario: Scenario) -> Point:
         """Before the second piece of the model's file, wherever the store puts it."""

@@ -1,0 +1,1 @@
+"""What an agent costs: the parts of the benchmark `agent`."""
