@@ -30,6 +30,7 @@ DAY_S = 86_400.0
 _MAX_RECORD_BYTES = 4096
 _SLABS = 32  # the record is written at most so often for a day's budget, beside once for each job
 _LEAST_SLAB_BYTES = 64 * 1024
+_CREDIT_S = 1.0  # of silence, which a slow network may make good
 _PIECE_S = 0.25  # longest pause of a slow download between two looks at the deadline
 
 
@@ -64,7 +65,7 @@ class RateLimited:
                 now_s = self._clock.monotonic_s()
                 if due_s > now_s:
                     self._sleeper.sleep(due_s - now_s)
-                due_s = max(due_s, now_s) + len(piece) / self._bytes_per_s
+                due_s = max(due_s, now_s - _CREDIT_S) + len(piece) / self._bytes_per_s
                 yield piece
 
 

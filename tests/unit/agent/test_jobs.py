@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from agent.clock import SystemClock
+from agent.block_relay import BlockRelay
 from agent.core import events as ev
 from agent.errors import ChildError, IpcError
 from agent.jobs import GRACE_S, Jobs
@@ -18,7 +18,9 @@ from agent.state_dir import StateDir
 from agent.storage import Storage
 from agent.trusted_time import TrustedTime
 from edge_models.fields import encode
+from edge_models.wire.files import FileBlock, FileGet
 from tests.unit.agent.world import CONFIG, SETTINGS, bundle, channel, target
+from tests.unit.update_client.fakes import FakeTime
 
 Line = dict[str, object]
 
@@ -26,7 +28,9 @@ Line = dict[str, object]
 class FakeJob:
     """Stands in for a job's process."""
 
-    def __init__(self, arguments: Sequence[str], document: bytes) -> None:
+    def __init__(self, arguments: Sequence[str], document: bytes, *, stays_open: bool = False) -> None:
+        self.stays_open = stays_open
+        self.told: list[bytes] = []
         self.arguments = list(arguments)
         self.asked = json.loads(document) if document else {}
         self.pid = 4711
@@ -34,6 +38,9 @@ class FakeJob:
         self.is_open = True
         self.garbles = False
         self.ended = False
+
+    def send(self, line: bytes) -> None:
+        self.told.append(line)
 
     def receive(self) -> tuple[list[Line], bool]:
         if self.garbles:
@@ -49,21 +56,24 @@ class FakeJob:
 class Yard:
     """Jobs in a state directory, with fake children."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, relay: BlockRelay | None = None) -> None:
+        self.clock = FakeTime()
+        self.time = TrustedTime(self.clock, stored_s=1.8e9, store=lambda _: None)
         self.started: list[FakeJob] = []
         self.refuses = False
         self.jobs = Jobs(
             CONFIG,
             StateDir(Storage(directory)),
             runtimes={"ai-edge-litert": "2.3.0"},
-            time=TrustedTime(SystemClock(), stored_s=1.8e9, store=lambda _: None),
+            time=self.time,
+            relay=relay,
             spawn=self.spawn,
         )
 
-    def spawn(self, arguments: Sequence[str], document: bytes) -> JobProcess:
+    def spawn(self, arguments: Sequence[str], document: bytes, *, stays_open: bool = False) -> JobProcess:
         if self.refuses:
             raise ChildError("no memory")
-        self.started.append(FakeJob(arguments, document))
+        self.started.append(FakeJob(arguments, document, stays_open=stays_open))
         return cast("JobProcess", self.started[-1])
 
     def say(self, kind: str, *lines: Line, ends: bool = False) -> list[ev.Event]:
@@ -231,3 +241,87 @@ def test_child_that_cannot_be_started_may_be_tried_again(yard: Yard) -> None:
 
     assert isinstance(event, ev.FetchFailed)
     assert event.transient
+
+
+def test_pause_that_the_registry_asks_for_is_kept_by_the_next_child(yard: Yard) -> None:
+    yard.jobs.check(0.0)
+    yard.say("check", {"event": "error", "code": "network", "message": "x", "transient": True, "retry_after": 60.0})
+    yard.say("check", ends=True)
+
+    assert yard.jobs.check(10.0) == []
+    assert len(yard.started) == 1
+    assert yard.jobs.next_deadline_s() == 61.0
+    yard.jobs.tick(61.0)
+
+    assert len(yard.started) == 2
+
+
+def test_used_up_budget_holds_downloads_back_and_no_looks(yard: Yard) -> None:
+    yard.jobs.fetch(target("b"), 0.0)
+    yard.say("fetch", {"event": "error", "code": "budget", "message": "x", "transient": True, "retry_after": 3600.0})
+    yard.say("fetch", ends=True)
+
+    yard.jobs.fetch(target("b"), 10.0)
+    yard.jobs.check(10.0)
+
+    assert [job.asked["op"] for job in yard.started] == ["fetch", "check"]
+
+
+def test_metadata_that_were_accepted_bound_the_floor_of_time(yard: Yard) -> None:
+    yard.jobs.check(0.0)
+
+    yard.say("check", {**CHANNEL_LINE, "fresh_until": 1.9e9})
+    yard.clock.utc = 3.0e9
+    yard.time.tick(0.0)
+
+    assert yard.time.floor_s == 1.9e9
+    yard.say("check", ends=True)
+    yard.jobs.check(2.0)
+    assert yard.started[1].asked["now_floor"] == 1.9e9
+
+
+ASKED: Line = {"event": "get", "id": "t-0", "path": "metadata/timestamp.json", "offset": 0, "blocks": 4}
+
+
+def test_child_asks_for_blocks_and_gets_those_that_are_its_own(tmp_path: Path) -> None:
+    asked: list[FileGet] = []
+    yard = Yard(tmp_path, relay=BlockRelay(asked.append))
+    yard.jobs.check(0.0)
+
+    assert yard.say("check", ASKED) == []
+    (question,) = asked
+    yard.jobs.answer(FileBlock(id=question.id, size=2, data="e30="))
+    yard.jobs.answer(FileBlock(id="fetch:t-0", size=2, data="e30="))
+    yard.jobs.answer(FileBlock(id="t-0", size=2, data="e30="))
+
+    assert question == FileGet(id="check:t-0", path="metadata/timestamp.json", blocks=4)
+    assert yard.started[0].stays_open
+    assert [json.loads(line) for line in yard.started[0].told] == [
+        {"v": 1, "id": "t-0", "offset": 0, "size": 2, "data": "e30=", "code": "ok"}
+    ]
+
+
+@pytest.mark.parametrize("path", ["../keys/root.pem", "", "/etc/passwd"])
+def test_child_that_asks_for_nonsense_is_ended(tmp_path: Path, path: str) -> None:
+    asked: list[FileGet] = []
+    yard = Yard(tmp_path, relay=BlockRelay(asked.append))
+    yard.jobs.check(0.0)
+
+    (event,) = yard.say("check", {**ASKED, "path": path})
+
+    assert isinstance(event, ev.CheckFailed)
+    assert (asked, yard.started[0].ended) == ([], True)
+
+
+def test_blocks_that_a_child_does_not_take_yet_wait_for_it() -> None:
+    sleeper = JobProcess(["tests.fakes.sleeping"], b"{}\n", stays_open=True)
+    try:
+        before = sleeper.unsent_fileno
+        for _ in range(100):
+            sleeper.send(b"x" * 20_000)
+        after = sleeper.unsent_fileno
+    finally:
+        how = sleeper.end()
+
+    assert (before, how, sleeper.unsent_fileno) == (None, "signal 9", None)
+    assert after is not None
