@@ -168,8 +168,9 @@ class UpdateMachine:
                 self._on_target(target, now_s)
             case ev.TargetWithdrawn() if is_legal(self.state, Move.WITHDRAWN):
                 self._states.go(Move.WITHDRAWN, now_s)
-            case ev.RollbackAsked(rev=rev) if self.active is not None and self.state is not State.ROLLING_BACK:
-                self._states.leave_active(self.active, rev, _error("operator", "rolled back by command"), now_s)
+            case ev.RollbackAsked(rev=rev) if self.state is not State.ROLLING_BACK:
+                if self.active is not None and self.active.previous is not None:  # else nothing would run
+                    self._states.leave_active(self.active, rev, _error("operator", "rolled back by command"), now_s)
             case _:
                 pass
 
