@@ -205,7 +205,9 @@ def _make_way(path: Path) -> None:
 def _given_to(path: Path, group: str) -> int:
     """The mode for a file that belongs to this group now; without such a group, of this user alone."""
     try:
-        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        number = grp.getgrnam(group).gr_gid
+        if path.stat().st_gid != number:
+            os.chown(path, -1, number)
     except (KeyError, PermissionError) as exc:
         log.warning("local socket is for its own user only group=%s reason=%s", group, exc)
         return PRIVATE_MODE
