@@ -32,6 +32,7 @@ class Proxy:
         self._upstream = ("127.0.0.1", port)
         self.rate_bytes_s = rate_bytes_s
         self.requests: list[Seen] = []
+        self.passed_bytes = 0  # in both directions
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._is_open = True
@@ -79,12 +80,14 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 self._note(data)
+                self.passed_bytes += len(data)
                 server.sendall(data)
         _close(client, server)
 
     def _down(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while self._is_open and (data := server.recv(_CHUNK_BYTES)):
+                self.passed_bytes += len(data)
                 client.sendall(data)
                 if self.rate_bytes_s is not None:
                     time.sleep(len(data) / self.rate_bytes_s)
