@@ -30,8 +30,14 @@ _AGAIN = (  # texts of this file, as all of these
     "UPDATE rows SET sent = 0, refusals = 0 WHERE sent = 1 AND kind = ? AND boot = ? AND seq BETWEEN ? AND ?"  # noqa: S608
     f" RETURNING {_SIZE}"
 )
+_INSERT = (
+    "INSERT INTO rows (id, lane, kind, topic, body, expiry_s, created_utc_s, boot, seq)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_KEPT = f"SELECT id, {_SIZE} FROM rows WHERE sent = 1 ORDER BY lane DESC, id"  # noqa: S608
 _COUNT = f"SELECT sent, COUNT(*), SUM({_SIZE}) FROM rows GROUP BY sent"  # noqa: S608
 _EXPIRY_PERIOD_S = 30.0  # looking for expired rows reads the whole table
+_FORGOTTEN_SHARE = 64  # one part in so many of the room is freed at once of what is kept
 _MAX_BOOTS = 4  # whose highest numbers are remembered
 
 
@@ -90,6 +96,7 @@ class Outbox:
         self._expired_at_s: float | None = None
         self.dropped = self.messages = self.bytes = self.kept_bytes = 0
         self._count()
+        self._next_id = 1 + (self._database.read("SELECT MAX(id) FROM rows")[0][0] or 0)
         self._delivered: dict[int, dict[str, int]] = {}  # highest number by boot and kind, the latest boot last
         numbers = "SELECT boot, kind, MAX(seq), MAX(id) FROM rows WHERE sent = 1 GROUP BY boot, kind ORDER BY 4"
         for boot, kind, seq, _ in self._database.read(numbers):
@@ -117,15 +124,12 @@ class Outbox:
             self.dropped += 1
             return False
         boot, seq = (None, None) if numbered is None else numbered
-        row = (lane, kind, topic, body, expiry_s, utc_s, boot, seq)
-        insert = (
-            "INSERT INTO rows (lane, kind, topic, body, expiry_s, created_utc_s, boot, seq)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        )
+        row = (self._next_id, lane, kind, topic, body, expiry_s, utc_s, boot, seq)
+        self._next_id += 1
         if lane is Lane.EVENT:
-            self._database.write_synced(insert, row)
+            self._database.write_synced(_INSERT, row)
         else:
-            self._database.write(insert, row)
+            self._database.write(_INSERT, row)
         self.messages += 1
         self.bytes += size
         return True
@@ -156,8 +160,8 @@ class Outbox:
         boot, kind, seq, size = kept[0]
         self._note_delivered(boot, kind, seq)
         self._move(1, size)
-        while self.kept_bytes > self._max_bytes // KEPT_SHARE:
-            self._forget_oldest_kept()
+        if self.kept_bytes > self._max_bytes // KEPT_SHARE:
+            self._forget_kept(self.kept_bytes - self._max_bytes // KEPT_SHARE)
 
     def discard(self, row_id: int) -> None:
         """It can never be sent; it counts as given up."""
@@ -219,7 +223,7 @@ class Outbox:
     def _make_room(self, size: int, lane: Lane) -> bool:
         while self.bytes + self.kept_bytes + size > self._max_bytes:
             if self.kept_bytes:
-                self._forget_oldest_kept()
+                self._forget_kept(self.bytes + self.kept_bytes + size - self._max_bytes)
                 continue
             urgent_at_most = "SELECT id FROM rows WHERE sent = 0 AND lane >= ? ORDER BY lane DESC, id LIMIT 1"
             victims = self._database.read(urgent_at_most, (lane,))
@@ -228,8 +232,14 @@ class Outbox:
             self.dropped += self._delete("WHERE id = ?", victims[0])
         return True
 
-    def _forget_oldest_kept(self) -> None:
-        self._delete("WHERE id = (SELECT id FROM rows WHERE sent = 1 ORDER BY lane DESC, id LIMIT 1)", ())
+    def _forget_kept(self, size: int) -> None:
+        """Make so much room, and a little more: many rows at once share the pages that have to be written."""
+        room = size + self._max_bytes // _FORGOTTEN_SHARE
+        for row_id, row_size in self._database.read(_KEPT):
+            if room <= 0:
+                return
+            self._delete("WHERE id = ?", (row_id,))
+            room -= row_size
 
     def _drop_expired(self, utc_s: float | None) -> None:
         if utc_s is None or (self._expired_at_s is not None and 0 <= utc_s - self._expired_at_s < _EXPIRY_PERIOD_S):

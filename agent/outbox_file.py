@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 BAD_FILE = OUTBOX_FILE + ".bad"
 _ROWS = """
 CREATE TABLE IF NOT EXISTS rows (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     lane INTEGER NOT NULL, kind TEXT NOT NULL, topic TEXT NOT NULL, body BLOB NOT NULL,
     expiry_s REAL, created_utc_s REAL, refusals INTEGER NOT NULL DEFAULT 0,
     sent INTEGER NOT NULL DEFAULT 0, boot INTEGER, seq INTEGER
@@ -32,7 +32,6 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 _INDEXES = """
 DROP INDEX IF EXISTS by_lane;
 CREATE INDEX IF NOT EXISTS waiting ON rows (lane, id) WHERE sent = 0;
-CREATE INDEX IF NOT EXISTS kept ON rows (lane DESC, id) WHERE sent = 1;
 """
 _ADDED = {"sent": "INTEGER NOT NULL DEFAULT 0", "boot": "INTEGER", "seq": "INTEGER"}  # since the first version
 _COLUMNS = "id, lane, kind, topic, body, expiry_s, created_utc_s, refusals, sent, boot, seq"
