@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import random
 import signal
@@ -28,10 +27,10 @@ from typing import NoReturn
 from agent.clock import SystemClock
 from agent.config import load_config
 from agent.errors import AgentError
+from agent.log_format import log_to_stderr
 from edge_models.errors import EdgeModelsError
 
 PROGRAM = "driftline-agent"
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 EXIT_UNREAD = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -54,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(is_daemon=words[:1] == ["run"]).parse_args(words)
-    level = logging.DEBUG if arguments.verbose else logging.INFO
-    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    log_to_stderr(verbose=arguments.verbose)
     previous = signal.signal(signal.SIGTERM, _terminate)  # until the supervisor takes it over
     try:
         return _run(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import random
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from agent.child import die_with_parent
 from agent.clock import SystemClock
 from agent.ipc import Configure, Go
+from agent.log_format import log_to_stderr
 from agent.worker.limits import limit_active, limit_candidate
 from agent.worker.link import SupervisorLink
 from agent.worker.loop import Loop, Role
@@ -34,7 +34,7 @@ def main(
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing here has to be saved
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     try:
         connection = socket.socket(fileno=arguments.fd)
     except OSError as exc:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from agent.__main__ import LOG_FORMAT
 from agent.adapters import Adapters
 from agent.clock import SystemClock
 from agent.config import load_config
+from agent.log_format import LOG_FORMAT
 from agent.process import JobProcess, WorkerProcess
 from agent.runner import build
 from agent.storage import Storage

@@ -8,10 +8,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from agent.__main__ import LOG_FORMAT
 from agent.adapters import Adapters
 from agent.clock import SystemClock
 from agent.config import load_config
+from agent.log_format import LOG_FORMAT
 from agent.process import WorkerProcess
 from agent.runner import build
 
