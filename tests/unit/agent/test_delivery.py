@@ -16,32 +16,15 @@ from edge_models.wire.command import Reply
 from edge_models.wire.predictions import Prediction
 from edge_models.wire.telemetry import Event
 from edge_models.wire.update import ModelState, UpdateEntity, UpdatePhase
+from tests.fakes.publisher import FakePublisher
 from tests.unit.agent.world import bundle, moment
-
-
-class FakeBroker:
-    """The link port: takes what is handed over while it is up, acknowledges when the test says."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.sent: list[tuple[str, bytes, int, bool]] = []
-
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: float | None) -> int | None:
-        if not self.up:
-            return None
-        self.sent.append((topic.removeprefix("driftline/pi-1/"), payload, qos, retain))
-        return len(self.sent)
-
-    @property
-    def topics(self) -> list[str]:
-        return [topic for topic, *_ in self.sent]
 
 
 class Post:
     """A delivery with its outbox and its broker."""
 
     def __init__(self, directory: Path) -> None:
-        self.broker = FakeBroker()
+        self.broker = FakePublisher()
         self.outbox = Outbox(Storage(directory), max_bytes=1 << 20)
         self.delivery = Delivery(self.broker, self.outbox, MqttConfig(), "pi-1", state_s=30)
 
