@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
-from agent.config import AgentConfig, CsvSource, ReplaySource
+from agent.config import AgentConfig
 from agent.credentials import password, tls_context
 from agent.errors import AgentError, ConfigError
 from agent.first_bundle import check_first_bundle
 from agent.inventory import take_inventory
+from agent.source_checks import sink_problems, source_problems
 from edge_models.engines.registry import TFLITE_RUNTIMES
 
 MAX_ROOT_BYTES = 512 * 1024
@@ -55,8 +55,8 @@ def _problems(config: AgentConfig) -> Iterator[str]:
         yield str(exc)
     if config.update is not None:
         yield from _root_problems(Path(config.update.root))
-    if isinstance(config.source, (ReplaySource, CsvSource)):
-        yield from _source_problems(Path(config.source.path))
+    yield from source_problems(config.source)
+    yield from sink_problems(config.sink)
     yield from _state_dir_problems(Path(config.state_dir))
     yield from _detector_problems(config)
     yield from _learner_problems(config)
@@ -81,13 +81,6 @@ def _root_problems(path: Path) -> Iterator[str]:
     signed = document.get("signed") if isinstance(document, dict) else None
     if not isinstance(signed, dict) or signed.get("_type") != "root":
         yield f"update.root: {path} is no root metadata; expected the registry's root.json"
-
-
-def _source_problems(path: Path) -> Iterator[str]:
-    if not path.exists():
-        yield f"source.path: {path} does not exist, expected recorded frames or rows"
-    elif path.is_dir() and find_spec("PIL") is None:
-        yield f"source.path: {path} is a folder of images, which needs Pillow; install it with pip install pillow"
 
 
 def _learner_problems(config: AgentConfig) -> Iterator[str]:
