@@ -109,8 +109,8 @@ def _agent(directory: Path) -> Iterator[tuple[Device, Site, Path]]:
                 "url": server.url,
                 "root": str(site.root),
                 "poll_s": 10,
-                "shadow": {"frames": 40, "deadline_s": 30},
-                "provisional": {"frames": 40, "deadline_s": 30},
+                "shadow": {"frames": 40, "deadline_s": 30, "max_slowdown": 1000},
+                "provisional": {"frames": 40, "deadline_s": 30, "max_slowdown": 1000},
             },
         )
         opened.callback(device.stop)

@@ -62,8 +62,8 @@ def agent(directory: Path, source: str) -> Iterator[Setup]:
                 "url": server.url,
                 "root": str(site.root),
                 "poll_s": 1,
-                "shadow": {"frames": 30, "deadline_s": 30, "rate_hz": RATE_HZ},
-                "provisional": {"frames": 30, "deadline_s": 30},
+                "shadow": {"frames": 30, "deadline_s": 30, "max_slowdown": 1000, "rate_hz": RATE_HZ},
+                "provisional": {"frames": 30, "deadline_s": 30, "max_slowdown": 1000},
             },
         )
         opened.callback(device.stop)
