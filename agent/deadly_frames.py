@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from agent.config import CsvSource, ReplaySource, SourceConfig
+from agent.config import FILE_SOURCES, SourceConfig
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class DeadlyFrames:
     """
 
     def __init__(self, source: SourceConfig | None) -> None:
-        self._repeats = isinstance(source, (ReplaySource, CsvSource))
+        self._repeats = isinstance(source, FILE_SOURCES)
         self._at, self._deaths = -1, 0
 
     def kills(self, position: int) -> bool:

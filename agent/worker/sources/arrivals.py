@@ -45,7 +45,7 @@ class Arrivals:
         config: Which, and how patiently.
         spec: What the model eats.
         position: Position of the next frame.
-        mark: Where an earlier one stopped, as its ``mark`` said; empty for the first.
+        mark: What an earlier one said of itself at this position or before; empty for the first.
         now_s: Monotonic time.
 
     Raises:
@@ -58,7 +58,6 @@ class Arrivals:
         self.rate_hz: float | None = config.rate_hz
         self.position = position
         self.ended = False
-        self.mark = mark
         self._directory = Path(config.path)
         self._config = config
         self._spec = spec
@@ -68,14 +67,15 @@ class Arrivals:
         self._growing: dict[_File, float] = {}
         self._looked_s = now_s() - config.poll_s
         there = self._files()
-        changed_ns, _, name = mark.partition("/")
-        if changed_ns.isdecimal():
-            last = (int(changed_ns), name)
-            self._seen = {file for file in there if (file.changed_ns, file.name) <= last}
-        else:
-            self._seen = set() if config.existing else there
-            newest = max(self._seen, default=None)
-            self.mark = "0/" if newest is None else f"{newest.changed_ns}/{newest.name}"
+        self._seen = set() if config.existing else there
+        self._last = max(self._seen, default=_File(0, "", 0))
+        if mark:
+            self._go_on(mark, there)
+
+    @property
+    def mark(self) -> str:
+        """Where to go on: the position, and the file before it."""
+        return f"{self.position}/{self._last.changed_ns}/{self._last.name}"
 
     def read(self) -> Frame | None:
         """The next whole file, or None.
@@ -88,13 +88,23 @@ class Arrivals:
         if not self._whole:
             return None
         file = self._whole.popleft()
-        self.mark = f"{file.changed_ns}/{file.name}"
+        self._last = file
         frame = Frame(x=self._pixels(self._directory / file.name), position=self.position)
         self.position += 1
         return frame
 
     def close(self) -> None:
         """Nothing to give back: each file is read at once."""
+
+    def _go_on(self, mark: str, there: set[_File]) -> None:
+        """Leave what was taken: all up to the mark, and as many as the position is beyond it."""
+        told, changed_ns, name = mark.split("/", 2)
+        self._seen = {file for file in there if (file.changed_ns, file.name) <= (int(changed_ns), name)}
+        self._last = _File(int(changed_ns), name, 0)
+        passed = sorted(file for file in there - self._seen if file.size > 0)[: max(0, self.position - int(told))]
+        if passed:
+            self._seen.update(passed)
+            self._last = passed[-1]
 
     def _look(self) -> None:
         now_s = self._looked_s = self._now_s()

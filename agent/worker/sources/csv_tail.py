@@ -36,7 +36,7 @@ class CsvTail:
         config: Which.
         labels: Names of the classes.
         position: Position of the next frame.
-        mark: Where an earlier one stopped, as its ``mark`` said; empty begins at the end of the file.
+        mark: What an earlier one said of itself at this position or before; empty begins at the end of the file.
         now_s: Monotonic time.
 
     Raises:
@@ -58,6 +58,7 @@ class CsvTail:
         self._columns: Columns | None = None
         self._partial = b""
         self._lines: deque[bytes] = deque()
+        self._passed_over = 0
         self._taken = 0  # bytes of the file that were delivered or belong to its header
         self._stream = self._opened()
         try:
@@ -68,8 +69,8 @@ class CsvTail:
 
     @property
     def mark(self) -> str:
-        """Where to go on: which file, and how far."""
-        return f"{self._identity}/{self._taken}"
+        """Where to go on: the position, which file, and how far."""
+        return f"{self.position}/{self._identity}/{self._taken}"
 
     def read(self) -> Frame | None:
         """The next whole row, or None.
@@ -86,9 +87,13 @@ class CsvTail:
             if not text.strip():
                 continue
             frame = self._frame(text)
-            if frame is not None:
-                self.position += 1
-                return frame
+            if frame is None:
+                continue
+            if self._passed_over:  # the position is beyond the mark: these were taken
+                self._passed_over -= 1
+                continue
+            self.position += 1
+            return frame
 
     def close(self) -> None:
         """Close the file."""
@@ -96,7 +101,8 @@ class CsvTail:
 
     def _begin(self, mark: str) -> None:
         """Read the header, and go where an earlier tail stopped, or to the end."""
-        identity, _, taken = mark.rpartition("/")
+        told, identity, taken = mark.split("/") if mark else ("0", "", "")
+        self._passed_over = max(0, self.position - int(told)) if mark else 0
         if identity and identity != self._identity:  # rotated meanwhile: all of this file is new
             return
         self._fill()

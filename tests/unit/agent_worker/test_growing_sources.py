@@ -128,6 +128,16 @@ def test_the_next_one_goes_on_where_the_last_one_stopped(tail: OpenTail, path: P
     assert second.position == 3
 
 
+def test_rows_between_the_mark_and_the_position_were_taken(tail: OpenTail, path: Path, clock: FakeClock) -> None:
+    mark = tail().mark
+    add(path, "2,2\n3,3\n4,4\n")
+
+    later = tail(position=2, mark=mark)  # told by predictions, after the last heartbeat
+
+    assert rows(later, clock) == [[4, 4]]
+    assert later.position == 3
+
+
 def test_what_came_into_a_new_file_meanwhile_is_not_lost(tail: OpenTail, path: Path, clock: FakeClock) -> None:
     mark = tail().mark
     path.rename(path.with_name("rows.csv.1"))
@@ -302,6 +312,17 @@ def test_the_next_watch_takes_what_came_meanwhile_and_nothing_twice(folder: Fold
 
     assert taken is not None
     assert folder.values(folder.watch(position=first.position, mark=first.mark)) == [2, 3]
+
+
+def test_files_between_the_mark_and_the_position_were_taken(folder: Folder) -> None:
+    mark = folder.watch().mark
+    for number in (1, 2, 3):
+        folder.put(f"{number}.npy", number)
+
+    later = folder.watch(position=2, mark=mark)  # told by predictions, after the last heartbeat
+
+    assert folder.values(later) == [3]
+    assert folder.values(folder.watch(position=later.position, mark=later.mark)) == []
 
 
 def test_a_watch_of_an_empty_directory_can_be_gone_on_with(folder: Folder) -> None:
