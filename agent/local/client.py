@@ -33,6 +33,8 @@ def ask(path: Path, request: Request, *, timeout_s: float = TIMEOUT_S) -> Answer
         raise LocalError(
             f"{path}: this user may not ask the agent, expected its own user or the group in local.group; use sudo"
         ) from exc
+    except BlockingIOError as exc:
+        raise LocalError(f"{path}: too many wait for the agent already, expected a free place; try again") from exc
     except TimeoutError as exc:
         raise LocalError(
             f"{path}: the agent did not answer within {timeout_s:.0f} s, expected a line; look at its log"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import AgentConfig, load_config
+from agent.explain.wording import duration
 from agent.local.address import socket_path
 from agent.local.arguments import CONFIG_DIR
 from agent.local.client import ask
@@ -102,7 +103,9 @@ def _said(arguments: argparse.Namespace) -> str:
         return _SAID[request.verb]
     if arguments.off:
         return "updates may start again"
-    return "no update will start " + ("until hold --off" if arguments.for_s is None else f"for {arguments.for_s:.0f} s")
+    return "no update will start " + (
+        "until hold --off" if arguments.for_s is None else f"for {duration(arguments.for_s)}"
+    )
 
 
 def _remedy(answer: Answer) -> str:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MODE, PRIVATE_MODE = 0o660, 0o600
 MOST_CLIENTS = 8
+BACKLOG = 64  # who comes while the loop is at something else; they cost the kernel's memory only
 PATIENCE_S = 5.0  # for the whole of one connection
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 _PROBE_S = 1.0
@@ -173,7 +174,7 @@ def _listening(path: Path, group: str | None) -> socket.socket:
         with short(path) as address:
             listener.bind(address)
         path.chmod(PRIVATE_MODE if group is None else _given_to(path, group))
-        listener.listen(MOST_CLIENTS)  # from here on others may connect
+        listener.listen(BACKLOG)  # from here on others may connect
     except OSError:
         listener.close()
         raise

@@ -32,7 +32,9 @@ def status_text(report: StatusReport) -> str:
 
 def why_text(report: WhyReport) -> str:
     """What was decided last, on updates and on drift, with evidence and remedy."""
-    return "\n".join([*_update_story(report.update), "", *_drift_story(report)])
+    active = report.active
+    runs = "none is installed" if active is None else f"{_named(active.as_version())}, {active.artifact}"
+    return "\n".join([f"model: {runs}", "", *_update_story(report.update), "", *_drift_story(report)])
 
 
 def _status(report: StatusReport) -> Iterator[tuple[str, str]]:
