@@ -17,6 +17,7 @@ class Proxy:
 
     Attributes:
         latency_s: Waited before each piece, either way.
+        most_bytes: What a connection brings the client, anything between half of it and all, before it breaks.
         is_mixed: Whether messages of QoS 1 from the client come twice, or after the one that follows them.
         doubled: How many came twice.
         swapped: How many were overtaken.
@@ -25,6 +26,7 @@ class Proxy:
 
     def __init__(self, target_port: int, *, seed: int = 1) -> None:
         self.latency_s = 0.0
+        self.most_bytes: int | None = None
         self.is_mixed = False
         self.doubled = self.swapped = self.connections = 0
         self._target_port = target_port
@@ -69,9 +71,11 @@ class Proxy:
 
     def _downward(self, broker: socket.socket, client: socket.socket) -> None:
         broker.settimeout(None)
+        left = self._rng.randint(self.most_bytes // 2, self.most_bytes) if self.most_bytes else None
         with contextlib.suppress(OSError):
-            while data := broker.recv(65536):
+            while left != 0 and (data := broker.recv(65536 if left is None else min(left, 65536))):
                 self._pass_on(client, data)
+                left = None if left is None else left - len(data)
         self._end(client)
 
     def _upward(self, client: socket.socket, broker: socket.socket) -> None:
@@ -87,6 +91,10 @@ class Proxy:
                     continue
                 if not data:
                     break
+                if not self.is_mixed:
+                    self._pass_on(broker, held + waiting + data)
+                    waiting, held = bytearray(), b""
+                    continue
                 waiting += data
                 while packet := _first_packet(waiting):
                     del waiting[: len(packet)]

@@ -17,8 +17,10 @@ from sqlalchemy import select
 
 from deploy.fleet import gaps
 from deploy.fleet.models import Count, Event, Sequence
+from edge_models.bundle import Bundle
+from tests.factories.bundles import make_bundle
 from tests.integration.agent.brokers import Mosquitto
-from tests.integration.agent.conftest import MakeDevice
+from tests.integration.agent.conftest import Fleet, MakeDevice
 from tests.integration.agent.device import ID, Device, until
 from tests.integration.agent.proxy import Proxy
 from tests.integration.agent.talkative_worker import SAYINGS
@@ -113,6 +115,31 @@ def test_nothing_is_lost_while_the_controller_is_away_and_the_broker_forgets(
     assert away_at < SAYINGS
     assert min(proxy.doubled, proxy.swapped, proxy.connections) > 1
     assert "messages asked for again" in (office.folder / "controller.log").read_text()
+
+
+def test_update_arrives_over_connections_that_break_again_and_again(
+    mosquitto: Mosquitto,
+    proxy: Proxy,
+    make_device: MakeDevice,
+    fleet: Fleet,
+    bundles: dict[str, Bundle],
+    tmp_path: Path,
+) -> None:
+    large = make_bundle(tmp_path / "large", serial=9, version="9.0", float_artifact=True)  # brings files of its own
+    fleet.offer(large, bundles["first"])
+    web = Proxy(fleet.server.port, seed=3)
+    web.latency_s, web.most_bytes = 0.002, 9000  # the longest document takes one connection, the files several
+    proxy.most_bytes = 150  # answers of a few bytes each
+    with contextlib.closing(web):
+        quick = {"frames": 10, "deadline_s": 10, "max_slowdown": 1000}  # the machine may be busy
+        update = fleet.update(url=f"http://127.0.0.1:{web.port}", attempts=20, shadow=quick, provisional=quick)
+        device = make_device(proxy.port, update=update)
+
+        device.start()
+
+        device.wait_until_it_runs(large.id, timeout_s=40)
+    assert web.connections > 3
+    assert proxy.connections > 1
 
 
 def test_connection_that_only_looks_alive_is_replaced(
