@@ -48,11 +48,6 @@ class Plan:
     trace: Path
     kill_at: Point | None
 
-    @property
-    def written(self) -> Path:
-        """Where the update client's processes note what they wrote."""
-        return self.trace.with_name(f"{self.trace.name}.written")
-
     def write(self, path: Path) -> None:
         """Leave it for the device's processes."""
         point = None if self.kill_at is None else asdict(self.kill_at)
