@@ -128,7 +128,7 @@ def _assembled(
         sink=None if config.sink is None else Sink(config.sink, published_hz=config.report.predictions_hz),
     )
     if local is not None:
-        local.serve(Answers(hands, utc_s=clock.utc_s, is_connected=lambda: link.is_up))
+        local.serve(Answers(hands, utc_s=clock.utc_s, is_connected=lambda: link.is_up, problem=lambda: link.problem))
         hands = replace(hands, others=(*hands.others, local))
     watchdog = _watchdog(config, core, active, link, adapters.systemd)
     return Supervisor(

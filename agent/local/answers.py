@@ -26,12 +26,21 @@ class Answers:
         hands: What the agent is made of.
         utc_s: Gives the time for people, or None.
         is_connected: Tells whether the broker is.
+        problem: Why it is not, as far as known.
     """
 
-    def __init__(self, hands: Hands, *, utc_s: Callable[[], float | None], is_connected: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        hands: Hands,
+        *,
+        utc_s: Callable[[], float | None],
+        is_connected: Callable[[], bool],
+        problem: Callable[[], str] = str,
+    ) -> None:
         self._hands = hands
         self._utc_s = utc_s
         self._is_connected = is_connected
+        self._problem = problem
 
     def __call__(self, request: Request, now_s: float) -> tuple[Answer, list[ev.Event]]:
         """The answer, and what happened at once because of it."""
@@ -60,6 +69,7 @@ class Answers:
             pid=os.getpid(),
             broker=f"{hands.config.mqtt.host}:{hands.config.mqtt.port}",
             connected=self._is_connected(),
+            broker_problem=self._problem()[:500],
             state=hands.state(now, 0),
             update=models[0],
             hold_left_s=None if end_s is None else max(0.0, end_s - now.monotonic_s),

@@ -41,6 +41,7 @@ class StatusReport:
     pid: int = described("Process id of the supervisor.", ge=0)
     broker: str = described("Host and port of the broker.", default="")
     connected: bool = described("Whether it is connected.", default=False)
+    broker_problem: str = described("Why not, in the words of the last attempt.", default="", max_length=500)
     state: State = described("As the topic state has it.")
     update: ModelState = described("As the topic model/state has it.")
     hold_left_s: float | None = described("Seconds until a hold ends by itself.", default=None, ge=0)

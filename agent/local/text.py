@@ -48,7 +48,11 @@ def _status(report: StatusReport) -> Iterator[tuple[str, str]]:
     yield "update", _update(report)
     waits = "" if not state.outbox_messages else f", {state.outbox_messages} messages wait ({state.outbox_bytes} bytes)"
     dropped = f", {state.outbox_dropped} given up" if state.outbox_dropped else ""
-    yield "broker", f"{'connected to' if report.connected else 'NOT connected to'} {report.broker}{waits}{dropped}"
+    problem = f": {report.broker_problem}" if report.broker_problem and not report.connected else ""
+    yield (
+        "broker",
+        f"{'connected to' if report.connected else 'NOT connected to'} {report.broker}{waits}{dropped}{problem}",
+    )
     yield "machine", _machine(state)
 
 
