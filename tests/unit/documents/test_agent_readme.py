@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import AdaptationConfig, DriftConfig, GatingConfig, SinkConfig, load_config
+from agent.config import AdaptationConfig, DriftConfig, GatingConfig, LocalConfig, SinkConfig, load_config
 from agent.core.request_table import DIAGRAM_BEGIN, DIAGRAM_END, diagram_section
+from agent.local.arguments import COMMANDS
+from agent.local.listener import MODE, MOST_CLIENTS, PATIENCE_S, PRIVATE_MODE
+from agent.local.messages import MAX_REQUEST_BYTES
 from agent.sink import MAX_WAITING_BYTES
 from agent.supervisor import DISCOVERY_JITTER_S
 from agent.worker.adaptation.delta_rule import DEFAULT_RATE, DEFAULT_REPLAYS
@@ -84,3 +87,19 @@ def test_how_far_back_feedback_reaches_is_as_written() -> None:
         "The last 4096 predictions can be answered, fewer where\nembeddings are large (4 MB in all)"
         in README.read_text()
     )
+
+
+def test_the_local_socket_is_shown_as_it_is_configured(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("id: pi7-cam\nmodel: digits\nstate_dir: state\n" + example("local"))
+
+    assert load_config(path).local == LocalConfig(path="/run/driftline/pi7-cam/agent.sock", group="driftline")
+
+
+def test_bounds_and_commands_of_the_local_socket_are_those_of_the_code() -> None:
+    text = README.read_text()
+
+    assert f"within\n{PATIENCE_S:.0f} seconds and {MAX_REQUEST_BYTES // 1024} KB" in text
+    assert MOST_CLIENTS == 8  # "the ninth"
+    assert set(re.findall(r"\| `driftline-agent ([a-z-]+)", text)) == set(COMMANDS)
+    assert (MODE, PRIVATE_MODE) == (0o660, 0o600)
