@@ -7,6 +7,8 @@ right clock what today's is to one of 1970.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from tests.integration.agent.authority import Authority
 from tests.integration.agent.brokers import Mosquitto
 from tests.integration.agent.conftest import MakeDevice
-from tests.integration.agent.device import ID, Device, until
+from tests.integration.agent.device import ID, ROOT, Device, until
 
 pytestmark = [
     pytest.mark.integration,
@@ -70,6 +72,15 @@ def expect(device: Device, reason: str) -> None:
     assert all(" DEBUG " in line for line in again)
     assert device.children()
     assert "broker up" not in text(device)
+    shown = status(device)
+    assert "NOT connected to localhost" in shown
+    assert reason in shown
+
+
+def status(device: Device) -> str:
+    """What ``driftline-agent status`` prints."""
+    command = [sys.executable, "-m", "agent", "status", "-c", str(device.config)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def text(device: Device) -> str:
