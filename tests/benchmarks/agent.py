@@ -30,7 +30,7 @@ PARTS: dict[str, Callable[[], Part]] = {
 NOTES = (
     "kill points: SIGKILL before each durable operation and after those that nothing follows; `python3 -m tests kill`",
     (
-        "bytes written: /proc/PID/io write_bytes of the supervisor and its children, from publication to commit, on the "
+        "bytes written: /proc/PID/io write_bytes of supervisor and children, from publication to commit, on the "
         "file system of the temporary directory; the same figure that Greengrass lite publishes (24 to 47 MB)"
     ),
     "idle looks: TCP bytes of requests and answers, headers included, without TLS",
