@@ -166,7 +166,8 @@ class Hands:
     def _store(self, action: do.Store) -> None:
         match action:
             case do.StoreUpdate(record=record):
-                log.info("update state=%s attempt=%d", record.phase.value, record.attempt)
+                why = "" if record.error is None else f" code={record.error.code}"
+                log.info("update state=%s attempt=%d%s", record.phase.value, record.attempt, why)
                 self.state_dir.write_update(record)
             case do.PointTo(active=active):
                 log.info("active bundle=%s", None if active is None else active.bundle[:12])

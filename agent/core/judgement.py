@@ -14,7 +14,8 @@ Verdict = Literal["pass", "wait", "fault"]
 OK = "ok"
 MIN_FRAMES = 20  # fewer say nothing: at 0.7, 20 frames have a standard error of 0.1
 DRIFT_MARGIN = 0.05  # between two effects, each against a profile that is itself an estimate (agent.core.severity)
-UNHURRIED_US = 5_000.0  # a frame this fast is fast enough beside any other: ten models at 20 Hz fill one core
+MIN_TIMED_FRAMES = 60  # from here on three frames are slower than the p95: one that the system kept waiting is not it
+UNHURRIED_US = 10_000.0  # a frame this fast is fast enough beside any other: a fifth of the time there is at 20 Hz
 _SIGNALS = 12  # as many as a profile usually has; the limit hardly depends on it
 
 
@@ -47,9 +48,9 @@ def is_small(effect: float, n: int) -> bool:
     return effect <= threshold(max(n, 1), _SIGNALS)
 
 
-def slowness(p95_us: float, other_us: float | None, allowed: float, whose: str) -> Fault | None:
-    """The fault of a model that takes too long for a frame."""
-    if other_us is None or p95_us <= max(UNHURRIED_US, allowed * other_us):
+def slowness(p95_us: float | None, other_us: float | None, n: int, allowed: float, whose: str) -> Fault | None:
+    """The fault of a model that takes too long for one of ``n`` frames, beside another model's p95."""
+    if p95_us is None or other_us is None or n < MIN_TIMED_FRAMES or p95_us <= max(UNHURRIED_US, allowed * other_us):
         return None
     return "too_slow", (
         f"p95 of a frame is {p95_us / 1000:.1f} ms, {whose} has {other_us / 1000:.1f} ms; allowed {allowed:g} times"

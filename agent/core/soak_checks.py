@@ -4,7 +4,7 @@
     not_finite   every output is a finite number
     constant     unlike frames get unlike outputs
     memory       resident memory within ``shadow.max_memory_mb``
-    too_slow     p95 within ``max_slowdown`` times the last good model's, or below 5 ms
+    too_slow     p95 of 60 frames or more within ``max_slowdown`` times the last good model's, or below 10 ms
     confidence   mean confidence of at least ``min_confidence_ratio`` of its profile's, or of the last good model's
     drifts       drift against its own profile small, or not above the last good model's by more than 0.05
 
@@ -84,7 +84,7 @@ def _worse(health: ipc.ModelHealth, settings: UpdateConfig, before: GoodFigures)
     if health.n < MIN_HEALTH_FRAMES:
         return None
     limits = settings.provisional
-    slow = slowness(health.p95_us or 0.0, before.p95_us, limits.max_slowdown, "the last good model")
+    slow = slowness(health.p95_us, before.p95_us, health.n, limits.max_slowdown, "the last good model")
     return slow or _unsure(health, limits.min_confidence_ratio, before) or _drift(health, before)
 
 

@@ -8,7 +8,7 @@ The candidate has seen copies of the frames that the active model has seen. In t
     no_traffic   too few frames by the deadline: ``without_traffic`` says whether that is a fault
     labels       from ``min_labels`` labelled frames on: not worse than the active model (sign test, 1 %)
     drifts       its drift against its own profile is below the active model's, or small
-    too_slow     p95 within ``max_slowdown`` times the active model's, or below 5 ms
+    too_slow     p95 of 60 frames or more within ``max_slowdown`` times the active model's, or below 10 ms
     disagrees    agreement of at least ``min_agreement``, unless the bundle answers a drift request
 
 Agreement is always among the figures. It gates only what answers no request of this device: a cure must differ from
@@ -108,7 +108,7 @@ def _worse(seen: ipc.ShadowVerdict, settings: ShadowConfig, *, answers_request: 
     drift = _drift(seen, 0.0 if answers_request else DRIFT_MARGIN)
     if drift is not None:
         return drift
-    slow = slowness(seen.p95_us, seen.active_p95_us, settings.max_slowdown, "the active model")
+    slow = slowness(seen.p95_us, seen.active_p95_us, seen.n, settings.max_slowdown, "the active model")
     if slow is not None:
         return slow
     share = seen.agree / max(seen.n, 1)

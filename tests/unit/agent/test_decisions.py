@@ -79,7 +79,7 @@ def test_only_the_last_decisions_are_kept() -> None:
         (replace(WELL, golden_ok=False), "golden"),
         (replace(WELL, not_finite=1), "not_finite"),
         (replace(WELL, confidence=0.2), "confidence"),
-        (replace(WELL, p95_us=9000), "too_slow"),
+        (replace(WELL, p95_us=19_000), "too_slow"),
         (replace(WELL, effect=0.7), "drifts"),
     ],
 )
@@ -112,7 +112,7 @@ def test_figures_of_the_last_good_model_survive_a_restart_and_end_with_the_trial
     again = Story(running("b", previous="a", provisional=True), story.machine.record)
     again.machine.resume(Move.RESTARTED, START_S)
 
-    again.tell(ready("b"), ran("b", 50, replace(WELL, p95_us=9000)))
+    again.tell(ready("b"), ran("b", 50, replace(WELL, p95_us=19_000)))
     story.tell(ready("b"), ran("b"))
 
     again.expect(State.ROLLING_BACK)
