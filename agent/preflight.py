@@ -5,6 +5,7 @@ Slower than the start itself on purpose: it loads River to look at the detectors
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 from collections.abc import Collection, Iterator
@@ -15,6 +16,7 @@ from agent.credentials import password, tls_context
 from agent.errors import AgentError, ConfigError
 from agent.first_bundle import check_first_bundle
 from agent.inventory import take_inventory
+from agent.local.address import socket_path
 from agent.source_checks import sink_problems, source_problems
 from edge_models.engines.registry import TFLITE_RUNTIMES
 
@@ -57,6 +59,7 @@ def _problems(config: AgentConfig) -> Iterator[str]:
         yield from _root_problems(Path(config.update.root))
     yield from source_problems(config.source)
     yield from sink_problems(config.sink)
+    yield from local_problems(config)
     yield from _state_dir_problems(Path(config.state_dir))
     yield from _detector_problems(config)
     yield from _learner_problems(config)
@@ -69,6 +72,23 @@ def _state_dir_problems(path: Path) -> Iterator[str]:
         yield f"state_dir: {existing} is no directory, expected one that the agent may write to"
     elif not os.access(existing, os.W_OK | os.X_OK) or os.statvfs(existing).f_flag & os.ST_RDONLY:
         yield f"state_dir: {path} cannot be written to, expected a directory that takes the agent's files"
+
+
+def local_problems(config: AgentConfig) -> Iterator[str]:
+    """The directory of the socket has to be there, unless it is the state directory, which the agent makes."""
+    local = config.local
+    if not local.enabled:
+        return
+    folder = socket_path(config).parent
+    if local.path is not None and folder != Path(config.state_dir) and not folder.is_dir():
+        yield f"local.path: {folder} is no directory, expected one for the socket (RuntimeDirectory= of a systemd unit)"
+    if socket_path(config).exists() and not socket_path(config).is_socket():
+        yield f"local.path: {socket_path(config)} is no socket, expected a free name"
+    if local.group is not None:
+        try:
+            grp.getgrnam(local.group)
+        except KeyError:
+            yield f"local.group: there is no group {local.group}, expected one of this device"
 
 
 def _root_problems(path: Path) -> Iterator[str]:

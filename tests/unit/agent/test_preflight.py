@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import AgentConfig
-from agent.preflight import missing_runtime, preflight
+from agent.config import AgentConfig, LocalConfig
+from agent.preflight import local_problems, missing_runtime, preflight
 
 
 def config(state_dir: Path) -> AgentConfig:
@@ -43,3 +43,26 @@ def test_a_device_without_a_tflite_runtime_is_told_what_it_can_run(tmp_path: Pat
     assert "only spiking artifacts run here" in (missing_runtime(wanted, {"numpy": "2.4.6"}) or "")
     assert missing_runtime(dataclasses.replace(wanted, artifact="spiking"), {"numpy": "2.4.6"}) is None
     assert missing_runtime(wanted, {"ai-edge-litert": "2.3.0", "numpy": "2.4.6"}) is None
+
+
+@pytest.mark.parametrize(
+    ("local", "found"),
+    [
+        (LocalConfig(), []),
+        (LocalConfig(path="gone/agent.sock"), ["is no directory"]),
+        (LocalConfig(path="file"), ["is no socket"]),
+        (LocalConfig(group="no-such-group"), ["there is no group no-such-group"]),
+        (LocalConfig(enabled=False, group="no-such-group", path="gone/agent.sock"), []),
+    ],
+)
+def test_a_local_socket_that_nobody_could_use_is_a_problem(
+    tmp_path: Path, local: LocalConfig, found: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    path = None if local.path is None else str(tmp_path / local.path)
+    wanted = dataclasses.replace(config(tmp_path / "state"), local=dataclasses.replace(local, path=path))
+
+    problems = list(local_problems(wanted))
+
+    assert len(problems) == len(found)
+    assert all(words in problem for words, problem in zip(found, problems, strict=True))
