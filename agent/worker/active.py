@@ -109,7 +109,7 @@ class Active:
         self._idle_position = configure.position
         self._pacer = None if rate_hz is None else Pacer(rate_hz=rate_hz, start_s=now_s)
         self._predictions = RateLimit(rate_hz=configure.predictions_hz)
-        self._shadow: tuple[RateLimit, Shadowed] | None = None
+        self._shadow: Shadowed | None = None
         self._samples = SampleRing(
             rate_hz=configure.samples.rate_hz,
             most_bytes=configure.samples.ring_bytes,
@@ -161,8 +161,7 @@ class Active:
             case FrameIn(origin="mqtt"):
                 self._push(message, body)
             case ShadowOn():
-                fresh = (RateLimit(rate_hz=message.rate_hz), Shadowed(self._model.profile))
-                self._shadow = fresh if message.on else None
+                self._shadow = Shadowed.of(self._model, rate_hz=message.rate_hz) if message.on else None
             case SamplesOn() | DeliverSamples() | WipeSamples():
                 self._sampling(message)
             case EvidenceOn() | ResetDrift() | RestoreDrift():
@@ -196,6 +195,8 @@ class Active:
             self._tell_end()
             return
         self._now_s = now_s
+        if self._shadow is not None:
+            self._shadow.see(frame.x)
         outcome = self._stream.step(frame, now_s)
         if outcome is not None:
             if not outcome.result.held:
@@ -294,6 +295,6 @@ class Active:
             return
         if self._predictions.allows(now_s):
             self._outgoing.prediction(outcome)
-        if self._shadow is not None and not result.held and self._shadow[0].allows(now_s):
-            self._outgoing.shadow(outcome, self._shadow[1])
+        if self._shadow is not None and not result.held and self._shadow.wants(now_s):
+            self._outgoing.shadow(outcome, self._shadow)
         self._samples.keep(outcome)

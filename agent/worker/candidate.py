@@ -21,7 +21,7 @@ from agent.worker.link import SupervisorLink
 from agent.worker.opened_model import open_model
 from agent.worker.pipeline import MonotonicNs, open_pipeline
 from agent.worker.sources.mqtt_frames import frame_array
-from agent.worker.trial import Trial
+from agent.worker.trial import Trial, run_copy
 from edge_models.engines.port import Engine
 from edge_models.selftest import run_probe
 from edge_models.signals import output_signal_names
@@ -78,7 +78,8 @@ class Candidate:
             return
         if message.encoding != "raw":
             raise IpcError("a shadow frame in text, expected raw bytes")
-        result = self._pipeline.run(frame_array(message, body, self._model.bundle.manifest.input.source))
+        spec = self._model.bundle.manifest.input
+        result = run_copy(self._pipeline, spec, frame_array(message, body, spec.source))
         if result is not None:
             self._trial.add(message, result)
         self._position = (message.position or 0) + 1

@@ -72,7 +72,8 @@ class Outgoing:
 
     def shadow(self, outcome: FrameOutcome, figures: Shadowed) -> None:
         """A copy for a candidate, with the artifact's own answer: two bundles are compared, not what was learnt."""
-        x = self._portable(outcome.frame.x)
+        input_of = figures.input()
+        x = None if input_of is None else self._portable(input_of)
         if x is None:
             return
         figures.add(outcome.result)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections import OrderedDict, deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent.ipc import Feedback, FrameIn, ShadowVerdict
 from agent.memory import resident_kb
 from agent.worker.comparison import Constancy, Distance, Latencies
-from agent.worker.pipeline import PipelineResult
+from agent.worker.opened_model import OpenedModel
+from agent.worker.pacing import RateLimit
+from agent.worker.pipeline import Pipeline, PipelineResult
+from edge_models.manifest import InputSpec
+from edge_models.preprocess import Preprocessor
 from edge_models.profile import Profile
 
 LATENCY_FRAMES = 1000
@@ -92,15 +101,43 @@ class Trial:
 
 
 class Shadowed:
-    """The active model's side: the same figures over the frames that are copied for a candidate.
+    """The active model's side: the same figures over the frames that are copied for a candidate, and those frames.
+
+    Where inputs are windows of rows, a whole window is copied at once, so that the candidate has the rows in between,
+    too, however seldom it is asked.
 
     Args:
         profile: The active model's reference; None without one.
+        rows: Frames that one input is made of.
+        rate_hz: Largest rate of copies.
     """
 
-    def __init__(self, profile: Profile | None) -> None:
+    def __init__(self, profile: Profile | None, *, rows: int = 1, rate_hz: float = math.inf) -> None:
         self._times = Latencies(LATENCY_FRAMES)
         self._distance = None if profile is None else Distance(profile)
+        self._limit = RateLimit(rate_hz=rate_hz)
+        self._last: deque[NDArray[Any]] = deque(maxlen=rows)
+
+    @classmethod
+    def of(cls, model: OpenedModel, *, rate_hz: float) -> Shadowed:
+        """For a loaded model."""
+        rows = Preprocessor(model.bundle.manifest.input).rows
+        return cls(model.profile, rows=rows, rate_hz=rate_hz)
+
+    def wants(self, now_s: float) -> bool:
+        """Whether the rate allows another copy now."""
+        return self._limit.allows(now_s)
+
+    def see(self, x: NDArray[Any]) -> None:
+        """Take each frame of the source, before it is run."""
+        self._last.append(x)
+
+    def input(self) -> NDArray[Any] | None:
+        """What the last answer was given to: a frame, or the rows of a window, stacked; None before there are all."""
+        if self._last.maxlen == 1:
+            return self._last[0] if self._last else None
+        same = len(self._last) == self._last.maxlen and len({row.shape for row in self._last}) == 1
+        return np.stack(self._last) if same else None
 
     def add(self, result: PipelineResult) -> None:
         """Take a frame that is copied."""
@@ -117,3 +154,18 @@ class Shadowed:
     def p95_us(self) -> float | None:
         """95th percentile of their times."""
         return self._times.p95_us(every=EVERY)
+
+
+def run_copy(pipeline: Pipeline, spec: InputSpec, x: NDArray[Any]) -> PipelineResult | None:
+    """Run a copy through a candidate: a frame, or the rows of a window; None when it needs more rows than there are.
+
+    Raises:
+        EngineError: The runtime gave up on the model.
+    """
+    if x.ndim <= len(spec.source.shape):
+        return pipeline.run(x)
+    pipeline.reset()
+    result = None
+    for row in x:
+        result = pipeline.run(row) or result
+    return result

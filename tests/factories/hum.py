@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_models.bundle import Bundle
-from edge_models.manifest import InputSpec
+from edge_models.manifest import InputSpec, WindowStep
 from edge_models.tensors import TensorSpec
 from tests.factories.wrapped import wrap
 
@@ -40,3 +40,14 @@ def make_hum_bundle(directory: Path, *, threshold: float | None = THRESHOLD) -> 
     return wrap(
         directory, ASSETS / "hum-int8.tflite", spec, frames, labels=labels, role="reconstruction", threshold=threshold
     )
+
+
+def make_windowed_hum_bundle(directory: Path) -> Bundle:
+    """The same model where four sensors are read four times for one input, every second reading."""
+    window = WindowStep(length=4, stride=2)
+    spec = InputSpec(kind="rows", source=TensorSpec(shape=(4,), dtype="float32"), preprocess=(window,))
+    frames = normal_rows(500, seed=3).reshape(2000, 4)
+    return wrap(
+        directory, ASSETS / "hum-int8.tflite", spec, frames, labels=("normal", "anomaly"), role="reconstruction",
+        threshold=THRESHOLD,
+    )  # fmt: skip

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.config import DriftConfig, MqttSource, ReplaySource
-from agent.ipc import FrameIn, PredictionOut, Ready, SourceDown, SourceEnded, Window
+from agent.ipc import (
+    FrameIn,
+    PredictionOut,
+    Ready,
+    SelfTest,
+    ShadowFrame,
+    ShadowOn,
+    ShadowVerdict,
+    SourceDown,
+    SourceEnded,
+    Window,
+)
 from agent.worker.opened_model import open_model
 from edge_models.sketch import Sketch
 from tests.factories.frames import write_recording
-from tests.factories.hum import loose_rows, make_hum_bundle, normal_rows
+from tests.factories.hum import loose_rows, make_hum_bundle, make_windowed_hum_bundle, normal_rows
 from tests.factories.sound import RATE_HZ, clips, make_sound_bundle
 from tests.integration.agent_worker.harness import WorkerProcess, configure
 
@@ -56,3 +68,25 @@ def test_sound_at_another_rate_is_the_sources_fault(worker: WorkerProcess, tmp_p
     worker.send(configure(bundle, artifact="tflite", source=ReplaySource(path=str(path))))
 
     assert "found rate_hz 44100, expected 8000" in worker.wait_for(SourceDown).reason
+
+
+def test_a_candidate_gets_whole_windows_of_rows_however_seldom_it_is_asked(
+    worker: WorkerProcess, tmp_path: Path
+) -> None:
+    bundle = make_windowed_hum_bundle(tmp_path / "bundle")
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=normal_rows(500, seed=2).reshape(2000, 4))
+    worker.send(configure(bundle, artifact="tflite", role="candidate"))
+    assert worker.wait_for(SelfTest).ok
+    with WorkerProcess() as active:
+        source = ReplaySource(path=str(path), rate_hz=500.0, loop=True)
+        active.send(configure(bundle, artifact="tflite", source=source))
+        active.wait_for(Ready)
+        active.send(ShadowOn(on=True, rate_hz=20))
+        for n in range(1, 11):
+            copy = active.wait_for(ShadowFrame)
+            assert copy.shape == (4, 4)
+            frame = FrameIn(origin="shadow", dtype=copy.dtype, shape=copy.shape, label_of_active=copy.label)
+            worker.send(frame, active.body_of(copy))
+            verdict = worker.wait_for(ShadowVerdict)
+            assert (verdict.n, verdict.agree) == (n, n)
