@@ -49,7 +49,7 @@ class Answers:
             case "status":
                 return Answer(ok=True, status=self._status(now)), []
             case "why":
-                return Answer(ok=True, why=self._why()), []
+                return Answer(ok=True, why=self._why(now)), []
             case "command" if request.verb is None:
                 return Answer(ok=False, code="bad_request", message="found no verb, expected a command's"), []
             case "command":
@@ -59,9 +59,7 @@ class Answers:
 
     def _status(self, now: Now) -> StatusReport:
         hands = self._hands
-        reports = [order for order in hands.core.model_reports(now) if isinstance(order, do.Publish)]
-        models = [order.message for order in reports if isinstance(order.message, ModelState)]
-        end_s = hands.core.hold.end_s
+        looks = hands.config.update is not None
         return StatusReport(
             id=hands.config.id,
             agent=hands.about.agent,
@@ -71,16 +69,23 @@ class Answers:
             connected=self._is_connected(),
             broker_problem=self._problem()[:500],
             state=hands.state(now, 0),
-            update=models[0],
-            hold_left_s=None if end_s is None else max(0.0, end_s - now.monotonic_s),
+            update=self._model_state(now),
+            hold_left_s=_left_s(hands.core.hold.end_s, now),
+            next_look_s=_left_s(hands.core.schedule.next_s, now) if looks else None,
         )
 
-    def _why(self) -> WhyReport:
+    def _model_state(self, now: Now) -> ModelState:
+        orders = self._hands.core.model_reports(now)
+        messages = (order.message for order in orders if isinstance(order, do.Publish))
+        return next(message for message in messages if isinstance(message, ModelState))
+
+    def _why(self, now: Now) -> WhyReport:
         core = self._hands.core
         return WhyReport(
             id=self._hands.config.id,
             active=core.active,
             update=core.machine.record,
+            error=self._model_state(now).error,
             drift=core.episode.policy.state,
             episode=core.episode.history.record,
         )
@@ -96,3 +101,7 @@ class Answers:
         if not replies:
             return Answer(ok=False, code="no_reply", message="the agent did not say what became of it"), events
         return Answer(ok=replies[0].ok, code=replies[0].code, message=replies[0].message), events
+
+
+def _left_s(end_s: float | None, now: Now) -> float | None:
+    return None if end_s is None else max(0.0, end_s - now.monotonic_s)

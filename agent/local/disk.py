@@ -40,10 +40,12 @@ def why_on_disk(state_dir: Path, device: str) -> WhyReport:
         LocalError: A record cannot be read.
     """
     episode = read_record(state_dir / EPISODE_FILE, EpisodeRecord)
+    update = read_record(state_dir / UPDATE_FILE, UpdateRecord)
     return WhyReport(
         id=device,
         active=read_record(state_dir / ACTIVE_FILE, ActiveRecord),
-        update=read_record(state_dir / UPDATE_FILE, UpdateRecord),
+        update=update,
+        error=None if update is None else update.error,
         drift=None if episode is None else episode.state,
         episode=episode,
     )

@@ -13,7 +13,7 @@ from agent.core.records import ActiveRecord, UpdateRecord
 from edge_models.fields import described
 from edge_models.wire.telemetry import DriftState, State
 from edge_models.wire.topics import CommandVerb
-from edge_models.wire.update import ModelState
+from edge_models.wire.update import ModelState, UpdateError
 from edge_models.wire.values import CODE, Scalar
 
 SOCKET_NAME = "agent.sock"
@@ -45,6 +45,7 @@ class StatusReport:
     state: State = described("As the topic state has it.")
     update: ModelState = described("As the topic model/state has it.")
     hold_left_s: float | None = described("Seconds until a hold ends by itself.", default=None, ge=0)
+    next_look_s: float | None = described("Seconds until the next look at the channel.", default=None, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class WhyReport:
     id: str = described("Id of the device.", default="")
     active: ActiveRecord | None = described("What runs.", default=None)
     update: UpdateRecord | None = described("Where updates stand, with the last decisions.", default=None)
+    error: UpdateError | None = described("What keeps updates from going on now.", default=None)
     drift: DriftState | None = described("How far the present episode of drift has come.", default=None)
     episode: EpisodeRecord | None = described("The last episode of drift.", default=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.core.records import Decision, UpdateRecord
+from agent.core.records import Decision
 from agent.explain.record import story_of
 from agent.explain.text import told
 from agent.explain.wording import duration
@@ -12,7 +12,7 @@ from agent.local.messages import StatusReport, WhyReport
 from edge_models.manifest import short
 from edge_models.wire.results import remedy
 from edge_models.wire.telemetry import State
-from edge_models.wire.update import ModelState, ModelVersion
+from edge_models.wire.update import LastResult, ModelState, ModelVersion, UpdateError
 
 STAGES = ("preprocess", "infer", "drift", "frame")
 _WIDTH = 10
@@ -34,7 +34,7 @@ def why_text(report: WhyReport) -> str:
     """What was decided last, on updates and on drift, with evidence and remedy."""
     active = report.active
     runs = "none is installed" if active is None else f"{_named(active.as_version())}, {active.artifact}"
-    return "\n".join([f"model: {runs}", "", *_update_story(report.update), "", *_drift_story(report)])
+    return "\n".join([f"model: {runs}", "", *_update_story(report), "", *_drift_story(report)])
 
 
 def _status(report: StatusReport) -> Iterator[tuple[str, str]]:
@@ -93,6 +93,8 @@ def _update(report: StatusReport) -> str:
     if model.held:
         left = "until hold --off" if report.hold_left_s is None else f"for {duration(report.hold_left_s)} more"
         parts.append(f"HELD {left}")
+    elif report.next_look_s is not None:
+        parts.append(f"next look at the channel in {duration(report.next_look_s)}")
     return ", ".join(parts)
 
 
@@ -119,28 +121,47 @@ def _ms(duration_us: float) -> str:
     return f"{duration_us / 1000:.3g} ms"
 
 
-def _update_story(record: UpdateRecord | None) -> Iterator[str]:
+def _update_story(report: WhyReport) -> Iterator[str]:
+    record = report.update
     if record is None:
         yield "update: nothing was ever decided"
         return
     decision = record.decision
     yield f"update: {record.phase.value}" + ("" if decision is None else f", last decision on {_about(decision)}")
     if decision is not None:
-        yield f"  {decision.phase.value}: {decision.message or decision.code}" + (
-            "" if decision.code in ("ok", decision.message) else f" ({decision.code})"
-        )
+        yield f"  {_verdict(decision)}"
         yield from (f"  {value:12.6g}  {name}" for name, value in sorted(decision.evidence.items()))
-    error = record.error
+    error = report.error
     if error is not None and (decision is None or error.code != decision.code):
         yield f"  {error.code}: {error.message}"
-    code = error.code if error is not None else (None if decision is None else decision.code)
-    advice = (error.remedy if error is not None else "") or ("" if code is None else remedy(code))
+    advice = _advice(error, decision)
     if advice:
         yield f"  what to do: {advice}"
+    if record.last_result is not None:
+        yield f"  the last update: {_ended(record.last_result)}"
+    for earlier in reversed(record.decisions[:-1]):
+        yield f"  before that: {_about(earlier)}: {_verdict(earlier)}"
     if record.crashes is not None and record.crashes.deaths:
         yield f"  the running model's process died {record.crashes.deaths} times in a row"
     if record.held:
         yield "  updates are held; driftline-agent hold --off lets them start"
+
+
+def _verdict(decision: Decision) -> str:
+    code = "" if decision.code in ("ok", decision.message) else f" ({decision.code})"
+    return f"{decision.phase.value}: {decision.message or decision.code}{code}"
+
+
+def _advice(error: UpdateError | None, decision: Decision | None) -> str:
+    """What to do about what stands in the way now, or else about what was decided last."""
+    if error is not None:
+        return error.remedy or remedy(error.code)
+    return "" if decision is None else remedy(decision.code)
+
+
+def _ended(last: LastResult) -> str:
+    outcome = last.outcome.value if last.result is None else last.result.value.replace("_", " ")
+    return f"{short(last.bundle)} {outcome}, attempt {last.attempt}"
 
 
 def _about(decision: Decision) -> str:

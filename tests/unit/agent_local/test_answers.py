@@ -81,6 +81,20 @@ def test_why_has_what_runs_and_where_updates_and_drift_stand() -> None:
     assert why.drift == why.episode.state
 
 
+def test_why_has_what_keeps_updates_from_going_on_though_no_record_does() -> None:
+    hands = Surroundings(Device(running("a")))
+    hands.device.tell(ev.CheckFailed(code="expired", message="of last year"))
+
+    why = answers(hands)(Request(do="why"), START_S)[0].why
+    status = answers(hands)(Request(do="status"), START_S)[0].status
+
+    assert why is not None
+    assert why.error is not None
+    assert why.error.code == "expired"
+    assert status is not None
+    assert status.next_look_s is not None
+
+
 def test_a_command_is_obeyed_and_its_reply_goes_to_who_asked_alone() -> None:
     hands = Surroundings(Device(running("a", previous="b")))
 

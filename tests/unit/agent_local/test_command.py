@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from agent.local.arguments import COMMANDS, seconds
 from agent.local.messages import Answer, Request, StatusReport, WhyReport
 from agent.local.text import status_text, why_text
 from edge_models.fields import canonical_json
-from edge_models.wire.results import remedy
+from edge_models.wire.results import Outcome, remedy
 from edge_models.wire.telemetry import DriftState, State
 from edge_models.wire.topics import CommandVerb
-from edge_models.wire.update import ModelState, ModelVersion, UpdateError, UpdatePhase
+from edge_models.wire.update import LastResult, ModelState, ModelVersion, UpdateError, UpdatePhase
 from tests.unit.agent.whole_core import Device
 from tests.unit.agent.world import bundle, running
 from tests.unit.agent_local.served import serving
@@ -60,13 +61,34 @@ def test_status_says_what_a_person_looks_for() -> None:
 
 
 def test_why_has_evidence_and_remedy_of_the_last_decision() -> None:
-    record = UpdateRecord(phase=UpdatePhase.REJECTED, decisions=(DECISION,), error=MODEL.error)
+    ended = LastResult(bundle=bundle("b"), outcome=UpdatePhase.REJECTED, result=Outcome.REJECTED, attempt=2)
+    earlier = replace(DECISION, bundle=bundle("c"), phase=UpdatePhase.COMMITTED, code="ok", message="")
+    record = UpdateRecord(phase=UpdatePhase.REJECTED, decisions=(earlier, DECISION), last_result=ended)
 
-    text = why_text(WhyReport(id="pi-1", active=running("a"), update=record, drift=DriftState.OK))
+    text = why_text(WhyReport(id="pi-1", active=running("a"), update=record, error=MODEL.error, drift=DriftState.OK))
 
-    for words in ("rejected", "bbbbbbbbbbbb", "3840  p95_us", "what to do: " + remedy("too_slow"), "v-a"):
+    for words in (
+        "rejected: p95 is 3.2 times the active one's (too_slow)", "bbbbbbbbbbbb", "3840  p95_us", "v-a",
+        "what to do: " + remedy("too_slow"), "bbbbbbbbbbbb rejected, attempt 2",
+        "before that: cccccccccccc: committed: ok",
+    ):  # fmt: skip
         assert words in text
     assert "no alarm was ever raised" in text
+
+
+def test_why_tells_what_keeps_updates_from_going_on_now() -> None:
+    failing = UpdateError.of("expired", "the timestamp is of last year")
+
+    text = why_text(WhyReport(update=UpdateRecord(decisions=(DECISION,)), error=failing))
+
+    assert "expired: the timestamp is of last year" in text
+    assert "what to do: " + remedy("expired") in text
+
+
+def test_status_tells_the_next_look_at_the_channel() -> None:
+    free = replace(STATUS, update=replace(MODEL, held=False), hold_left_s=None, next_look_s=90.0)
+
+    assert "next look at the channel in 1 min 30 s" in status_text(free)
 
 
 def test_why_tells_of_a_model_that_dies_again_and_again() -> None:
