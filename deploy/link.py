@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class Link:
         self._closes = 0
         self._fall_back = False
         self._is_ready = False
+        self._problem = ""
         self._client: paho.Client | None = None
 
     def __enter__(self) -> Self:
@@ -141,7 +143,8 @@ class Link:
         while not self.is_connected:
             if self._clock.monotonic_s() > deadline_s:
                 raise LinkError(
-                    f"no MQTT broker at {self._config.host}:{self._config.port} after {timeout_s:g} s; "
+                    f"no MQTT broker at {self._config.host}:{self._config.port} after {timeout_s:g} s"
+                    f"{f' ({self._problem})' if self._problem else ''}; "
                     "start one (driftline-fleet broker) or check mqtt.host and mqtt.port"
                 )
             self._try_older_protocol()
@@ -197,6 +200,7 @@ class Link:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
+        client.on_connect_fail = self._on_connect_fail
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         if self._config.username is not None:
@@ -237,6 +241,7 @@ class Link:
 
     def _ready(self) -> None:
         self._is_ready = True
+        self._problem = ""
         self.connections += 1
         log.info("connected to broker host=%s port=%d", self._config.host, self._config.port)
 
@@ -254,6 +259,12 @@ class Link:
             if not self.connections:
                 self._fall_back = self._fall_back or self._closes >= CLOSES_BEFORE_FALLBACK
             log.warning("connection to broker lost reason=%s", reason)
+
+    def _on_connect_fail(self, _client: paho.Client, _data: object) -> None:
+        problem = str(sys.exc_info()[1])  # paho calls from its except clause
+        if problem != self._problem:  # once: it may last for days
+            log.warning("no connection to broker host=%s port=%d: %s", self._config.host, self._config.port, problem)
+        self._problem = problem
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         if not message.qos and self._queue.qsize() >= QUEUE_MESSAGES:

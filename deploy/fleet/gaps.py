@@ -129,6 +129,13 @@ def forget_before(session: Session, before_s: float) -> None:
     session.execute(delete(Sequence).where(Sequence.updated_at < before_s))
 
 
+def begin_anew(session: Session, device: Device) -> None:
+    """Forget the numbers of a device that has begun to count anew."""
+    log.warning("device counts anew, its disk was replaced device=%s", device.id)
+    session.execute(delete(Gap).where(Gap.device == device.id))
+    session.execute(delete(Sequence).where(Sequence.device == device.id))
+
+
 def _arrived(session: Session, device: Device, kind: str, boot: int, seq: int, now_s: float) -> float:
     sequence = _sequence(session, device, kind, boot, seq, now_s)
     if seq > sequence.highest:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from deploy.fleet import gaps
 from deploy.fleet.models import Device, DriftChange, Event
 from edge_models.errors import FieldError
 from edge_models.fields import decode, encode
@@ -99,22 +100,25 @@ def record_model_state(_session: Session, device: Device, message: object, now_s
 
 
 def record_event(session: Session, device: Device, message: object, now_s: float) -> None:
-    """Keep an event, once."""
+    """Keep an event, once; another one of the same id is of a device that counts anew, on another disk."""
     if message is None:
         return
     event = expect(message, EventMessage)
-    if session.get(Event, (device.id, event.id)) is None:
-        session.add(
-            Event(
-                device=device.id,
-                id=event.id,
-                type=event.type,
-                severity=event.severity.value,
-                message=event.message,
-                data=dict(event.data),
-                received_at=now_s,
-            )
-        )
+    row = Event(
+        device=device.id,
+        id=event.id,
+        type=event.type,
+        severity=event.severity.value,
+        message=event.message,
+        data=dict(event.data),
+        received_at=now_s,
+    )
+    known = session.get(Event, (device.id, event.id))
+    if known is None:
+        session.add(row)
+    elif (known.type, known.message, known.data) != (row.type, row.message, row.data):
+        session.merge(row)
+        gaps.begin_anew(session, device)
 
 
 def model_state(device: Device) -> ModelState | None:

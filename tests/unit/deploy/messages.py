@@ -75,8 +75,8 @@ def drift(
     return delivery(device, "drift", message)
 
 
-def event(device: str, number: int) -> Delivery:
-    message = Event(ts=TS, up=4.0, id=f"{device}-1-{number}", boot=1, seq=number, type="started")
+def event(device: str, number: int, *, type_: str = "started") -> Delivery:
+    message = Event(ts=TS, up=4.0, id=f"{device}-1-{number}", boot=1, seq=number, type=type_)
     return delivery(device, "event", message)
 
 

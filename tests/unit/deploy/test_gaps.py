@@ -165,6 +165,21 @@ def test_a_late_message_is_filed_where_it_belongs(database: FleetDatabase, inges
         assert session.get_one(Event, ("pi-1", "pi-1-1-2")).received_at == missed_at_s
 
 
+def test_a_device_whose_disk_was_replaced_is_followed_anew(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock
+) -> None:
+    ingest.apply([messages.event("pi-1", seq) for seq in range(2, 10)])
+    ingest.apply([messages.event("pi-1", seq, type_="committed") for seq in (1, 2, 5)])
+    clock.sleep(60)
+
+    with database.read() as session:
+        assert session.get_one(Event, ("pi-1", "pi-1-1-2")).type == "committed"
+        assert session.get_one(Event, ("pi-1", "pi-1-1-3")).type == "started"
+    ingest.apply([messages.event("pi-1", 7, type_="committed")])
+    clock.sleep(60)
+    assert due(database, clock) == []  # each of them begins anew, as long as they meet others of the same numbers
+
+
 def test_old_numbers_are_forgotten(database: FleetDatabase, ingest: Ingest, clock: FakeClock) -> None:
     ingest.apply([messages.event("pi-1", 5)])
     clock.sleep(1000)
