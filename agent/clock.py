@@ -1,8 +1,9 @@
 """The clock of the machine, and how far to trust it.
 
 A Pi has no battery for its clock, so after a power cut the time is wrong until NTP has answered. systemd-timesyncd
-leaves a file when it has; the kernel knows too (adjtimex). Where neither can be asked (containers), a time after the
-day this was released counts as right: a clock that starts at its build epoch is before it.
+leaves a file when it has. Where it does not run (containers, other time services), a time after the day this was
+released counts as right: a clock that starts at its build epoch is before it. SECURITY.md says what becomes of a clock
+that is wrong all the same.
 """
 
 from __future__ import annotations

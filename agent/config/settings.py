@@ -20,6 +20,7 @@ DeviceId = NewType("DeviceId", str)
 DEVICE_ID = r"[a-z0-9-]{1,40}"
 RESERVED_IDS = ("group", "all")
 NO_URL = "http://registry.invalid"  # RFC 6761 section 6.4: a name that never exists
+LEAST_BLOCK_BYTES = 32 * 1024  # what file/block may take
 MAX_CONFIG_BYTES = 256 * 1024
 
 
@@ -194,9 +195,13 @@ class AgentConfig:
     homeassistant: HomeAssistantConfig = described("Home Assistant.", default_factory=HomeAssistantConfig)
 
     def __post_init__(self) -> None:
-        """Refuse reserved ids."""
+        """Refuse reserved ids, and packets that no block of a file fits into."""
         if self.id in RESERVED_IDS:
             raise FieldError("id", repr(self.id), f"an id other than {', '.join(RESERVED_IDS)}")
+        takes_blocks = self.update is not None and self.update.over == "mqtt"
+        if takes_blocks and self.mqtt.max_packet_bytes < LEAST_BLOCK_BYTES:
+            found = f"{self.mqtt.max_packet_bytes} with update.over: mqtt"
+            raise FieldError("mqtt.max_packet_bytes", found, f"at least {LEAST_BLOCK_BYTES}")
 
 
 def load_config(path: Path, *, parse: Callable[[bytes], object] = parse_yaml) -> AgentConfig:

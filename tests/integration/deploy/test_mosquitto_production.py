@@ -80,6 +80,23 @@ def test_a_device_hears_what_is_meant_for_it_only(connect: Connect) -> None:
     }
 
 
+def test_files_go_to_the_device_that_asked_and_the_server_of_files_does_nothing_else(connect: Connect) -> None:
+    files = connect("driftline-files", "driftline/#")
+    curious = connect("pi-1", "driftline/#")
+    fleet = connect("driftline-fleet", "driftline/#")
+
+    curious.publish("driftline/pi-2/file/get", b"{}", qos=0, retain=False)
+    curious.publish("driftline/pi-1/status", b"online", qos=1, retain=False)
+    curious.publish("driftline/pi-1/file/get", b"{}", qos=1, retain=False)
+    assert topics_heard(files, "driftline/pi-1/file/get") == {"driftline/pi-1/file/get"}
+    files.publish("driftline/pi-1/desired", b"{}", qos=1, retain=True)
+    files.publish("driftline/pi-2/file/block", b"{}", qos=1, retain=False)
+    files.publish("driftline/pi-1/file/block", b"{}", qos=1, retain=False)
+
+    assert topics_heard(curious, "driftline/pi-1/file/block") == {"driftline/pi-1/file/block"}
+    assert "driftline/pi-1/desired" not in topics_heard(fleet, "driftline/pi-1/file/block")
+
+
 def test_a_device_cannot_take_the_client_id_of_another(connect: Connect) -> None:
     victim = connect("pi-2", "driftline/pi-2/desired")
     connect("pi-1", client_id="pi-2")

@@ -72,6 +72,11 @@ def test_sources_are_told_apart_by_their_type(tmp_path: Path, source: str, kind:
         (MINIMAL + "mqtt: {port: 70000}\n", "mqtt.port: found 70000, expected an integer from 1 to 65535"),
         (MINIMAL + "mqtt: {protocol: 4}\n", "mqtt.protocol: found 4, expected one of auto, 5, 3.1.1"),
         (MINIMAL + "mqtt: {tls: {ca: a, cert: b}}\n", "cert and key together"),
+        (MINIMAL + "update: {root: a}\n", "update: found values that do not fit together, expected the url"),
+        (
+            MINIMAL + "update: {root: a, over: mqtt}\nmqtt: {max_packet_bytes: 16384}\n",
+            "mqtt.max_packet_bytes: found 16384 with update.over: mqtt, expected at least 32768",
+        ),
         (MINIMAL.replace("pi7-cam", "Pi 7"), "id: found 'Pi 7', expected a string like"),
         (MINIMAL.replace("pi7-cam", "all"), "id: found 'all', expected an id other than group, all"),
         ("id: pi7-cam\nmodel: digits\n", "state_dir: found nothing, expected Directory"),

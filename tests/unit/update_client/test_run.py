@@ -6,90 +6,35 @@ import errno
 import hashlib
 import json
 import os
-import random
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agent.errors import StorageError
-from agent.storage import Observer, Operation, Storage
+from agent.storage import Operation
 from agent.update_client.errors import JobError
 from agent.update_client.job import CheckJob, read_job
-from agent.update_client.run import Tools, run
 from deploy.registry import Registry
 from deploy.registry.metadata import SignedFile
 from edge_models.bundle import Bundle
 from edge_models.channel import Channel, channel_target
 from edge_models.fields import decode
-from tests.unit.registry.bundles import make_bundle
-from tests.unit.update_client.fakes import BASE, Events, FakeTime, Fault, MemoryTransport
-
-
-class Site:
-    """A registry, a network and a device; jobs are given as the supervisor gives them."""
-
-    def __init__(self, directory: Path, registry: Registry, bundle: Bundle) -> None:
-        self.directory = directory
-        self.registry = registry
-        self.bundle = bundle
-        self.time = FakeTime()
-        self.transport = MemoryTransport(self._file)
-        self.observer: Observer | None = None
-
-    def _file(self, path: str) -> bytes | None:
-        file = self.registry.public / path.lstrip("/")
-        return file.read_bytes() if file.is_file() else None
-
-    def job(self, op: str, **fields: object) -> dict[str, object]:
-        job: dict[str, object] = {
-            "op": op,
-            "state_dir": str(self.directory / "state"),
-            "metadata_url": f"{BASE}/metadata",
-            "targets_url": f"{BASE}/targets",
-            "root": str(self.registry.trusted_root),
-            "model": "digits",
-            "now_floor": 0,
-        }
-        own = {"channel": "stable"} if op == "check" else {"bundle": self.bundle.id, "runtimes": ["ai-edge-litert"]}
-        return job | own | fields
-
-    def run(self, op: str, **fields: object) -> list[dict[str, Any]]:
-        events = Events(self.time)
-        tools = Tools(
-            storage=lambda path: Storage(path, observer=self.observer),
-            transport=self.transport,
-            time=self.time,
-            rng=random.Random(1),
-            free_bytes=lambda _: 1 << 30,
-        )
-        run(read_job(json.dumps(self.job(op, **fields)).encode()), tools, events.report)
-        return events.lines
+from tests.unit.update_client.fakes import Fault
+from tests.unit.update_client.run_site import Site, assert_error, built_registry
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
-    directory = tmp_path_factory.mktemp("built")
-    bundle = make_bundle(directory / "bundle")
-    registry = Registry.create(directory / "registry")
-    registry.publish(bundle.directory)
-    registry.set_channel(Channel(model="digits", channel="stable", rev=1, bundle=bundle.id, listed={bundle.id: 1}))
-    return directory / "registry", bundle
+    return built_registry(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture
 def site(tmp_path: Path, built: tuple[Path, Bundle]) -> Site:
     shutil.copytree(built[0], tmp_path / "registry")
     return Site(tmp_path, Registry(tmp_path / "registry"), built[1])
-
-
-def assert_error(events: list[dict[str, Any]], code: str, *, transient: bool = False) -> None:
-    last = events[-1]
-    assert (last["event"], last["code"], last["transient"]) == ("error", code, transient), last
-    assert "\n" not in last["message"]
 
 
 def test_check_reports_the_channel_and_the_metadata_it_rests_on(site: Site) -> None:

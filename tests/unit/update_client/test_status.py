@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from agent.update_client.errors import RefusedError, ServerError
 from agent.update_client.status import failure, retry_after_s
 from agent.update_client.transport import Reply
+from deploy.registry import Registry
+from edge_models.bundle import Bundle
 from tests.unit.update_client.fakes import Fault
-from tests.unit.update_client.test_run import Site, assert_error, built, site  # noqa: F401 - fixtures
+from tests.unit.update_client.run_site import Site, assert_error, built_registry
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
+    return built_registry(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, built: tuple[Path, Bundle]) -> Site:
+    return Site(tmp_path, Registry(built[0]), built[1])
 
 
 def reply(status: int, **headers: str) -> Reply:
@@ -47,7 +61,7 @@ def test_wait_that_the_server_asks_for(headers: dict[str, str], wait_s: float | 
 
 
 @pytest.mark.parametrize("path", ["/metadata/timestamp.json", "/metadata/2.root.json"])
-def test_registry_that_asks_for_a_pause_gets_it_for_metadata_too(site: Site, path: str) -> None:  # noqa: F811
+def test_registry_that_asks_for_a_pause_gets_it_for_metadata_too(site: Site, path: str) -> None:
     site.transport.fail(path, Fault(status=429, headers={"retry-after": "25"}))
 
     events = site.run("check")
@@ -56,7 +70,7 @@ def test_registry_that_asks_for_a_pause_gets_it_for_metadata_too(site: Site, pat
     assert site.time.waits == [25.0]
 
 
-def test_pause_beyond_the_end_of_the_job_is_told(site: Site) -> None:  # noqa: F811
+def test_pause_beyond_the_end_of_the_job_is_told(site: Site) -> None:
     site.transport.fail("/metadata/timestamp.json", Fault(status=503, headers={"retry-after": "600"}))
 
     events = site.run("check", timeout_s=60)
