@@ -105,12 +105,13 @@ class BlobStore:
         self._storage.rename(staging, final)
         return final
 
-    def prune(self, needed: Container[str]) -> None:
-        """Remove every blob and part but those of these digests, and what whole blobs have left of their parts."""
+    def prune(self, needed: Container[str], *, under_way: Container[str] = ()) -> None:
+        """Remove every blob but those of the digests needed, and every part but those of downloads under way."""
         directory = self._storage.path(BLOBS_DIR)
         for name in names_in(directory):
-            digest, rest = name[:_SHA256_CHARS], name[_SHA256_CHARS:]
-            if digest not in needed or (rest and (directory / digest).exists()):
+            digest, is_part = name[:_SHA256_CHARS], len(name) > _SHA256_CHARS
+            wanted = (digest in under_way and not (directory / digest).exists()) if is_part else digest in needed
+            if not wanted:
                 self._storage.remove(directory / name, durable=False)
 
     def _mend(self, final: Path, manifest: bytes, files: Mapping[str, FileEntry]) -> None:

@@ -120,7 +120,8 @@ class BundleFetcher:
             self._report.progress(self._total_bytes, self._total_bytes)
         else:
             self._store.make()
-            self._store.prune(self._needed(manifest))
+            wanted = frozenset(entry.sha256 for entry in manifest.files.values())
+            self._store.prune(wanted | self._on_device(), under_way=wanted)
             self._gather(files)
             directory = self._store.assemble(identity, data, files)
         received = self._blobs.received_bytes
@@ -128,11 +129,10 @@ class BundleFetcher:
         self._report.done(bundle=identity, artifact=artifact, directory=directory, downloaded=received, reused=reused)
         return directory
 
-    def _needed(self, manifest: Manifest) -> frozenset[str]:
-        """Digests that a bundle on this device lists, or the wanted one."""
+    def _on_device(self) -> frozenset[str]:
+        """Digests that a bundle on this device lists."""
         bundles = self._storage.path(BUNDLES_DIR)
-        on_device = [listed(bundles / name) for name in names_in(bundles)]
-        return frozenset(entry.sha256 for entry in manifest.files.values()).union(*(found or () for found in on_device))
+        return frozenset().union(*(listed(bundles / name) or () for name in names_in(bundles)))
 
     def _gather(self, files: Mapping[str, FileEntry]) -> None:
         """Have a blob of each file."""

@@ -13,7 +13,7 @@ from agent.core.update_table import State
 from agent.state_dir import StateDir
 from agent.storage import Operation, Storage
 from edge_models.bundle import Bundle
-from tests.unit.agent.pi import Pi, Shop, is_whole
+from tests.unit.agent.pi import Pi, Shop
 from tests.unit.registry.bundles import make_bundle
 from tests.unit.update_client.memory import memory_directory
 
@@ -71,7 +71,7 @@ def test_power_cut_before_any_step_leaves_a_model_and_the_update_ends(
 
         active = StateDir(Storage(root)).read_active()
         assert active is not None, f"no model after a cut before step {cut_at}"
-        assert is_whole(root / "bundles" / active.bundle, active.bundle)
+        assert shop.is_whole(root / "bundles" / active.bundle)
 
         again = start(root, shop, Mains())
         again.run(new)
