@@ -10,17 +10,23 @@ from agent.lean_import import without
 PROBE = """
 import sys
 import agent.supervisor, agent.runner, agent.__main__
-names = ("email", "http.client", "urllib.request", "importlib.metadata", "yaml")
+names = ("inspect", "ast", "email", "http.client", "urllib.request", "importlib.metadata", "yaml")
 print(*sorted(name for name in names if name in sys.modules))
-import urllib.request
-print(urllib.request.urlopen.__name__)
+import urllib.request, inspect, dataclasses
+print(urllib.request.urlopen.__name__, inspect.signature(dataclasses.replace))
+
+@dataclasses.dataclass
+class WithoutDocstring:
+    x: int = 0
+
+print(WithoutDocstring())
 """
 
 
-def test_supervisor_does_without_http_email_and_yaml_and_others_still_get_them() -> None:
+def test_supervisor_does_without_http_email_yaml_and_inspect_and_others_still_get_them() -> None:
     run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
 
-    assert run.stdout.splitlines() == ["", "urlopen"]
+    assert run.stdout.splitlines() == ["", "urlopen (obj, /, **changes)", "WithoutDocstring(x=0)"]
 
 
 def test_module_that_is_loaded_already_is_left_alone() -> None:
