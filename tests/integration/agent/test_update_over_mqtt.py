@@ -1,22 +1,19 @@
-"""A whole update through the broker, with no web server anywhere; real broker, real registry, the agent's program."""
+"""A whole update through the broker, with no web server that a device could reach: real broker, real programs."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from deploy.clock import SystemClock
-from deploy.config import MqttConfig
-from deploy.link import Link
-from deploy.registry.block_server import BlockServer, subscriptions
 from edge_models.bundle import Bundle
-from edge_models.wire import Topics
 from tests.integration.agent.brokers import Broker, Embedded
 from tests.integration.agent.conftest import Fleet, MakeDevice
-from tests.integration.agent.device import Onlooker
+from tests.integration.agent.device import ROOT, Onlooker
 
 pytestmark = pytest.mark.integration
 
@@ -24,14 +21,18 @@ Bundles = dict[str, Bundle]
 
 
 @contextlib.contextmanager
-def block_server(public: Path, port: int) -> Iterator[None]:
-    topics = Topics("driftline")
-    clock = SystemClock()
-    config = MqttConfig(host="127.0.0.1", port=port, client_id="driftline-files")
-    link = Link(config, subscriptions(topics), clock=clock)
-    with link, BlockServer(public, link, topics, clock):
-        link.wait_until_connected(20)
-        yield
+def registry_server(fleet: Fleet, port: int) -> Iterator[None]:
+    """``driftline-fleet registry serve --mqtt``, the way to whose web server no device is told."""
+    command = [sys.executable, "-m", "deploy", "registry", "serve", "--registry", str(fleet.registry.directory)]
+    options = ["--port", "0", "--mqtt", f"127.0.0.1:{port}", "--json"]
+    with subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["event"] == "ready"
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
 
 
 def update_without_a_web_server(fleet: Fleet, **fields: object) -> dict[str, object]:
@@ -47,7 +48,7 @@ def test_update_comes_through_the_broker_alone(
     fleet.offer(bundles["second"], bundles["first"])
     device = make_device(broker.port, update=update_without_a_web_server(fleet))
 
-    with block_server(fleet.registry.public, broker.port):
+    with registry_server(fleet, broker.port):
         device.start()
         device.wait_until_it_runs(bundles["second"].id)
 
@@ -64,7 +65,7 @@ def test_tampered_file_is_refused_through_the_broker_as_over_http(
     blob.write_bytes(bytes(entry.size))
     device = make_device(embedded.port, update=update_without_a_web_server(fleet, attempts=1), bundle=None)
 
-    with block_server(fleet.registry.public, embedded.port):
+    with registry_server(fleet, embedded.port):
         device.start()
         rejected = onlooker.wait_for("model/state", lambda heard: heard.json["phase"] == "rejected")
 
