@@ -17,8 +17,8 @@ from agent.update_client.errors import BudgetError, DeadlineError, ServerError
 R = TypeVar("R")
 
 MAX_TRIES = 6  # without a byte of progress: about 15 s of waiting, then the supervisor's own schedule takes over
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
 
 
 class Deadline:
@@ -54,7 +54,7 @@ class Retries:
     def __init__(self, deadline: Deadline, sleeper: Sleeper, rng: random.Random) -> None:
         self._deadline = deadline
         self._rng = rng
-        self._growing = wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+        self._growing = wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
         self._retrying = Retrying(
             sleep=sleeper.sleep,
             retry=retry_if_exception(_may_pass),

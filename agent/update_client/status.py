@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from agent.update_client.errors import RefusedError, ServerError
 from agent.update_client.transport import Reply
 
-_MAX_RETRY_AFTER_S = 3600.0  # nobody on the line can send a device to sleep for longer
+MAX_RETRY_AFTER_S = 3600.0  # nobody on the line can send a device to sleep for longer
 _BUSY = {408, 425, 429}  # RFC 9110 section 15.5.9, RFC 8470 section 5.2, RFC 6585 section 4: it may pass
 
 
@@ -32,9 +32,9 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("retry-after", "")
     if value.isdecimal() and value.isascii():
-        return min(float(value[:9]), _MAX_RETRY_AFTER_S)
+        return min(float(value[:9]), MAX_RETRY_AFTER_S)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
     except (TypeError, ValueError):
         return None
-    return min(max(wait.total_seconds(), 0.0), _MAX_RETRY_AFTER_S)
+    return min(max(wait.total_seconds(), 0.0), MAX_RETRY_AFTER_S)
