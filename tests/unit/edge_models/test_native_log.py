@@ -70,3 +70,15 @@ def test_a_closed_stderr_is_no_error() -> None:
     ended = run("os.close(2)\nwith without_notes():\n    say(b'WARNING: nobody hears it\\n')\nprint('done')\n")
 
     assert (ended.returncode, ended.stdout) == (0, "done\n")
+
+
+def test_a_process_in_which_no_code_may_be_made_goes_on_with_the_notes() -> None:
+    ended = run(
+        "from edge_models.engines import native_log\n"
+        "def refuse(_): raise MemoryError\n"
+        "native_log._PASS_ON = native_log._callback(refuse)\n"
+        "with without_notes():\n"
+        "    say(b'INFO: meanwhile\\n')\n"
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "INFO: meanwhile\n")
