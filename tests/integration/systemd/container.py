@@ -34,6 +34,16 @@ RestartSec=200ms
 TimeoutAbortSec=1
 """
 
+# Another instance of the unit, in the same sandbox, that looks at the first one's model and ends.
+SELFTEST = """\
+[Service]
+Type=oneshot
+Restart=no
+WatchdogSec=0
+ExecStart=
+ExecStart=/opt/driftline/bin/driftline-agent selftest -c /etc/driftline/pi7.yaml
+"""
+
 
 def reason_to_skip() -> str | None:
     """Why systemd cannot be started here, or None."""
@@ -48,6 +58,10 @@ def reason_to_skip() -> str | None:
         ["unshare", "-m", "--propagation", "private", "true"], capture_output=True, text=True, check=False
     )
     return None if tried.returncode == 0 else f"no mount namespace: {tried.stderr.strip()}"
+
+
+class BootError(Exception):
+    """systemd does not come up here, which says nothing about the unit."""
 
 
 class Container:
@@ -86,7 +100,11 @@ class Container:
 
 @contextlib.contextmanager
 def booted(directory: Path) -> Iterator[Container]:
-    """Boot; ``directory`` is readable inside as INSIDE, and its ``etc`` is /etc/driftline."""
+    """Boot; ``directory`` is readable inside as INSIDE, and its ``etc`` is /etc/driftline.
+
+    Raises:
+        BootError: This machine does not let systemd come up.
+    """
     root = directory / "root"
     root.mkdir()
     program = directory / "bin"
@@ -95,11 +113,14 @@ def booted(directory: Path) -> Iterator[Container]:
     (program / "driftline-agent").chmod(0o755)
     drop_in = directory / "test.conf"
     drop_in.write_text(DROP_IN.format(paths=" ".join({sys.base_prefix, sys.prefix, str(ROOT)})))
+    selftest = directory / "selftest.conf"
+    selftest.write_text(SELFTEST)
     for path in [directory, *directory.rglob("*")]:
         path.chmod(0o755 if path.is_dir() or path.parent == program else 0o644)
     binds = {
         UNIT: f"/etc/systemd/system/{UNIT.name}",
         drop_in: f"/etc/systemd/system/{UNIT.name}.d/test.conf",
+        selftest: "/etc/systemd/system/driftline-agent@selftest.service.d/selftest.conf",
         USERS: "/etc/sysusers.d/driftline.conf",
         program: "/opt/driftline/bin",
         directory: INSIDE,
@@ -127,11 +148,18 @@ def booted(directory: Path) -> Iterator[Container]:
 def _ready(process: subprocess.Popen[bytes], log: Path) -> Container:
     until_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < until_s and process.poll() is None:
-        for child in psutil.Process(process.pid).children():
+        for child in _children(process.pid):
             container = Container(child)
             state = container.run("systemctl", "is-system-running", check=False).stdout.strip()
             if state in {"running", "degraded"}:
                 container.run("systemd-sysusers", "/etc/sysusers.d/driftline.conf")
                 return container
         time.sleep(0.1)
-    raise AssertionError(f"systemd did not boot: {log.read_text()[-2000:]}")
+    raise BootError(f"systemd does not boot here: {' '.join(log.read_text().split())[-300:]}")
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children())
+    except psutil.NoSuchProcess:
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from tests.factories.bundles import make_bundle
 from tests.factories.frames import digit_frames, write_recording
-from tests.integration.systemd.container import INSIDE, Container, booted, reason_to_skip
+from tests.integration.systemd.container import INSIDE, BootError, Container, booted, reason_to_skip
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -37,7 +38,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     write_recording(directory / "frames.npz", *digit_frames(500))
     (directory / "etc").mkdir()
     (directory / "etc/pi7.yaml").write_text(json.dumps(CONFIG))
-    with booted(directory) as container:
+    with contextlib.ExitStack() as opened:
+        try:
+            container = opened.enter_context(booted(directory))
+        except BootError as exc:
+            pytest.skip(str(exc))
         container.run("systemctl", "start", SERVICE)  # returns when READY=1 has come
         yield container
 
@@ -82,11 +87,14 @@ def test_nothing_that_it_needs_is_forbidden(machine: Container) -> None:
     assert "worker died" not in log
 
 
-def test_selftest_of_the_installed_model_is_good(machine: Container) -> None:
-    told = as_seen_by_the_unit(machine, "driftline", "selftest", "-c", "/etc/driftline/pi7.yaml")
+def test_selftest_is_good_in_the_sandbox_with_the_limits_of_a_candidate(machine: Container) -> None:
+    wait_for_frames(machine)
 
-    found = [line.split()[:2] for line in told.stdout.splitlines()]
-    assert found == [["ok", "model"], ["ok", "files"], ["ok", "golden"]], told.stdout + told.stderr
+    machine.run("systemctl", "start", "driftline-agent@selftest.service")
+
+    log = machine.run("journalctl", "--no-pager", "-o", "cat", "-u", "driftline-agent@selftest.service").stdout
+    found = [line.split()[:2] for line in log.splitlines() if line.startswith(("ok ", "BAD "))]
+    assert found == [["ok", "model"], ["ok", "files"], ["ok", "golden"]], log
 
 
 def test_hung_supervisor_is_started_again_by_the_watchdog(machine: Container) -> None:
