@@ -1,10 +1,10 @@
-"""What every Publisher of the agent does: the link on paho, and the list that tests have instead of it."""
+"""What every Publisher of the agent does: the link on paho, and what tests have instead of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
 
@@ -15,6 +15,10 @@ from agent.mqtt_link import MqttLink
 from deploy.broker.embedded import EmbeddedBroker
 from tests.fakes.publisher import FakePublisher
 from tests.integration.agent.device import until
+from tests.soak.stand_ins import Broker
+
+if TYPE_CHECKING:
+    from tests.soak.simulated_time import World
 
 TOPIC = "driftline/pi-1/event"
 
@@ -49,6 +53,31 @@ class FakeNetwork:
         assert numbers == {mid for mid, (_, _, qos, _) in enumerate(self._fake.sent, start=1) if qos == 1}
 
 
+class SimulatedNetwork:
+    """The broker of the soak in simulated time, whose time passes at once."""
+
+    def __init__(self) -> None:
+        self._broker = Broker(cast("World", Hurried()))
+        self.publisher: Publisher = self._broker
+
+    def connect(self) -> None:
+        self._broker.start()
+
+    def lose(self) -> None:
+        self._broker.go()
+
+    def expect_answers(self, numbers: set[int]) -> None:
+        assert numbers <= {event.mid for event in self._broker.drain(100.0) if isinstance(event, Acked)}
+
+    def close(self) -> None:
+        self._broker.close()
+
+
+class Hurried:
+    def after(self, _delay_s: float, what: Callable[[], None]) -> None:
+        what()
+
+
 class RealNetwork:
     def __init__(self, broker: EmbeddedBroker) -> None:
         self._broker = broker
@@ -73,10 +102,14 @@ class RealNetwork:
         return True
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", "simulated", "real"])
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     if request.param == "fake":
         yield FakeNetwork()
+        return
+    if request.param == "simulated":
+        with closing(SimulatedNetwork()) as simulated:
+            yield simulated
         return
     with EmbeddedBroker() as broker:
         made = RealNetwork(broker)
