@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 SAMPLES_USED = "samples_used"
 SAMPLES_DAY = "samples_day"
+ANNOUNCED = "announced"  # to Home Assistant
 DAY_S = 86400
 _GO_ON = RESTING | {State.ROLLING_BACK}  # these end an update: there is nothing left that could be given up
 
@@ -112,7 +113,9 @@ class Hands:
         """Tell Home Assistant; where that is switched off, an empty message takes away what an earlier start told."""
         topic = discovery_topic(self.config.id, prefix=self.config.homeassistant.prefix)
         if not self.config.homeassistant.enabled:
-            self.delivery.send(topic, REMOVE, channel_named("discovery"), now)
+            if self.outbox.counter(ANNOUNCED):  # once: Home Assistant complains of a removal where nothing is
+                self.delivery.send(topic, REMOVE, channel_named("discovery"), now)
+                self.outbox.set_counter(ANNOUNCED, 0)
             return
         topics = Topics(self.config.mqtt.base)
         try:
@@ -123,6 +126,8 @@ class Hands:
             log.warning("discovery not sent reason=%s", exc)
             return
         self.delivery.send(topic, payload, channel_named("discovery"), now)
+        if not self.outbox.counter(ANNOUNCED):
+            self.outbox.set_counter(ANNOUNCED, 1)
 
     def say_goodbye(self, now: Now) -> None:
         """Publish that this device goes away on purpose."""

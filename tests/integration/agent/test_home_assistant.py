@@ -128,6 +128,13 @@ def test_a_device_that_is_to_be_forgotten_takes_all_of_it_back(
     until(lambda: newcomer.of("status"), "what is retained")
     assert discoveries(newcomer) == []
     newcomer.close()
+    quiet.stop()
+    removals = len(discoveries(onlooker))
+    again_s = time.monotonic()
+    quiet.start()
+    onlooker.wait_for("status", lambda heard: heard.payload == b"online", after_s=again_s)
+    onlooker.wait_for("state", lambda heard: heard.json["rate_hz"] > 0, after_s=again_s)  # well after it has connected
+    assert len(discoveries(onlooker)) == removals  # once is enough
 
 
 def test_a_device_that_is_gone_is_unavailable(embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice) -> None:
