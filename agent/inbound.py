@@ -26,6 +26,7 @@ from edge_models.wire.update import Desired, GroupDesired
 
 log = logging.getLogger(__name__)
 
+MAX_BLOCKS_PER_SECOND = 300  # of files, 4.8 MB; reading one takes a tenth of a millisecond on a workstation
 MAX_PER_SECOND = 50  # contract messages, and as many labels: whoever sends those must not keep a command out
 
 
@@ -42,6 +43,7 @@ class Inbound:
         self._source = config.source if isinstance(config.source, MqttSource) else None
         takes_blocks = config.update is not None and config.update.over == "mqtt"
         self._blocks = self._topics.file_block(config.id) if takes_blocks else None
+        self._block_second = self._blocks_in_second = 0
         self._births = discovery_status_topic(prefix=config.homeassistant.prefix)
         self._second = 0
         self._in_second: Counter[bool] = Counter()  # labels, and all the rest
@@ -73,17 +75,19 @@ class Inbound:
         position, self._frames = self._frames, self._frames + 1
         return ipc.FrameIn(origin="mqtt", encoding=self._source.encoding, position=position)
 
-    def block(self, message: Message) -> FileBlock | None:
-        """A block of a registry's file; one that cannot be read is counted, and asked for again by whoever waits."""
+    def block(self, message: Message, now: Now) -> FileBlock | None:
+        """A block of a registry's file; one that is dropped is counted, and asked for again by whoever waits for it."""
         if message.topic != self._blocks:
             return None
-        block = None
-        if not message.retained and len(message.payload) <= channel_named("file/block").max_bytes:
+        second = int(now.monotonic_s)
+        self._blocks_in_second = self._blocks_in_second + 1 if second == self._block_second else 1
+        self._block_second = second
+        is_one = not message.retained and len(message.payload) <= channel_named("file/block").max_bytes
+        if is_one and self._blocks_in_second <= MAX_BLOCKS_PER_SECOND:
             with contextlib.suppress(FieldError):
-                block = decode_message(FileBlock, message.payload)
-        if block is None:
-            self.refused["file/block"] += 1
-        return block
+                return decode_message(FileBlock, message.payload)
+        self.refused["file/block"] += 1
+        return None
 
     def event(self, message: Message, now: Now) -> ev.Event | None:
         """The event for the core, or None when the message is to be dropped."""

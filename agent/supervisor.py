@@ -223,7 +223,7 @@ class Supervisor:
         if inbound.is_birth(message):
             self._discover_at_s = now.monotonic_s + self._rng.uniform(0.0, DISCOVERY_JITTER_S)
             return []
-        block = inbound.block(message)
+        block = inbound.block(message, now)
         if block is not None:
             self._hands.jobs.answer(block)
             return []

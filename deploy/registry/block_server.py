@@ -99,9 +99,12 @@ class BlockServer:
         while not self._stop.is_set():
             try:
                 self.step()
-            except (DeployError, OSError, RuntimeError) as exc:
+            except (DeployError, OSError) as exc:
                 log.warning("blocks not sent: %s", exc)
-                self._clock.sleep(1.0)
+                self._stop.wait(1.0)
+            except Exception:  # a mistake of ours: the question that has found it must not end the service
+                log.exception("question not understood")
+                self._stop.wait(1.0)
 
     def _read(self, batch: Sequence[Delivery]) -> list[tuple[str, FileGet]]:
         """The questions in a batch, each once; one that was asked again has the place of its last time."""

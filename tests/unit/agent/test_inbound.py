@@ -8,10 +8,11 @@ import pytest
 
 from agent.config import MqttSource
 from agent.core import events as ev
-from agent.inbound import MAX_PER_SECOND, Inbound
+from agent.inbound import MAX_BLOCKS_PER_SECOND, MAX_PER_SECOND, Inbound
 from agent.link_events import Message
+from edge_models.wire.files import FileBlock
 from edge_models.wire.topics import CommandVerb
-from tests.unit.agent.world import CONFIG, bundle, moment
+from tests.unit.agent.world import CONFIG, SETTINGS, bundle, moment
 
 CONFIGURED = replace(CONFIG, groups=("south",))
 DESIRED = b'{"rev":3,"bundle":"%s"}' % bundle("b").encode()
@@ -135,3 +136,42 @@ def test_subscriptions_are_for_this_device_only(inbound: Inbound) -> None:
         "driftline/pi-1/desired", "driftline/pi-1/feedback", "driftline/pi-1/cmd/+", "driftline/group/south/desired",
         "homeassistant/status",
     ]  # fmt: skip
+
+
+BLOCK = b'{"id":"check:t-0","size":2,"data":"e30="}'
+
+
+def over_mqtt() -> Inbound:
+    return Inbound(replace(CONFIG, update=replace(SETTINGS, over="mqtt")))
+
+
+def test_blocks_are_heard_only_where_files_come_through_the_broker(inbound: Inbound) -> None:
+    assert "driftline/pi-1/file/block" not in inbound.subscriptions
+    assert inbound.block(message("file/block", BLOCK), moment()) is None
+
+    assert "driftline/pi-1/file/block" in over_mqtt().subscriptions
+    assert over_mqtt().block(message("file/block", BLOCK), moment()) == FileBlock(id="check:t-0", size=2, data="e30=")
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"id":"a b"}', b'{"id":"x","size":-1}', b" " * 40_000])
+def test_block_that_is_none_is_counted_and_no_event(payload: bytes) -> None:
+    inbound = over_mqtt()
+    said = message("file/block", payload)
+
+    assert inbound.block(said, moment()) is None
+    assert inbound.event(said, moment()) is None
+    assert inbound.refused["file/block"] == 1
+
+
+def test_retained_block_is_not_taken() -> None:
+    assert over_mqtt().block(message("file/block", BLOCK, retained=True), moment()) is None
+
+
+def test_flood_of_blocks_is_cut_off_for_the_rest_of_the_second_and_keeps_no_command_out() -> None:
+    inbound = over_mqtt()
+
+    taken = [inbound.block(message("file/block", BLOCK), moment()) for _ in range(MAX_BLOCKS_PER_SECOND + 5)]
+
+    assert [block is not None for block in taken[-6:]] == [True, False, False, False, False, False]
+    assert isinstance(inbound.event(message("cmd/check", b"{}"), moment()), ev.CommandSeen)
+    assert inbound.block(message("file/block", BLOCK), moment(1.0)) is not None
