@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from edge_models.bundle import Bundle
 from tests.factories.bundles import make_bundle
 from tests.factories.frames import digit_frames, write_recording
+from tests.integration.agent.conftest import Fleet
 from tests.integration.systemd.container import INSIDE, BootError, Container, booted, reason_to_skip
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -29,15 +33,31 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    made = Fleet(tmp_path_factory.mktemp("fleet") / "registry")
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return [make_bundle(folder / f"{serial}", serial=serial, version=f"{serial}.0") for serial in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, fleet: Fleet, bundles: list[Bundle]) -> Iterator[Container]:
     reason = reason_to_skip()
     if reason is not None:
         pytest.skip(reason)
     directory = tmp_path_factory.mktemp("machine")
-    make_bundle(directory / "bundle", serial=1, version="1.0")
+    shutil.copytree(bundles[0].directory, directory / "bundle")
     write_recording(directory / "frames.npz", *digit_frames(500))
+    shutil.copy(fleet.registry.trusted_root, directory / "root.json")
+    fleet.offer(bundles[0])
     (directory / "etc").mkdir()
-    (directory / "etc/pi7.yaml").write_text(json.dumps(CONFIG))
+    config = {**CONFIG, "update": fleet.update(root=f"{INSIDE}/root.json")}
+    (directory / "etc/pi7.yaml").write_text(json.dumps(config))
     with contextlib.ExitStack() as opened:
         try:
             container = opened.enter_context(booted(directory))
@@ -57,21 +77,23 @@ def as_seen_by_the_unit(machine: Container, user: str, *arguments: str) -> subpr
     )
 
 
-def frames(machine: Container) -> int:
-    """Answered since the agent's start, as the program tells somebody of the group."""
+def status(machine: Container) -> dict[str, Any]:
+    """What the program tells somebody of the group; empty while no agent answers."""
     told = as_seen_by_the_unit(machine, "nobody", "status", "--socket", SOCKET, "--json")
-    return int(json.loads(told.stdout)["state"]["n"]) if told.returncode == 0 else 0
+    found = json.loads(told.stdout) if told.returncode == 0 else {}
+    assert isinstance(found, dict)
+    return found
 
 
 def wait_for_frames(machine: Container) -> None:
-    machine.wait_until(SERVICE, lambda _: frames(machine) > 0, "answered frames")
+    machine.wait_until(SERVICE, lambda _: bool(status(machine).get("state", {}).get("n")), "answered frames")
 
 
 def test_it_says_ready_and_answers_frames_in_its_sandbox(machine: Container) -> None:
     shown = machine.shows(SERVICE)
 
     assert (shown["ActiveState"], shown["SubState"]) == ("active", "running")
-    assert shown["StatusText"].startswith("model 1.0")
+    assert shown["StatusText"].startswith("model ")
     wait_for_frames(machine)
     status = machine.run("cat", f"/proc/{shown['MainPID']}/status").stdout
     assert "Seccomp:\t2" in status
@@ -95,6 +117,20 @@ def test_selftest_is_good_in_the_sandbox_with_the_limits_of_a_candidate(machine:
     log = machine.run("journalctl", "--no-pager", "-o", "cat", "-u", "driftline-agent@selftest.service").stdout
     found = [line.split()[:2] for line in log.splitlines() if line.startswith(("ok ", "BAD "))]
     assert found == [["ok", "model"], ["ok", "files"], ["ok", "golden"]], log
+
+
+def test_a_whole_update_is_done_in_the_sandbox(machine: Container, fleet: Fleet, bundles: list[Bundle]) -> None:
+    wait_for_frames(machine)
+    restarts = machine.shows(SERVICE)["NRestarts"]
+
+    fleet.offer(bundles[1], bundles[0])
+
+    def committed(_: object) -> bool:
+        update: dict[str, Any] = status(machine).get("update") or {}
+        return bool(update.get("phase") == "committed" and update["installed"]["version"] == "2.0")
+
+    machine.wait_until(SERVICE, committed, "version 2.0")
+    assert machine.shows(SERVICE)["NRestarts"] == restarts
 
 
 def test_hung_supervisor_is_started_again_by_the_watchdog(machine: Container) -> None:
