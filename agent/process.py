@@ -22,6 +22,7 @@ from agent.ipc_frames import FrameReader, encode_frame
 MAX_UNSENT_BYTES = 8 << 20  # for a worker; more than that means that it does not keep up
 MAX_LINE_BYTES = 512 * 1024  # a channel document of 256 KB is the longest line of a job
 _READ_BYTES = 1 << 18
+_ENOUGH = 256  # messages at a time from one worker, so that everybody else is heard as well
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _END_WAIT_S = 0.1
 _KILL_WAIT_S = 2.0
@@ -90,20 +91,23 @@ class WorkerProcess:
                 del self._unsent[:sent]
 
     def receive(self) -> tuple[list[tuple[ipc.Message, bytes]], bool]:
-        """Messages that have come, and whether more may come.
+        """Messages that have come, and whether more may come; of one that never stops talking, some.
 
         Raises:
             IpcError: The worker sent something that is no message.
         """
         frames: list[tuple[ipc.Message, bytes]] = []
         try:
-            while data := self._socket.recv(_READ_BYTES):
+            while len(frames) < _ENOUGH:
+                data = self._socket.recv(_READ_BYTES)
+                if not data:
+                    return frames, False
                 frames += self._reader.feed(data)
         except BlockingIOError:
             return frames, True
         except OSError:
             return frames, False
-        return frames, False
+        return frames, True
 
     def resident_kb(self) -> int:
         """Resident memory in KiB; 0 where /proc does not tell, and once it has ended."""
