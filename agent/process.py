@@ -22,7 +22,7 @@ from agent.ipc_frames import FrameReader, encode_frame
 MAX_UNSENT_BYTES = 8 << 20  # for a worker; more than that means that it does not keep up
 MAX_LINE_BYTES = 512 * 1024  # a channel document of 256 KB is the longest line of a job
 _READ_BYTES = 1 << 18
-_ENOUGH = 256  # messages at a time from one worker, so that everybody else is heard as well
+_ENOUGH = 256  # messages, or the bytes of the largest one, at a time: everybody else is heard as well
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _END_WAIT_S = 0.1
 _KILL_WAIT_S = 2.0
@@ -97,11 +97,13 @@ class WorkerProcess:
             IpcError: The worker sent something that is no message.
         """
         frames: list[tuple[ipc.Message, bytes]] = []
+        read_bytes = 0
         try:
-            while len(frames) < _ENOUGH:
+            while len(frames) < _ENOUGH and read_bytes < ipc.MAX_BODY_BYTES:
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
                     return frames, False
+                read_bytes += len(data)
                 frames += self._reader.feed(data)
         except BlockingIOError:
             return frames, True
