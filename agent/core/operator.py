@@ -147,13 +147,13 @@ class Operator:
         return [do.TellWorker(message=ipc.UndoAdaptation())]
 
     def _samples(self, args: Mapping[str, Scalar]) -> list[do.Action] | Refusal:
-        if not self.config.samples.enabled:
-            return Refusal(
-                code="no_samples", message="samples.enabled is false in agent.yaml, so no input is kept or sent"
-            )
         match args.get("do", "deliver"):
-            case "wipe":
+            case "wipe":  # also where none are kept now: some may wait from a time when they were
                 return [do.TellWorker(message=ipc.WipeSamples()), do.DropSamples()]
+            case "deliver" if not self.config.samples.enabled:
+                return Refusal(
+                    code="no_samples", message="samples.enabled is false in agent.yaml, so no input is kept or sent"
+                )
             case "deliver":
                 left = self.episode.budget.left
                 n = args.get("n", left)

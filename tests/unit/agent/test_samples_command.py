@@ -56,6 +56,14 @@ def test_a_device_whose_owner_said_no_keeps_and_sends_nothing() -> None:
     assert (told, reply.code) == ([], "no_samples")
 
 
+def test_what_waits_from_a_time_when_samples_were_kept_can_be_wiped_though_none_are_now() -> None:
+    config = replace(CONFIG, samples=replace(CONFIG.samples, enabled=False))
+
+    actions = Device(running("a"), config=config).command(CommandVerb.SAMPLES, do="wipe")
+
+    assert only(do.DropSamples, actions)
+
+
 def test_no_more_are_asked_for_when_todays_have_left() -> None:
     device = Device(running("a"))
     device.core.episode.budget.used = device.core.episode.budget.per_day
