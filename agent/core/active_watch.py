@@ -7,6 +7,8 @@ same: a committed model that is unwell stays, because nobody knows a better one,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.config import UpdateConfig
 from agent.core import crash_loop
 from agent.core import events as ev
@@ -80,9 +82,12 @@ class ActiveWatch:
 
     def commit(self, now_s: float) -> None:
         """The target has proved itself."""
-        states, last = self._states, self._last
+        states, last, wanted = self._states, self._last, self._settings.provisional.frames
         on_trial = states.active is not None and last is not None and last.bundle == states.active.bundle
         judged = self._judged(last if on_trial else None)
+        frames = last.frames if on_trial and last is not None else 0
+        if frames < wanted:
+            judged = replace(judged, code="no_traffic", message=f"{frames} frames by the deadline, wanted {wanted}")
         states.go(Move.PROVEN, now_s, judged=judged, good=None)
 
     def leave_crash_loop(self, now_s: float) -> bool:
@@ -102,8 +107,8 @@ class ActiveWatch:
 
     def _on_ran(self, event: ev.WorkerRan, now_s: float) -> None:
         states = self._states
-        if event.health is not None or self._last is None or self._last.bundle != event.bundle:
-            self._last = event
+        known = None if self._last is None or self._last.bundle != event.bundle else self._last.health
+        self._last = replace(event, health=event.health or known)
         judged = self._judged(event)
         if states.record.phase is not State.PROVISIONAL:
             self._ill = judged if judged.verdict == "fault" else None

@@ -92,7 +92,7 @@ class Core:
         self._refused: UpdateError | None = None
         self._failing: UpdateError | None = None
         self._told = _Told()
-        self._unwell: tuple[BundleId, str] | None = None  # what was last told of a model's health
+        self._unwell: set[tuple[BundleId, str]] = set()  # what was told of a model's health in this start
 
     @property
     def active(self) -> ActiveRecord | None:
@@ -279,9 +279,9 @@ class Core:
     def _tell_if_unwell(self, now: Now) -> list[do.Action]:
         """Once for each thing that is wrong with a model, not again as it comes and goes."""
         unwell, active = self.machine.unwell, self.active
-        if unwell is None or active is None or self._unwell == (active.bundle, unwell.code):
+        if unwell is None or active is None or (active.bundle, unwell.code) in self._unwell:
             return []
-        self._unwell = (active.bundle, unwell.code)
+        self._unwell.add((active.bundle, unwell.code))
         return [unwell_event(self.voice, now, active, unwell)]
 
     def _tell(self, now: Now) -> list[do.Action]:

@@ -42,6 +42,19 @@ def test_good_update_leaves_the_evidence_of_shadow_and_soak() -> None:
     assert {shadow.bundle, soak.bundle} == {bundle("b")}
 
 
+def test_commit_without_traffic_says_so() -> None:
+    story = in_provisional()
+    story.tell(ready("b"), ran("b", 7), ran("b", 9, None))
+
+    story.wait(121)
+
+    decision = story.machine.record.decision
+    assert decision is not None
+    assert (decision.phase, decision.code) == (State.COMMITTED, "no_traffic")
+    assert decision.message.startswith("9 frames")
+    assert decision.evidence["golden_ok"] == 1  # of the last beat that knew
+
+
 def test_record_with_decisions_survives_the_disk() -> None:
     story = in_shadow()
     story.tell(COMPARED, ready("b"), ran("b"), *[ev.WorkerDied(bundle=bundle("b"), reason="signal 6")] * 2)
@@ -122,7 +135,10 @@ def test_figures_of_the_last_good_model_survive_a_restart_and_end_with_the_trial
 def test_committed_model_that_is_unwell_stays_and_is_told_once_with_its_figures() -> None:
     device = Device(running("a"))
 
+    constant = ran("a", 50, replace(WELL, constant=True))
+
     told = device.tell(*[ran("a", 50, replace(WELL, not_finite=2)), ran("a")] * 3)
+    assert events(device.tell(*[constant, ran("a", 50, replace(WELL, not_finite=2))] * 3)) == ["model_unhealthy"]
 
     (event,) = [message for message in messages(Event, told) if isinstance(message, Event)]
     assert (event.type, event.data["code"], event.data["not_finite"]) == ("model_unhealthy", "not_finite", 2)
