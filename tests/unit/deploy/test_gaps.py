@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
+from deploy import cli
 from deploy.config import FleetConfig, GapsConfig
 from deploy.fleet import gaps
 from deploy.fleet.controller import Controller
@@ -178,6 +181,21 @@ def test_a_device_whose_disk_was_replaced_is_followed_anew(
     ingest.apply([messages.event("pi-1", 7, type_="committed")])
     clock.sleep(60)
     assert due(database, clock) == []  # each of them begins anew, as long as they meet others of the same numbers
+
+
+def test_devices_shows_how_many_messages_are_missing(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest.apply([messages.event("pi-1", 5), messages.stats("pi-1", 3, None)])
+    clock.sleep(60)
+    due(database, clock)
+    url = f"sqlite:///{tmp_path / 'fleet.sqlite'}"
+
+    assert cli.main(["devices", "--database", url]) == 0
+    assert "0 lost, 5 asked" in capsys.readouterr().out
+    assert cli.main(["devices", "pi-1", "--database", url]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["messages_lost"], shown["messages_asked_for"]) == (0, 5)
 
 
 def test_old_numbers_are_forgotten(database: FleetDatabase, ingest: Ingest, clock: FakeClock) -> None:
