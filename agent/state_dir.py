@@ -157,9 +157,16 @@ class StateDir:
         """Remove every other bundle, whole or not, and the blobs that only they had.
 
         A bundle to keep whose manifest is not here, because its download has yet to begin, may need any blob: then
-        they stay, and the download removes those that are not its own.
+        they stay, and the download removes those that are not its own. What active.json names stays in any case: it
+        may say something else than the caller, when it could not be written.
         """
-        kept = set(keep)
+        pointer = self.read_active()
+        pinned = (
+            ()
+            if pointer is None
+            else (pointer.bundle, *(() if pointer.previous is None else (pointer.previous.bundle,)))
+        )
+        kept = {*keep, *pinned}
         for name in self._bundle_names():
             if name.removesuffix(PART_SUFFIX) not in kept:
                 self.storage.remove(Path(BUNDLES_DIR) / name, durable=is_bundle_id(name))

@@ -11,6 +11,8 @@ from edge_models.wire.update import LastResult
 
 DAMAGED_CODE = "damaged"
 """The running bundle's files were harmed on this device's disk: it may come again, whole."""
+_CARD_CODES = frozenset({DAMAGED_CODE, "storage"})
+"""Rollbacks for which this device's disk is to blame, not the bundle."""
 PASSING_CODES = frozenset({
     "network", "deadline", "timeout", "http", "not_published", "signature", "rollback", "expired",
     "interrupted", "job", "no_space", "storage", "budget",
@@ -43,7 +45,7 @@ def with_result(record: UpdateRecord, *, has_model: bool) -> UpdateRecord:
         code=code,
         remedy=remedy(code or ""),
     )
-    passing = code == DAMAGED_CODE if record.phase is State.ROLLED_BACK else code in PASSING_CODES
+    passing = code in _CARD_CODES if record.phase is State.ROLLED_BACK else code in PASSING_CODES
     if record.phase is State.REJECTED or (record.phase is not State.COMMITTED and not passing):
         record = record.with_bad(target)
     return replace(record, last_result=result)

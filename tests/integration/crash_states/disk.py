@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MAX_CHANGES = 9  # 512 subsets; more pending changes mean that a sync is missing, or that this must be looked at
+MAX_CHANGES = 12  # 4096 subsets; older changes count as written
+QUICK_CHANGES = 5  # up to here the quick search takes every subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Disk:
     """Inodes as they are on the disk, and what is on its way there.
 
     Attributes:
-        is_quick: Cut a torn file at its ends and one place between, not at five.
+        is_quick: Cut a torn file at its ends and one place between, not at five; where many changes of names are
+            pending, leave out at most two, or all but one.
         files: Synced content by inode.
         folders: Synced names by inode; inode 0 is the root.
     """
@@ -118,7 +120,10 @@ class Disk:
         """Every tree that a power cut may leave now."""
         changes = self._changes[-MAX_CHANGES:]
         always = self._changes[:-MAX_CHANGES]
-        for size in range(len(changes), -1, -1):
+        sizes: Iterable[int] = range(len(changes), -1, -1)
+        if self.is_quick and len(changes) > QUICK_CHANGES:  # all but two are there, or all but one are missing
+            sizes = [len(changes), len(changes) - 1, len(changes) - 2, 1, 0]
+        for size in sizes:
             for subset in itertools.combinations(changes, size):
                 folders = {inode: dict(names) for inode, names in self.folders.items()}
                 _apply(folders, [*always, *subset])

@@ -28,12 +28,15 @@ class Exploration:
     """What was found.
 
     Attributes:
+        scratch: Where trees are made.
+        is_quick: As of ``Disk``.
         points: Moments at which the power was cut.
         states: Trees that such a cut may leave, over all moments.
         distinct: Those that differ.
     """
 
     scratch: Path
+    is_quick: bool = True
     points: int = 0
     states: int = 0
     distinct: int = 0
@@ -49,7 +52,7 @@ class Exploration:
         Raises:
             BrokenError: The first state that does not recover.
         """
-        disk = Disk()
+        disk = Disk(is_quick=self.is_quick)
         begin = run.begin
         if without is not None:  # up to there nothing is different
             begin = next(index for index, event in enumerate(run.happened) if index >= begin and _is(event, without))

@@ -80,8 +80,8 @@ class Recorder:
         """The card lost what was there, and says something else."""
         inode = self._inodes[path]
         self.settle()
-        self.happened += [Wrote(inode, 0, content), Synced(inode, HARM)]
         self.happened += [Kept(Path(name).name, 0) for name, other in self._inodes.items() if other == inode]
+        self.happened += [Wrote(inode, 0, content), Synced(inode, HARM)]
         self._content[inode] = content
         (self.root / path).write_bytes(content)
 
