@@ -19,7 +19,7 @@ from agent.worker.sources.port import Frame
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 1.0  # for a thread that waits for its next frame; one that takes longer hangs in the driver
+JOIN_S = 0.5  # for a thread that waits for its next frame; a worker that is told to stop has a second in all
 EARLY = 0.8  # of the time between two frames: one that comes this early is kept, or a rhythm would be missed
 
 
