@@ -8,6 +8,8 @@ itself), Mosquitto without a store, so that a restart forgets what it had acknow
 from __future__ import annotations
 
 import contextlib
+import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,41 @@ def test_nothing_is_lost_while_the_controller_is_away_and_the_broker_forgets(
     assert away_at < SAYINGS
     assert min(proxy.doubled, proxy.swapped, proxy.connections) > 1
     assert "messages asked for again" in (office.folder / "controller.log").read_text()
+
+
+def test_no_event_is_lost_with_an_agent_that_is_killed_while_the_broker_is_away(
+    office: Site, mosquitto: Mosquitto, device: Device
+) -> None:
+    with office.controller():
+        device.start(module="tests.integration.agent.talkative_agent")
+        until(lambda: len(sayings(office)) > 5, "the first rows", timeout_s=20, log=device.log)
+        mosquitto.stop()
+        until(lambda: outbox(device)[0] > 20, "events that wait", timeout_s=10, log=device.log)
+        device.stop(signal.SIGKILL)
+        waiting, highest = outbox(device)
+
+        mosquitto.start()
+        device.start()
+
+        until(lambda: len(events_of_the_first_start(office)) >= highest, "every event", timeout_s=20, log=device.log)
+    assert waiting > 20
+    assert events_of_the_first_start(office) == list(range(1, highest + 1))
+
+
+def outbox(device: Device) -> tuple[int, int]:
+    """How many events wait on the device's disk, and the highest number of all that are there."""
+    with contextlib.closing(sqlite3.connect(device.state / "outbox.sqlite")) as database:
+        waiting, highest = database.execute(
+            "SELECT SUM(sent = 0), MAX(seq) FROM rows WHERE kind = 'event' AND boot = 1"
+        ).fetchone()
+    return waiting or 0, highest or 0
+
+
+def events_of_the_first_start(office: Site) -> list[int]:
+    with office.reading() as session:
+        ids = session.scalars(select(Event.id).where(Event.device == ID)).all()
+    numbers = [identity.removeprefix(f"{ID}-").split("-") for identity in ids]
+    return sorted(int(seq) for boot, seq in numbers if boot == "1")
 
 
 def test_update_arrives_over_connections_that_break_again_and_again(
