@@ -149,9 +149,9 @@ class CandidateSlot:
             case ipc.SelfTest(ok=ok, reason=reason, worst_lsb=worst_lsb, top1=top1):
                 log.info("candidate tested ok=%s worst_lsb=%d top1=%.3f reason=%s", ok, worst_lsb, top1, reason)
                 return [ev.CandidateTested(ok=ok, reason=reason)]
-            case ipc.ShadowVerdict(n=n, agree=agree, nan=nan):
+            case ipc.ShadowVerdict():
                 self._outstanding = max(0, self._outstanding - 1)
-                return [ev.CandidateCompared(n=n, agree=agree, nan=nan, verdict=message)]
+                return [ev.CandidateCompared(verdict=message)]
             case ipc.Failed():
                 run.failed = message
             case _:

@@ -110,12 +110,9 @@ class CandidateTested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateCompared:
-    """How the candidate's answers compare with the active model's so far."""
+    """How the candidate compares with the active model so far."""
 
-    n: int
-    agree: int
-    nan: int
-    verdict: ipc.ShadowVerdict | None = None  # all that is known of the comparison
+    verdict: ipc.ShadowVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

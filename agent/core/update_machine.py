@@ -232,9 +232,7 @@ class UpdateMachine:
             case ev.CandidateDied(reason=reason), (State.SELF_TEST | State.SHADOW):
                 self._fault("candidate_died", reason, now_s)
             case ev.CandidateCompared(), State.SHADOW:
-                self._states.progress.seen = event.verdict or ipc.ShadowVerdict(
-                    n=event.n, agree=event.agree, nan=event.nan, p95_us=0.0
-                )
+                self._states.progress.seen = event.verdict
                 self._judge_shadow(now_s, is_over=False)
             case _:
                 pass

@@ -29,7 +29,7 @@ from agent.verify import verified
 from edge_models.bundle import Bundle
 from edge_models.engines.registry import device_files
 from edge_models.manifest import MANIFEST_NAME
-from tests.unit.agent.world import SETTINGS, START_S
+from tests.unit.agent.world import SETTINGS, START_S, compared
 from tests.unit.update_client.fakes import BASE, Events, FakeTime, MemoryTransport
 
 ARTIFACT = "tflite-int8"
@@ -162,7 +162,7 @@ class Pi:
             case do.StartCandidate():
                 self.events.append(ev.CandidateTested(ok=True))
             case do.StartShadow():
-                self.events.append(ev.CandidateCompared(n=100, agree=95, nan=0))
+                self.events.append(compared(n=100, agree=95, nan=0))
             case do.RunActive():
                 self.events += self._worker()
             case _:

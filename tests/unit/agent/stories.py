@@ -7,7 +7,7 @@ from agent.core import events as ev
 from agent.core.records import ActiveRecord, Target, UpdateRecord
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import State
-from tests.unit.agent.world import SETTINGS, START_S, bundle, only, running, target
+from tests.unit.agent.world import SETTINGS, START_S, bundle, compared, only, running, target
 
 FETCHED = ev.FetchDone(bundle=bundle("b"))
 VERIFIED = ev.TargetVerified(model="digits", version="2.0", serial=2, artifact="tflite-int8")
@@ -57,7 +57,7 @@ def in_shadow(*, chosen: Target | None = None) -> Story:
 
 def in_provisional() -> Story:
     story = in_shadow()
-    story.tell(ev.CandidateCompared(n=100, agree=95, nan=0))
+    story.tell(compared(n=100, agree=95, nan=0))
     assert story.state is State.PROVISIONAL
     return story
 

@@ -55,7 +55,7 @@ def test_slow_candidate_sees_fewer_frames() -> None:
     events = slot.on_readable(1.0)
     slot.compare(FRAME, b"x")
 
-    assert events == [ev.CandidateCompared(n=1, agree=1, nan=0, verdict=verdict)]
+    assert events == [ev.CandidateCompared(verdict=verdict)]
     assert len(nursery.workers[0].sent) == MAX_OUTSTANDING + 1
 
 

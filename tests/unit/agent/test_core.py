@@ -20,7 +20,7 @@ from edge_models.wire.telemetry import DriftState, Stats
 from edge_models.wire.topics import CommandVerb
 from edge_models.wire.update import Desired, GroupDesired, ModelRequest, ModelState, UpdateEntity
 from tests.unit.agent.whole_core import FETCHED, PROFILE, VERIFIED, Device, events, messages
-from tests.unit.agent.world import CONFIG, bundle, channel, only, published, running, target
+from tests.unit.agent.world import CONFIG, bundle, channel, compared, only, published, running, target
 
 
 def test_device_looks_at_the_channel_at_the_start_and_then_at_every_poll() -> None:
@@ -94,7 +94,7 @@ def test_bundle_that_failed_is_not_tried_again_until_the_channel_changes() -> No
 def test_superseded_model_makes_way_for_the_newer_one() -> None:
     device = Device(running("a"))
     device.look(channel("a", "b"))
-    device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), ev.CandidateCompared(n=100, agree=90, nan=0))
+    device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), compared(n=100, agree=90, nan=0))
 
     device.look(channel("a", "b", "c", rev=8))
     device.tell(ev.WorkerReady(bundle=bundle("a")))
@@ -175,7 +175,7 @@ def test_answer_closes_the_request_and_the_commit_the_episode() -> None:
     device.tell(ev.DesiredSeen(desired=Desired(rev=1, bundle=bundle("b"), answers="q1")))
 
     started = device.look(channel("a", "b"))
-    disagreeing = ev.CandidateCompared(n=100, agree=5, nan=0)  # of course: the old model is wrong here
+    disagreeing = compared(n=100, agree=5, nan=0)  # of course: the old model is wrong here
     device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), disagreeing)
     committed = device.tell(ev.WorkerReady(bundle=bundle("b")), ev.WorkerRan(bundle=bundle("b"), frames=50))
 

@@ -22,7 +22,7 @@ from tests.unit.agent.whole_core import Device, events, messages
 from tests.unit.agent.world import SETTINGS, START_S, UTC_S, bundle, channel, only, published, running, target
 
 VERDICT = ipc.ShadowVerdict(n=100, agree=95, nan=0, p95_us=300, effect=0.1, active_effect=0.3, active_p95_us=250)
-COMPARED = ev.CandidateCompared(n=100, agree=95, nan=0, verdict=VERDICT)
+COMPARED = ev.CandidateCompared(verdict=VERDICT)
 WELL = ipc.ModelHealth(n=100, p95_us=300, confidence=0.9, reference_confidence=0.9, effect=0.05, golden_ok=True)
 BOUND = MOVES_PER_ATTEMPT * SETTINGS.attempts + MOVES_BESIDE
 

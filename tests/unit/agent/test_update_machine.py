@@ -14,7 +14,7 @@ from agent.core.update_table import Move, State
 from edge_models.wire.results import Outcome
 from edge_models.wire.update import LastResult
 from tests.unit.agent.stories import FETCHED, VERIFIED, Story, in_provisional, in_shadow, ready
-from tests.unit.agent.world import SETTINGS, START_S, bundle, only, running, target
+from tests.unit.agent.world import SETTINGS, START_S, bundle, compared, only, running, target
 
 
 def test_good_bundle_ends_committed_with_the_old_one_kept() -> None:
@@ -36,7 +36,7 @@ def test_good_bundle_ends_committed_with_the_old_one_kept() -> None:
 def test_result_names_bundle_and_rollout() -> None:
     story = in_shadow(chosen=target("b", rollout="r-1"))
 
-    story.tell(ev.CandidateCompared(n=100, agree=95, nan=0), ready("b"), ev.WorkerRan(bundle=bundle("b"), frames=50))
+    story.tell(compared(n=100, agree=95, nan=0), ready("b"), ev.WorkerRan(bundle=bundle("b"), frames=50))
 
     assert story.machine.record.last_result == LastResult(
         bundle=bundle("b"), outcome=State.COMMITTED, rollout="r-1", attempt=1, result=Outcome.SUCCESSFUL
@@ -147,7 +147,7 @@ def test_candidate_that_fails_its_test_is_rejected_and_the_old_model_goes_on(fau
 def test_disagreeing_candidate_is_rejected() -> None:
     story = in_shadow()
 
-    story.tell(ev.CandidateCompared(n=100, agree=40, nan=0))
+    story.tell(compared(n=100, agree=40, nan=0))
 
     assert story.state is State.REJECTED
     assert story.machine.record.error is not None
@@ -157,7 +157,7 @@ def test_disagreeing_candidate_is_rejected() -> None:
 def test_disagreement_does_not_count_for_the_answer_to_a_request() -> None:
     story = in_shadow(chosen=target("b", answers="pi-1-req"))
 
-    story.tell(ev.CandidateCompared(n=100, agree=40, nan=0))
+    story.tell(compared(n=100, agree=40, nan=0))
 
     assert story.state is State.PROVISIONAL
 
@@ -167,7 +167,7 @@ def test_manifest_that_names_the_open_request_is_an_answer_too() -> None:
     answer = replace(VERIFIED, answers=("other", "pi-1-req"))
     story.tell(ev.TargetChosen(target=target("b")), FETCHED, answer, request="pi-1-req")
 
-    story.tell(ev.CandidateTested(ok=True), ev.CandidateCompared(n=100, agree=0, nan=0))
+    story.tell(ev.CandidateTested(ok=True), compared(n=100, agree=0, nan=0))
 
     assert story.state is State.PROVISIONAL
 
@@ -175,7 +175,7 @@ def test_manifest_that_names_the_open_request_is_an_answer_too() -> None:
 def test_candidate_without_finite_outputs_is_rejected_even_as_an_answer() -> None:
     story = in_shadow(chosen=target("b", answers="pi-1-req"))
 
-    story.tell(ev.CandidateCompared(n=3, agree=3, nan=1))
+    story.tell(compared(n=3, agree=3, nan=1))
 
     assert story.state is State.REJECTED
 

@@ -43,7 +43,7 @@ EVENTS = st.one_of(
         ev.CandidateTested(ok=True), ev.CandidateTested(ok=False), ev.CandidateDied(reason=""),
         ev.TargetWithdrawn(), ev.RollbackAsked(rev=7), ev.StorageFailed(message=""),
     ]),
-    st.builds(ev.CandidateCompared, n=st.just(100), agree=st.just(90), nan=st.just(0), verdict=VERDICTS),
+    st.builds(ev.CandidateCompared, verdict=VERDICTS),
 )  # fmt: skip
 
 

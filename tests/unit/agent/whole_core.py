@@ -21,7 +21,7 @@ from edge_models.channel import Channel
 from edge_models.wire.command import Command
 from edge_models.wire.telemetry import Event
 from edge_models.wire.topics import CommandVerb
-from tests.unit.agent.world import CONFIG, bundle, moment, only
+from tests.unit.agent.world import CONFIG, bundle, compared, moment, only
 
 PROFILE = "0123456789abcdef"
 FETCHED = ev.FetchDone(bundle=bundle("b"))
@@ -104,10 +104,8 @@ class Device:
     def install(self, letter: str) -> list[do.Action]:
         ready = ev.WorkerReady(bundle=bundle(letter))
         ran = ev.WorkerRan(bundle=bundle(letter), frames=50)
-        compared = ev.CandidateCompared(n=100, agree=90, nan=0)
-        return self.tell(
-            ev.FetchDone(bundle=bundle(letter)), VERIFIED, ev.CandidateTested(ok=True), compared, ready, ran
-        )
+        told = compared(n=100, agree=90)
+        return self.tell(ev.FetchDone(bundle=bundle(letter)), VERIFIED, ev.CandidateTested(ok=True), told, ready, ran)
 
 
 def messages(kind: type, actions: list[do.Action]) -> list[object]:

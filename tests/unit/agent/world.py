@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from agent import ipc
 from agent.config import AgentConfig, ProvisionalConfig, SamplesConfig, ShadowConfig, UpdateConfig
 from agent.core import commands as do
+from agent.core import events as ev
 from agent.core.records import ActiveRecord, Now, Target
 from edge_models.channel import Channel
 from edge_models.manifest import BundleId
@@ -59,6 +61,11 @@ def channel(
         model="digits", channel="stable", rev=rev, bundle=bundle(chosen or letters[-1]),
         base=None if base is None else bundle(base), percent=percent, listed=listed,
     )  # fmt: skip
+
+
+def compared(*, n: int, agree: int, nan: int = 0) -> ev.CandidateCompared:
+    """What a candidate tells beside the active model; nothing but its answers is known."""
+    return ev.CandidateCompared(verdict=ipc.ShadowVerdict(n=n, agree=agree, nan=nan, p95_us=0.0))
 
 
 def moment(after_s: float = 0.0, *, utc: bool = True) -> Now:
