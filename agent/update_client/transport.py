@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urljoin
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -63,29 +64,45 @@ class HttpTransport:
         self._pool = urllib3.PoolManager(
             num_pools=4,
             headers={"user-agent": user_agent, "accept-encoding": "identity"},
-            retries=urllib3.Retry(total=_MAX_REDIRECTS, connect=0, read=0, redirect=_MAX_REDIRECTS, status=0, other=0),
+            retries=False,
         )
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str], *, timeout_s: float) -> Iterator[Reply]:
         """Send a GET request; see Transport."""
         timeout = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, timeout_s), read=min(_GAP_TIMEOUT_S, timeout_s))
-        try:
-            response = self._pool.request(
-                "GET",
-                url,
-                headers={**self._pool.headers, **headers},
-                preload_content=False,
-                decode_content=False,
-                timeout=timeout,
-            )
-        except (HTTPError, OSError) as exc:
-            raise ServerError(f"{url}: no answer ({_reason(exc)})") from exc
+        response = self._answer(url, {**self._pool.headers, **headers}, timeout)
         try:
             names = {name.lower(): value for name, value in response.headers.items()}
             yield Reply(status=response.status, headers=names, chunks=_chunks(response, url))
         finally:
             response.close()  # a connection whose body was read to its end is back in the pool already
+
+    def _answer(self, url: str, headers: Mapping[str, str], timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+        # Redirects are followed here: urllib3 would read the body of each to its end, which it need not have.
+        place = url
+        for _ in range(1 + _MAX_REDIRECTS):
+            try:
+                response = self._pool.request(
+                    "GET",
+                    place,
+                    headers=headers,
+                    preload_content=False,
+                    decode_content=False,
+                    redirect=False,
+                    timeout=timeout,
+                )
+            except (HTTPError, OSError, ValueError) as exc:
+                raise ServerError(f"{url}: no answer ({_reason(exc)})") from exc
+            location = response.get_redirect_location()
+            if not location:
+                return response
+            response.close()
+            try:
+                place = urljoin(place, location)
+            except ValueError as exc:
+                raise ServerError(f"{url}: leads to {location[:80]!r}, which is no address") from exc
+        raise ServerError(f"{url}: leads on more than {_MAX_REDIRECTS} times")
 
     def close(self) -> None:
         """Close idle connections."""
@@ -98,7 +115,7 @@ def _chunks(response: urllib3.BaseHTTPResponse, url: str) -> Iterator[bytes]:
     try:
         while data := response.read1(_CHUNK_BYTES):
             yield data
-    except (HTTPError, OSError) as exc:
+    except (HTTPError, OSError, ValueError) as exc:
         raise ServerError(f"{url}: broke off ({_reason(exc)})") from exc
 
 

@@ -82,3 +82,8 @@ def trickle() -> Iterator[bytes]:
 def compressed() -> Iterator[bytes]:
     """A body with a coding that nobody asked for."""
     yield b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd"
+
+
+def said(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
+    """These pieces, and then the end of the connection."""
+    return lambda: iter(pieces)
