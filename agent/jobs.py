@@ -219,6 +219,8 @@ class Jobs:
         elif line.get("event") in ("channel", "error"):
             told = advice_of(line)
             self._not_before_s[kind] = now_s + told.retry_after
+            if told.retry_after:
+                log.info("job waits as told kind=%s seconds=%.0f", kind, told.retry_after)
             if told.fresh_until is not None:
                 self._time.accepted(until_s=told.fresh_until)
         elif kind == "fetch":
