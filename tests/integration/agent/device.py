@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,16 @@ class Device:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, disk_is_full: bool = False, module: str = "agent") -> None:
+    def start(
+        self, *, disk_is_full: bool = False, module: str = "agent", environment: Mapping[str, str] | None = None
+    ) -> None:
         program = ["-c", ON_A_FULL_DISK] if disk_is_full else ["-m", module]
         # On a full disk the log goes elsewhere, as on a Pi: one that cannot be flushed would be exit code 120.
         with Path(os.devnull if disk_is_full else self.log).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *program, "-v", "run", "-c", str(self.config)], cwd=ROOT, stderr=log
-            )
+                [sys.executable, *program, "-v", "run", "-c", str(self.config)], cwd=ROOT, stderr=log,
+                env=os.environ | dict(environment or {}),
+            )  # fmt: skip
 
     def children(self, module: str = "agent.worker") -> list[psutil.Process]:
         """Its children that run a module."""
