@@ -225,8 +225,7 @@ class ActiveSlot:
                     active,
                     self._bundle_dir(active.bundle),
                     boot=self._boot,
-                    position=self._progress.position,
-                    mark=self._progress.mark,
+                    progress=self._progress,
                     standby=is_standby,
                     careful=self._backoff.deaths > 0,
                 )

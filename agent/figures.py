@@ -86,6 +86,11 @@ class Figures:
             case ipc.SourceEnded():
                 self.source = SOURCE_ENDED
 
+    @property
+    def source_is_down(self) -> bool:
+        """Whether the last word was that it failed."""
+        return self.source not in (None, SOURCE_OK, SOURCE_ENDED)
+
     def rate_hz(self, now_s: float) -> float:
         """Frames in a second, lately; 0 once the last word is old."""
         if len(self._marks) < 2 or self._marks[-1][0] < now_s - RATE_WINDOW_S:

@@ -7,6 +7,7 @@ from pathlib import Path
 from agent import ipc
 from agent.config import AgentConfig
 from agent.core.records import ActiveRecord
+from agent.progress import Progress
 
 
 def active_configuration(
@@ -15,8 +16,7 @@ def active_configuration(
     bundle_dir: Path,
     *,
     boot: int,
-    position: int,
-    mark: str,
+    progress: Progress,
     standby: bool,
     careful: bool,
 ) -> ipc.Configure:
@@ -33,8 +33,9 @@ def active_configuration(
         adaptation=config.adaptation,
         samples=config.samples,
         predictions_hz=max(config.report.predictions_hz, 0.0 if config.sink is None else config.sink.rate_hz),
-        position=position,
-        mark=mark,
+        position=progress.position,
+        mark=progress.mark,
+        source_down=progress.figures.source_is_down,
         boot=boot,
         standby=standby,
         memory_mb=config.worker.memory_mb,

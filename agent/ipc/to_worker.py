@@ -29,6 +29,7 @@ class Configure:
     predictions_hz: float = described("PredictionOut in a second; 0 means none.", default=0.0, ge=0)
     position: int = described("Index of the first frame to take from the source.", default=0, ge=0)
     mark: str = described("As the last heartbeat of the worker before had it.", default="", max_length=400)
+    source_down: bool = described("Whether the last worker told that the source had failed.", default=False)
     boot: int = described("Counts starts of the supervisor.", default=0, ge=0)
     standby: bool = described(
         "Load the model and say Ready, but leave the source alone until Go: the last worker still runs.", default=False

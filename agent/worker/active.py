@@ -34,9 +34,8 @@ from agent.worker.outgoing import Outgoing
 from agent.worker.pacing import Pacer, RateLimit
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.samples import Deviation, Sample, SampleRing
-from agent.worker.sources import Restarting, Surroundings, steady_source
+from agent.worker.sources import Restarting, Surroundings, configured_source
 from agent.worker.sources.mqtt_frames import MqttFrames
-from agent.worker.sources.port import Source
 from agent.worker.stream import FrameOutcome, open_stream
 from agent.worker.trial import Shadowed
 from edge_models.errors import ArchiveError
@@ -80,17 +79,8 @@ class Active:
         self._model = open_configured(configure) if model is None else model
         manifest = self._model.bundle.manifest
         guard, unadaptable = guard_or_reason(configure.adaptation, self._model.bundle.artifact(configure.artifact))
-        self._source: Source | None = None
-        if configure.source is not None:
-            around = Surroundings(tell=link.send, now_s=lambda: clock_ns() / 1e9, rng=rng)
-            self._source = steady_source(
-                configure.source,
-                manifest.input,
-                manifest.labels,
-                position=configure.position,
-                mark=configure.mark,
-                around=around,
-            )
+        around = Surroundings(tell=link.send, now_s=lambda: clock_ns() / 1e9, rng=rng, was_down=configure.source_down)
+        self._source = configured_source(configure, manifest.input, manifest.labels, around)
         rate_hz = None if self._source is None else self._source.rate_hz
         self._stream = open_stream(
             self._model,

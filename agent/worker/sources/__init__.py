@@ -15,6 +15,7 @@ from agent.config import (
     ReplaySource,
     SourceConfig,
 )
+from agent.ipc import Configure
 from agent.worker.sources.arrivals import Arrivals
 from agent.worker.sources.camera import open_camera
 from agent.worker.sources.csv_rows import CsvRows
@@ -26,7 +27,18 @@ from agent.worker.sources.restarting import Restarting, Surroundings
 from agent.worker.sources.sound import asked_hz, open_microphone
 from edge_models.manifest import InputSpec
 
-__all__ = ["Frame", "Restarting", "Source", "Surroundings", "open_source", "steady_source"]
+__all__ = ["Frame", "Restarting", "Source", "Surroundings", "configured_source", "open_source", "steady_source"]
+
+
+def configured_source(
+    configure: Configure, spec: InputSpec, labels: tuple[str, ...], around: Surroundings
+) -> Source | None:
+    """The source that a worker was told to take, from where it was told; None for none."""
+    if configure.source is None:
+        return None
+    return steady_source(
+        configure.source, spec, labels, position=configure.position, mark=configure.mark, around=around
+    )
 
 
 def steady_source(

@@ -39,11 +39,13 @@ class Surroundings:
         tell: Takes what the supervisor is to know.
         now_s: Monotonic time.
         rng: For jitter.
+        was_down: Whether an earlier worker told that the source had failed, so that a recovery is still to be told.
     """
 
     tell: Tell
     now_s: Callable[[], float]
     rng: Random
+    was_down: bool = False
 
 
 class Restarting:
@@ -67,10 +69,9 @@ class Restarting:
         self._around = around
         self._inner: Source | None = None
         self._failures = 0
-        self._down_since_s: float | None = None
-        self._wait_s = 0.0
-        self._opened_s = 0.0
+        self._wait_s = self._opened_s = 0.0
         self._open_at_s = around.now_s()
+        self._down_since_s: float | None = self._open_at_s if around.was_down else None
         self._has_delivered = False
 
     @property

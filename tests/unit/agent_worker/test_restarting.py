@@ -42,12 +42,12 @@ class Flaky:
 class Bench:
     """A restarting source with everything around it."""
 
-    def __init__(self, clock: FakeClock, *, position: int = 0) -> None:
+    def __init__(self, clock: FakeClock, *, position: int = 0, was_down: bool = False) -> None:
         self.clock = clock
         self.told: list[SourceDown | SourceUp] = []
         self.opened: list[Flaky] = []
         self.cannot_open = self.opens_silent = False
-        around = Surroundings(tell=self.told.append, now_s=clock.monotonic_s, rng=Random(1))
+        around = Surroundings(tell=self.told.append, now_s=clock.monotonic_s, rng=Random(1), was_down=was_down)
         self.source = Restarting(self._open, rate_hz=10.0, position=position, mark="", around=around)
 
     def _open(self, position: int, mark: str) -> Source:
@@ -162,6 +162,24 @@ def test_after_closing_it_is_opened_no_more(bench: Bench) -> None:
 
     assert bench.run(100) == 0
     assert [source.closed for source in bench.opened] == [1]
+
+
+def test_what_failed_under_an_earlier_worker_is_told_to_be_back(clock: FakeClock) -> None:
+    bench = Bench(clock, was_down=True)
+
+    bench.run(1)
+
+    assert len(bench.told) == len(bench.ups) == 1
+
+
+def test_what_failed_under_an_earlier_worker_and_still_does_is_not_told_to_be_back(clock: FakeClock) -> None:
+    bench = Bench(clock, was_down=True)
+    bench.cannot_open = True
+
+    bench.run(5)
+
+    assert bench.ups == []
+    assert bench.downs[0].failures == 1
 
 
 class Stuck(Capture):
