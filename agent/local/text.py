@@ -65,7 +65,11 @@ def _model(installed: ModelVersion | None, state: State) -> str:
 
 
 def _frames(state: State) -> str:
-    times = "" if state.p50_us is None else f", p50 {_ms(state.p50_us)} p95 {_ms(state.p95_us or state.p50_us)}"
+    times = (
+        ""
+        if state.p50_us is None
+        else f", p50 {_short_time(state.p50_us)} p95 {_short_time(state.p95_us or state.p50_us)}"
+    )
     held = f", {state.held} held" if state.held else ""
     restarts = f", {state.worker_restarts} worker restarts" if state.worker_restarts else ""
     return f"{state.n} answered, {state.rate_hz:.1f} in a second{times}, {state.errors} refused{held}{restarts}"
@@ -74,7 +78,7 @@ def _frames(state: State) -> str:
 def _stages(state: State) -> str:
     """The median and the 95th percentile of each stage."""
     found = [
-        f"{stage} {_ms(state.stages[f'{stage}_p50_us'])} / {_ms(state.stages[f'{stage}_p95_us'])}"
+        f"{stage} {_short_time(state.stages[f'{stage}_p50_us'])} / {_short_time(state.stages[f'{stage}_p95_us'])}"
         for stage in STAGES
         if {f"{stage}_p50_us", f"{stage}_p95_us"} <= state.stages.keys()
     ]
@@ -117,8 +121,8 @@ def _named(version: ModelVersion) -> str:
     return f"{version.version} ({short(version.bundle)})" if version.version else short(version.bundle)
 
 
-def _ms(duration_us: float) -> str:
-    return f"{duration_us / 1000:.3g} ms"
+def _short_time(duration_us: float) -> str:
+    return f"{duration_us:.0f} us" if duration_us < 1000 else f"{duration_us / 1000:.3g} ms"
 
 
 def _update_story(report: WhyReport) -> Iterator[str]:

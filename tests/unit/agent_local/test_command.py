@@ -53,7 +53,7 @@ def test_status_says_what_a_person_looks_for() -> None:
 
     for words in (
         "up 2 h 5 min", "1.0 (aaaaaaaaaaaa): tflite-int8, ai-edge-litert 2.3.0", "1200 answered, 20.0 in a second",
-        "p50 0.8 ms p95 1.2 ms", "infer 0.7 ms / 1 ms (p50 / p95)", "no camera", "HELD for 1 h 30 min more", "too_slow",
+        "p50 800 us p95 1.2 ms", "infer 700 us / 1 ms (p50 / p95)", "no camera", "HELD for 1 h 30 min more", "too_slow",
         "NOT connected to hub:1883, 3 messages wait", "48.3 C", "1.5 MB written", "THROTTLED", "clock NOT synchronised",
     ):  # fmt: skip
         assert words in text
