@@ -201,6 +201,6 @@ def test_device_that_lost_its_bundles_but_not_its_metadata_fetches_again(site: S
 
 def _lives(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
