@@ -34,7 +34,7 @@ from edge_models.quantize import dequantize, quantize
 from edge_models.selftest import output_key
 from edge_models.signals import OUTPUT_SIGNALS, input_signal_names, input_signals_batch, output_signals, softmax
 from edge_models.tensors import TensorSpec
-from tests.factories.frames import FULL, digit_frames
+from tests.factories.frames import FULL, Corruption, digit_frames
 
 ASSETS = Path(__file__).parents[1] / "assets"
 LABELS = tuple("0123456789")
@@ -57,6 +57,7 @@ def make_bundle(
     labels: tuple[str, ...] = LABELS,
     answers: tuple[str, ...] = (),
     profile: bool = True,
+    seen: Corruption | None = None,
     float_artifact: bool = False,
     golden_is_wrong: bool = False,
     unknown_op: bool = False,
@@ -71,11 +72,12 @@ def make_bundle(
         labels: Ten names.
         answers: Ids of the requests it answers.
         profile: Whether the int8 artifact has a reference profile.
+        seen: What the frames of that profile went through, such as the light of a site.
         float_artifact: Whether the same graph in float32 comes along as ``tflite-float``.
         golden_is_wrong: The self-test fails: golden outputs of another model.
         unknown_op: The int8 file has an operator that no runtime knows: opening it fails.
     """
-    files = dict(_int8_files())
+    files = dict(_int8_files(seen))
     artifacts = {INT8: _int8_artifact(profile=profile)}
     if not profile:
         del files["int8-profile.npz"]
@@ -102,12 +104,12 @@ def make_bundle(
 
 
 @functools.cache
-def _int8_files() -> dict[str, bytes]:
+def _int8_files(seen: Corruption | None) -> dict[str, bytes]:
     data = (ASSETS / "digits-int8.tflite").read_bytes()
     golden = read_npz(ASSETS / "digits-golden.npz", max_bytes=1 << 20, names=("x", "y"))
     return {
         "digits-int8.tflite": data,
-        "int8-profile.npz": _profile(TfliteModel(data)),
+        "int8-profile.npz": _profile(TfliteModel(data), seen),
         "int8-probe.npz": write_npz({"x": golden["x"], output_key("logits"): golden["y"]}),
     }
 
@@ -153,9 +155,9 @@ def _artifact(file: str, prefix: str) -> Artifact:
     )
 
 
-def _profile(loaded: TfliteModel) -> bytes:
+def _profile(loaded: TfliteModel, seen: Corruption | None = None) -> bytes:
     """The reference profile as the converter takes it: through the artifact itself."""
-    x = Preprocessor(INPUT).batch(digit_frames(PROFILE_FRAMES, seed=11)[0])
+    x = Preprocessor(INPUT).batch(digit_frames(PROFILE_FRAMES, seed=11, corruption=seen)[0])
     chances = softmax(np.stack([_logits(loaded, frame) for frame in x]))
     values = np.concatenate((input_signals_batch("image", x), output_signals(chances)), axis=1)
     names = input_signal_names("image", x.shape[1:]) + OUTPUT_SIGNALS

@@ -131,7 +131,7 @@ def test_answer_is_installed_although_it_disagrees_and_closes_the_episode(
     device.start()
     request = onlooker.wait_for("model/request", is_open).json
 
-    answer = make_bundle(tmp_path / "answer", serial=2, version="2.0", answers=(request["id"],))
+    answer = make_bundle(tmp_path / "answer", serial=2, version="2.0", answers=(request["id"],), seen=winter_light)
     fleet.offer(answer, bundles["first"])
     onlooker.desire(Desired(rev=1, bundle=answer.id, rollout="r-1", answers=request["id"]))
 
@@ -140,3 +140,28 @@ def test_answer_is_installed_although_it_disagrees_and_closes_the_episode(
     committed = onlooker.wait_for("model/state", lambda heard: heard.json["phase"] == "committed")
     assert committed.json["last_result"]["rollout"] == "r-1"
     onlooker.wait_for("drift", lambda heard: heard.json["state"] == "ok", after_s=closed.at_s)
+
+
+def test_answer_that_drifts_as_much_as_what_it_answers_is_rejected(
+    embedded: Embedded,
+    onlooker: Onlooker,
+    make_device: MakeDevice,
+    fleet: Fleet,
+    bundles: dict[str, Bundle],
+    drifting: dict[str, object],
+    tmp_path: Path,
+) -> None:
+    fleet.offer(bundles["first"])
+    patient = {"frames": 200, "deadline_s": 60, "rate_hz": 100}
+    device = make_device(embedded.port, source=drifting, drift=QUICK, update=fleet.update(poll_s=600, shadow=patient))
+    device.start()
+    request = onlooker.wait_for("model/request", is_open).json
+
+    answer = make_bundle(tmp_path / "answer", serial=2, version="2.0", answers=(request["id"],))
+    fleet.offer(answer, bundles["first"])
+    onlooker.desire(Desired(rev=1, bundle=answer.id, rollout="r-1", answers=request["id"]))
+
+    told = onlooker.wait_for("event", lambda heard: heard.json["type"] == "update_rejected").json["data"]
+    assert (told["code"], told["result"]) == ("drifts", "rejected")
+    assert told["effect"] >= told["active_effect"] > 0.3
+    assert device.record("active.json")["bundle"] == bundles["first"].id
