@@ -68,7 +68,7 @@ def _frames(state: State) -> str:
     times = (
         ""
         if state.p50_us is None
-        else f", p50 {_short_time(state.p50_us)} p95 {_short_time(state.p95_us or state.p50_us)}"
+        else f", p50 {_brief(state.p50_us)} p95 {_brief(state.p95_us or state.p50_us)}"
     )
     held = f", {state.held} held" if state.held else ""
     restarts = f", {state.worker_restarts} worker restarts" if state.worker_restarts else ""
@@ -78,7 +78,7 @@ def _frames(state: State) -> str:
 def _stages(state: State) -> str:
     """The median and the 95th percentile of each stage."""
     found = [
-        f"{stage} {_short_time(state.stages[f'{stage}_p50_us'])} / {_short_time(state.stages[f'{stage}_p95_us'])}"
+        f"{stage} {_brief(state.stages[f'{stage}_p50_us'])} / {_brief(state.stages[f'{stage}_p95_us'])}"
         for stage in STAGES
         if {f"{stage}_p50_us", f"{stage}_p95_us"} <= state.stages.keys()
     ]
@@ -121,7 +121,7 @@ def _named(version: ModelVersion) -> str:
     return f"{version.version} ({short(version.bundle)})" if version.version else short(version.bundle)
 
 
-def _short_time(duration_us: float) -> str:
+def _brief(duration_us: float) -> str:
     return f"{duration_us:.0f} us" if duration_us < 1000 else f"{duration_us / 1000:.3g} ms"
 
 
