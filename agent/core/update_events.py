@@ -8,7 +8,7 @@ from agent.core.judgement import Judgement
 from agent.core.records import ActiveRecord, Now, UpdateRecord
 from agent.core.reports import Voice
 from agent.core.update_table import State
-from edge_models.manifest import short
+from edge_models.manifest import BundleId, short
 from edge_models.wire.results import remedy
 from edge_models.wire.telemetry import EventType, Severity
 from edge_models.wire.values import Scalar
@@ -35,12 +35,20 @@ def update_event(voice: Voice, now: Now, record: UpdateRecord) -> Publish:
         "rollout": record.target.rollout if record.target else None,
     }
     if record.phase is not State.DOWNLOADING:
+        data |= _agreement(record, bundle)
         last, decision = record.last_result, record.decision
         data["result"] = last.result.value if last is not None and last.result is not None else None
         data["remedy"] = error.remedy if error else ""
         if decision is not None and decision.bundle == bundle:
             data |= decision.evidence
     return voice.event(now, kind, message, severity=severity, data=data)
+
+
+def _agreement(record: UpdateRecord, bundle: BundleId | None) -> dict[str, Scalar]:
+    """With the model before it, as the shadow run found; told of every update that had one, whatever it decided."""
+    shares = [one.evidence.get("agreement") for one in record.decisions if one.bundle == bundle]
+    known = [share for share in shares if share is not None]
+    return {"agreement": known[-1]} if known else {}
 
 
 def trouble_event(voice: Voice, now: Now, event: StorageFailed | WorkerDied) -> Publish:

@@ -197,6 +197,17 @@ def test_event_and_model_state_carry_code_remedy_and_evidence() -> None:
     assert said.error.remedy == remedy("disagrees")
 
 
+def test_agreement_is_told_of_a_good_update_too() -> None:
+    device = Device(running("a"))
+    device.look(channel("a", "b"))
+
+    told = device.tell(FETCHED, VERIFIED, ev.CandidateTested(ok=True), COMPARED, ready("b"), ran("b"))
+
+    event = messages(Event, told)[-1]
+    assert isinstance(event, Event)
+    assert (event.type, event.data["agreement"], event.data["golden_ok"]) == ("update_committed", 0.95, 1)
+
+
 def test_what_runs_is_in_the_report_of_every_state() -> None:
     device = Device(running("a"))
     seen: dict[State, str | None] = {}
