@@ -36,6 +36,8 @@ _INSERT = (
 )
 _KEPT = f"SELECT id, {_SIZE} FROM rows WHERE sent = 1 ORDER BY lane DESC, id"  # noqa: S608
 _COUNT = f"SELECT sent, COUNT(*), SUM({_SIZE}) FROM rows GROUP BY sent"  # noqa: S608
+_AGELESS = "(created_utc_s IS NULL OR created_utc_s + expiry_s < ? OR created_utc_s > ?)"
+_DAY_S, _YEAR_S = 86_400.0, 365 * 86_400.0  # a clock that is wrong by years must not cost a message
 _EXPIRY_PERIOD_S = 30.0  # looking for expired rows reads the whole table
 _FORGOTTEN_SHARE = 64  # one part in so many of the room is freed at once of what is kept
 _MAX_BOOTS = 4  # whose highest numbers are remembered
@@ -245,9 +247,10 @@ class Outbox:
         if utc_s is None or (self._expired_at_s is not None and 0 <= utc_s - self._expired_at_s < _EXPIRY_PERIOD_S):
             return
         self._expired_at_s = utc_s
-        if self._database.read("SELECT 1 FROM rows WHERE created_utc_s IS NULL LIMIT 1"):
-            # What was kept before the time was known starts to age now.
-            self._database.write("UPDATE rows SET created_utc_s = ? WHERE created_utc_s IS NULL", (utc_s,))
+        bounds = (utc_s - _YEAR_S, utc_s + _DAY_S)
+        if self._database.read(f"SELECT 1 FROM rows WHERE {_AGELESS} LIMIT 1", bounds):  # noqa: S608
+            # What is from before the time was known, or from a time that cannot be, starts to age now.
+            self._database.write(f"UPDATE rows SET created_utc_s = ? WHERE {_AGELESS}", (utc_s, *bounds))  # noqa: S608
         if self._database.read("SELECT 1 FROM rows WHERE created_utc_s + expiry_s < ? LIMIT 1", (utc_s,)):
             self.dropped += self._delete("WHERE created_utc_s + expiry_s < ? AND sent = 0", (utc_s,))
             self._delete("WHERE created_utc_s + expiry_s < ?", (utc_s,))

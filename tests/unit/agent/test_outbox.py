@@ -197,3 +197,17 @@ def test_a_lane_can_be_dropped_without_the_others(open_outbox: Open) -> None:
     assert outbox.drop(Lane.SAMPLE) == 2
 
     assert (topics(outbox), outbox.messages, outbox.bytes) == (["event"], 1, 95)
+
+
+@pytest.mark.parametrize("jump_years", [-10, 10])
+def test_clock_that_jumps_by_years_costs_no_message(open_outbox: Open, jump_years: int) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "before", expiry_s=600.0)
+    wrong_s = UTC_S + jump_years * 365 * 86_400
+
+    assert topics(outbox, wrong_s) == ["before"]
+    put(outbox, "meanwhile", expiry_s=600.0, utc_s=wrong_s)
+    assert topics(outbox, UTC_S + 60) == ["before", "meanwhile"]
+
+    assert topics(outbox, UTC_S + 661) == []
+    assert outbox.dropped == 2
