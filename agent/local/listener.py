@@ -196,7 +196,7 @@ def _make_way(path: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
             return
-        except OSError:  # its queue is full, or it is not ours to connect to
+        except (BlockingIOError, TimeoutError):  # so many wait that somebody must be there
             pass
     raise ConfigError(
         f"local.path: another agent listens at {path}, expected one agent for a state directory; stop that one first"

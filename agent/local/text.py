@@ -65,11 +65,7 @@ def _model(installed: ModelVersion | None, state: State) -> str:
 
 
 def _frames(state: State) -> str:
-    times = (
-        ""
-        if state.p50_us is None
-        else f", p50 {_brief(state.p50_us)} p95 {_brief(state.p95_us or state.p50_us)}"
-    )
+    times = "" if state.p50_us is None else f", p50 {_brief(state.p50_us)} p95 {_brief(state.p95_us or state.p50_us)}"
     held = f", {state.held} held" if state.held else ""
     restarts = f", {state.worker_restarts} worker restarts" if state.worker_restarts else ""
     return f"{state.n} answered, {state.rate_hz:.1f} in a second{times}, {state.errors} refused{held}{restarts}"

@@ -133,6 +133,19 @@ def test_what_is_no_socket_stays_and_the_agent_runs_without(path: Path, caplog: 
     assert part.watched() == []
 
 
+def test_a_socket_of_another_kind_stays_and_the_agent_runs_without(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, short(path) as address:
+        other.bind(address)
+
+        part = LocalSocket(path, group=None)
+
+    assert path.exists()
+    assert part.watched() == []
+    assert "local socket not opened" in caplog.text
+
+
 def test_a_directory_that_is_missing_is_said_and_the_agent_runs_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
