@@ -8,15 +8,18 @@ the worker, never the supervisor.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any, cast
 
 from agent.errors import IpcError
-from agent.ipc import MAX_BODY_BYTES, Message
+from agent.ipc import MAX_BODY_BYTES, Message, SampleOut, ShadowFrame
 from edge_models.errors import FieldError
 from edge_models.fields import decode_json, encode
+from edge_models.tensors import DTYPE_BYTES
 
 MAX_HEADER_BYTES = 64 * 1024
+MAX_AXES = 6  # as in a sample
 _LENGTHS = struct.Struct(">II")
 
 
@@ -60,7 +63,9 @@ class FrameReader:
         header = bytes(self._pending[_LENGTHS.size : _LENGTHS.size + header_bytes])
         body = bytes(self._pending[_LENGTHS.size + header_bytes : end])
         del self._pending[:end]
-        return _decode_header(header), body
+        message = _decode_header(header)
+        _check_body(message, body)
+        return message, body
 
 
 def _decode_header(header: bytes) -> Message:
@@ -68,6 +73,16 @@ def _decode_header(header: bytes) -> Message:
         return cast("Message", decode_json(cast("Any", Message), header, max_bytes=MAX_HEADER_BYTES))
     except FieldError as exc:
         raise IpcError(f"header of a frame: {exc}") from exc
+
+
+def _check_body(message: Message, body: bytes) -> None:
+    """An array that a worker hands on is as it says: others will tell its shape to the fleet."""
+    if not isinstance(message, (SampleOut, ShadowFrame)):
+        return
+    expected = math.prod(message.shape) * DTYPE_BYTES[message.dtype]
+    if len(message.shape) > MAX_AXES or min(message.shape, default=1) < 1 or len(body) != expected:
+        found = f"{len(message.shape)} axes and {len(body)} bytes"
+        raise IpcError(f"{message.type}: found {found}, expected up to {MAX_AXES} and the bytes of its shape and dtype")
 
 
 def _check_lengths(header_bytes: int, body_bytes: int) -> None:

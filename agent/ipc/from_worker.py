@@ -8,6 +8,7 @@ from typing import Literal
 from edge_models.fields import described
 from edge_models.tensors import Dtype
 from edge_models.wire.predictions import SampleReason
+from edge_models.wire.values import MAX_INT
 
 MAX_NOTE_CHARS = 300
 
@@ -22,7 +23,7 @@ class Ready:
     executor: str = described("How the runtime runs it.", default="")
     note: str = described("Why it is slower than it could be here.", default="", max_length=MAX_NOTE_CHARS)
     unadaptable: str = described("Why nothing can be learnt here.", default="", max_length=MAX_NOTE_CHARS)
-    rss_kb: int = described("Resident memory of the worker.", ge=0)
+    rss_kb: int = described("Resident memory of the worker.", ge=0, le=MAX_INT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class PredictionOut:
 
     type: Literal["prediction_out"] = described("Kind of message.", default="prediction_out")
     position: int | None = described("Index of the frame in its source.", default=None)
-    seq: int = described("Counts predictions of this worker.", ge=0)
+    seq: int = described("Counts predictions of this worker.", ge=0, le=MAX_INT)
     label: int | None = described("Predicted class.", default=None)
     confidence: float | None = described("Its probability.", default=None)
     latency_us: float | None = described("From frame to prediction; null for a held one.", ge=0)
@@ -55,9 +56,9 @@ class Adapted:
 
     type: Literal["adapted"] = described("Kind of message.", default="adapted")
     artifact: str = described("The artifact that they correct.")
-    rev: int = described("Their revision; 0 for none.", ge=0)
+    rev: int = described("Their revision; 0 for none.", ge=0, le=MAX_INT)
     why: Literal["learnt", "rolled_back", "undone"] = described("What led to it.")
-    labels: int = described("Labels taken so far by this worker.", ge=0)
+    labels: int = described("Labels taken so far by this worker.", ge=0, le=MAX_INT)
     accuracy: float | None = described("Of these weights, on what decided.", default=None)
     unadapted: float | None = described("Of the artifact alone, on the same.", default=None)
 
@@ -68,7 +69,7 @@ class SampleOut:
 
     type: Literal["sample_out"] = described("Kind of message.", default="sample_out")
     position: int | None = described("Index of the frame in its source.", default=None)
-    seq: int = described("Counts predictions of this worker.", ge=0)
+    seq: int = described("Counts predictions of this worker.", ge=0, le=MAX_INT)
     why: SampleReason = described("Why it is worth a label; operator answers a Snapshot.")
     dtype: Dtype = described("Element type of the body.")
     shape: tuple[int, ...] = described("Shape of the body.")
@@ -100,9 +101,9 @@ class ShadowVerdict:
     """How the candidate compares so far."""
 
     type: Literal["shadow_verdict"] = described("Kind of message.", default="shadow_verdict")
-    n: int = described("Shadow frames run.", ge=0)
-    agree: int = described("Of them, with the active model's label.", ge=0)
-    nan: int = described("Of them, with an output that is no finite number.", ge=0)
+    n: int = described("Shadow frames run.", ge=0, le=MAX_INT)
+    agree: int = described("Of them, with the active model's label.", ge=0, le=MAX_INT)
+    nan: int = described("Of them, with an output that is no finite number.", ge=0, le=MAX_INT)
     p95_us: float = described("95th percentile of the time of one frame.", ge=0)
     constant: bool = described("Whether it gave the same output to every one of many unlike frames.", default=False)
     confidence: float | None = described("Mean of the largest probability.", default=None)
@@ -111,18 +112,18 @@ class ShadowVerdict:
     )
     active_effect: float | None = described("The active model's, as the last frame told it.", default=None, ge=0)
     active_p95_us: float | None = described("The active model's, likewise.", default=None, ge=0)
-    labelled: int = described("Frames among them whose true class feedback told.", default=0, ge=0)
-    right: int = described("Of those, answered rightly by the candidate.", default=0, ge=0)
-    active_right: int = described("Of those, by the active model.", default=0, ge=0)
-    rss_kb: int = described("Resident memory of the candidate.", default=0, ge=0)
+    labelled: int = described("Frames among them whose true class feedback told.", default=0, ge=0, le=MAX_INT)
+    right: int = described("Of those, answered rightly by the candidate.", default=0, ge=0, le=MAX_INT)
+    active_right: int = described("Of those, by the active model.", default=0, ge=0, le=MAX_INT)
+    rss_kb: int = described("Resident memory of the candidate.", default=0, ge=0, le=MAX_INT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelHealth:
     """How the model does on the last frames of this worker."""
 
-    n: int = described("Frames that it is taken over.", ge=0)
-    not_finite: int = described("Of them, with an output that is no finite number.", default=0, ge=0)
+    n: int = described("Frames that it is taken over.", ge=0, le=MAX_INT)
+    not_finite: int = described("Of them, with an output that is no finite number.", default=0, ge=0, le=MAX_INT)
     constant: bool = described("Whether many unlike frames had the same output.", default=False)
     confidence: float | None = described("Mean of the largest probability.", default=None)
     reference_confidence: float | None = described("The same on the profile's reference.", default=None)
@@ -136,16 +137,20 @@ class Heartbeat:
     """The worker lives, and this is how far it has come."""
 
     type: Literal["heartbeat"] = described("Kind of message.", default="heartbeat")
-    position: int = described("Index of the next frame to take.", ge=0)
+    position: int = described("Index of the next frame to take.", ge=0, le=MAX_INT)
     mark: str = described("What its source needs to go on there beside the position.", default="", max_length=400)
-    seq: int = described("Frames answered by this worker.", ge=0)
-    refused: int = described("Frames that it could not use, messages that were none included.", default=0, ge=0)
-    held: int = described("Of seq, frames that gating held.", default=0, ge=0)
+    seq: int = described("Frames answered by this worker.", ge=0, le=MAX_INT)
+    refused: int = described(
+        "Frames that it could not use, messages that were none included.", default=0, ge=0, le=MAX_INT
+    )
+    held: int = described("Of seq, frames that gating held.", default=0, ge=0, le=MAX_INT)
     runtime: str = described("Runtime and version behind the executor; empty for the one of Ready.", default="")
     executor: str = described("How the runtime runs the model at the moment.", default="")
     mean_steps: float | None = described("Time steps that a frame takes, where there are any.", default=None)
-    adapted_rev: int | None = described("Weights in use; 0 for none, null where nothing learns.", default=None, ge=0)
-    rss_kb: int = described("Resident memory of the worker; 0 where it cannot be read.", default=0, ge=0)
+    adapted_rev: int | None = described(
+        "Weights in use; 0 for none, null where nothing learns.", default=None, ge=0, le=MAX_INT
+    )
+    rss_kb: int = described("Resident memory of the worker; 0 where it cannot be read.", default=0, ge=0, le=MAX_INT)
     health: ModelHealth | None = described("How the model does; null before there is enough.", default=None)
     stages: dict[str, str] = described(
         "Latency histograms by stage since the worker started, encoded as edge_models.latency has it.",
@@ -160,7 +165,7 @@ class SourceDown:
 
     type: Literal["source_down"] = described("Kind of message.", default="source_down")
     reason: str = described("One sentence.", max_length=MAX_NOTE_CHARS)
-    failures: int = described("Failures in a row, this one included.", ge=1)
+    failures: int = described("Failures in a row, this one included.", ge=1, le=MAX_INT)
     retry_s: float = described("Seconds until it is opened again.", ge=0)
 
 
@@ -177,7 +182,7 @@ class SourceEnded:
     """The source has no more frames; the worker stays."""
 
     type: Literal["source_ended"] = described("Kind of message.", default="source_ended")
-    position: int = described("Index after the last frame.", ge=0)
+    position: int = described("Index after the last frame.", ge=0, le=MAX_INT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

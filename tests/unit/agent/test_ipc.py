@@ -81,3 +81,13 @@ def test_unknown_fields_are_ignored_so_that_versions_may_differ() -> None:
 def test_body_that_is_too_large_is_not_sent() -> None:
     with pytest.raises(IpcError):
         encode_frame(ipc.Stop(), bytes(ipc.MAX_BODY_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"), [((2, 2), b""), ((4,), b"12345"), ((0,), b""), ((-2, -2), b"1234"), ((1,) * 7, b"1")]
+)
+def test_array_that_is_not_what_its_message_says_ends_the_worker(shape: tuple[int, ...], body: bytes) -> None:
+    copy = ipc.ShadowFrame(dtype="uint8", shape=shape)
+
+    with pytest.raises(IpcError, match="expected up to 6 and the bytes of its shape"):
+        FrameReader().feed(encode_frame(copy, body))
