@@ -47,9 +47,9 @@ class BlobStore:
         """Where it grows until it is whole."""
         return self._storage.path(f"{BLOBS_DIR}/{digest}{PART_SUFFIX}")
 
-    def make(self) -> None:
+    def make(self, *, durable: bool = True) -> None:
         """Make room for blobs."""
-        self._storage.make_dir(BLOBS_DIR)
+        self._storage.make_dir(BLOBS_DIR, durable=durable)
 
     def holds(self, entry: FileEntry) -> bool:
         """Whether a blob is here and unharmed; a harmed one goes."""

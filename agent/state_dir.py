@@ -221,7 +221,7 @@ class StateDir:
             return
         names = device_files(bundle.manifest, artifact, runtimes)
         files = {name: bundle.manifest.files[name] for name in names}
-        self._blobs.make()
+        self._blobs.make(durable=False)  # what is copied can be copied again
         for name, entry in files.items():
             if not self._blobs.holds(entry):
                 self._blobs.copy_from(bundle.directory / name, entry)

@@ -16,7 +16,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+Care = Literal["glance", "quick", "full"]
 MAX_CHANGES = 12  # 4096 subsets; older changes count as written
 QUICK_CHANGES = 5  # up to here the quick search takes every subset
 
@@ -75,13 +77,14 @@ class Disk:
     """Inodes as they are on the disk, and what is on its way there.
 
     Attributes:
-        is_quick: Cut a torn file at its ends and one place between, not at five; where many changes of names are
-            pending, leave out at most two, or all but one.
+        care: ``full`` takes every subset of the names, and cuts torn files at five places. ``quick`` cuts them at their
+            ends and one place between, and where many changes of names are pending, leaves out at most two, or all but
+            one. ``glance`` leaves out at most one, or all, and takes a file as it was or as it should be.
         files: Synced content by inode.
         folders: Synced names by inode; inode 0 is the root.
     """
 
-    is_quick: bool = True
+    care: Care = "quick"
     files: dict[int, bytes] = field(default_factory=dict)
     folders: dict[int, dict[str, int]] = field(default_factory=lambda: {0: {}})
     _changes: list[Named] = field(default_factory=list)
@@ -121,7 +124,9 @@ class Disk:
         changes = self._changes[-MAX_CHANGES:]
         always = self._changes[:-MAX_CHANGES]
         sizes: Iterable[int] = range(len(changes), -1, -1)
-        if self.is_quick and len(changes) > QUICK_CHANGES:  # all but two are there, or all but one are missing
+        if self.care == "glance":
+            sizes = sorted({len(changes), max(len(changes) - 1, 0), 0}, reverse=True)
+        elif self.care == "quick" and len(changes) > QUICK_CHANGES:
             sizes = [len(changes), len(changes) - 1, len(changes) - 2, 1, 0]
         for size in sizes:
             for subset in itertools.combinations(changes, size):
@@ -148,9 +153,11 @@ class Disk:
         for wrote in self._writes[inode]:
             whole = whole[: wrote.keep_bytes] + wrote.data
             least = min(least, wrote.keep_bytes)
+        if self.care == "glance":
+            return list(dict.fromkeys([before, whole]))
         new = len(whole) - least
         drawn = zlib.crc32(whole) % (new + 1)  # another place for each file and moment, the same in each run
-        lengths = {0, drawn, new} if self.is_quick or few else {0, 1, new // 2, drawn, max(new - 1, 0), new}
+        lengths = {0, drawn, new} if self.care == "quick" or few else {0, 1, new // 2, drawn, max(new - 1, 0), new}
         found = [whole[: least + length] for length in sorted(lengths, reverse=True)]
         return list(dict.fromkeys([*found, before, whole[:least] + bytes(new)]))
 

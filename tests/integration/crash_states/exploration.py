@@ -8,12 +8,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.blob_store import BLOBS_DIR, names_in
+from agent.core.records import ACTIVE_FILE, BUNDLES_DIR, MAX_RECORD_BYTES, ActiveRecord
 from agent.core.update_table import State
 from agent.errors import AgentError
 from agent.storage import Storage
 from edge_models.engines.registry import device_files
-from edge_models.manifest import BundleId, FileEntry
-from tests.integration.crash_states.disk import Disk, Happened, Named, Promised, Synced, Tree, Wrote, digest, write
+from edge_models.fields import decode_json
+from edge_models.manifest import MANIFEST_NAME, BundleId, FileEntry
+from tests.integration.crash_states.disk import (
+    Care,
+    Disk,
+    Happened,
+    Named,
+    Promised,
+    Synced,
+    Tree,
+    Wrote,
+    digest,
+    write,
+)
 from tests.integration.crash_states.recorder import STATE
 from tests.integration.crash_states.scenarios import Run
 from tests.unit.agent.pi import ARTIFACT, RUNTIMES, Pi, StuckError
@@ -29,30 +43,31 @@ class Exploration:
 
     Attributes:
         scratch: Where trees are made.
-        is_quick: As of ``Disk``.
+        care: As of ``Disk``.
         points: Moments at which the power was cut.
         states: Trees that such a cut may leave, over all moments.
         distinct: Those that differ.
     """
 
     scratch: Path
-    is_quick: bool = True
+    care: Care = "quick"
     points: int = 0
     states: int = 0
     distinct: int = 0
     _sent: dict[bytes, int] = field(default_factory=dict)
 
-    def explore(self, run: Run, *, without: str | None = None) -> None:
+    def explore(self, run: Run, *, without: str | None = None, care: Care | None = None) -> None:
         """Cut the power everywhere.
 
         Args:
             run: What happened.
             without: A site whose syncs are left out.
+            care: Instead of the exploration's.
 
         Raises:
             BrokenError: The first state that does not recover.
         """
-        disk = Disk(is_quick=self.is_quick)
+        disk = Disk(care=care or self.care)
         begin = run.begin
         if without is not None:  # up to there nothing is different
             begin = next(index for index, event in enumerate(run.happened) if index >= begin and _is(event, without))
@@ -70,6 +85,7 @@ class Exploration:
         for path, content in disk.promises.items():
             if tree.get(path) != content:
                 raise BrokenError(f"{path}: {tree.get(path)!r}, promised was {content!r}")
+        _look_at_pinned(tree, disk.promises.get(f"{STATE}/{ACTIVE_FILE}"), run)
         key = digest(tree)
         if key not in self._sent:
             self.distinct += 1
@@ -95,6 +111,20 @@ def _is(event: Happened, site: str | None) -> bool:
     return isinstance(event, Synced) and event.site == site
 
 
+def _look_at_pinned(tree: Tree, pointer: bytes | None, run: Run) -> None:
+    """From when active.json is written, the bundle that it names and the last good one are there."""
+    if pointer is None:
+        return
+    active = decode_json(ActiveRecord, pointer, max_bytes=MAX_RECORD_BYTES)
+    pinned = [active.bundle] if run.is_harmed or active.previous is None else [active.bundle, active.previous.bundle]
+    for identity in pinned:
+        bundle = run.shop.bundle(identity)
+        for name in (MANIFEST_NAME, *device_files(bundle.manifest, ARTIFACT, RUNTIMES)):
+            path = f"{BUNDLES_DIR}/{identity}/{name}"
+            if tree.get(f"{STATE}/{path}") != run.shop.content(bundle, name):
+                raise BrokenError(f"{path} is lost or torn, and active.json rests on it")
+
+
 def _finish(state: Path, run: Run) -> None:
     """Start on what is there, and go on to the end."""
     pi = Pi(Storage(state), run.shop)
@@ -116,8 +146,8 @@ def _finish(state: Path, run: Run) -> None:
     pinned = {active.bundle} | ({active.previous.bundle} if active.previous else set())
     if pi.machine.state is State.FAILED:  # what is here already need not come again
         pinned |= {run.wanted.id} & pi.state_dir.present()
-    assert {path.name for path in (state / "bundles").iterdir()} == pinned
-    assert {path.name for path in (state / "blobs").iterdir()} <= set(_blobs(run, pinned))
+    assert set(names_in(state / BUNDLES_DIR)) == pinned
+    assert set(names_in(state / BLOBS_DIR)) <= set(_blobs(run, pinned))
 
 
 def _blobs(run: Run, bundles: Iterable[BundleId]) -> Iterator[str]:

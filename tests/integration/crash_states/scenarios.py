@@ -72,6 +72,11 @@ class Story:
         """Where the registry has a file of a bundle."""
         return f"/targets/blobs/{bundle.manifest.files[name].sha256}"
 
+    def harm(self, bundle: Bundle) -> None:
+        """The card gives back something else for two files of a bundle."""
+        for name in ("model.tflite", "manifest.json"):
+            self.recorder.harm(f"{STATE}/bundles/{bundle.id}/{name}", b"rot")
+
     def done(self, wanted: Bundle, *, is_harmed: bool = False, is_counted: bool = True) -> Run:
         """What was recorded."""
         self.recorder.settle()
@@ -179,20 +184,40 @@ def collect(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
     return story.done(bundles[-1])
 
 
-def mend(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
+def damaged(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
     """The card loses a file of the running bundle and its manifest; it comes again."""
     story = Story(directory, bundles)
     pi = story.installed()
     pi.run(bundles[1])
     story.skip()
-    path = f"{STATE}/bundles/{bundles[1].id}"
-    for name in ("model.tflite", "manifest.json"):
-        story.recorder.harm(f"{path}/{name}", b"rot")
+    story.harm(bundles[1])
     pi.tell(ev.WorkerDied(bundle=bundles[1].id, reason="damaged", is_damaged=True))
     pi.run()
     story.skip()
     pi.run(bundles[1])
     return story.done(bundles[1], is_harmed=True)
+
+
+def mend(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
+    """The card loses files of the last good bundle, and the channel goes back to it."""
+    story = Story(directory, bundles)
+    pi = story.installed()
+    pi.run(bundles[1])
+    pi.run(bundles[2])
+    story.harm(bundles[1])
+    story.skip()
+    pi.run(bundles[1])
+    return story.done(bundles[1], is_harmed=True)
+
+
+def older_layout(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
+    """A state directory from before there were blobs."""
+    story = Story(directory, bundles)
+    pi = story.installed()
+    pi.state_dir.storage.remove("blobs", durable=False)
+    story.skip()
+    pi.run(bundles[1])
+    return story.done(bundles[1])
 
 
 def learnt(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
@@ -207,7 +232,8 @@ def learnt(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
 
 Scenario = Callable[[Path, tuple[Bundle, ...]], Run]
 SCENARIOS: tuple[Scenario, ...] = (
-    first_install, success, rollback, operator_rollback, first_model_dies, resume, supersede, collect, mend, learnt,
+    first_install, success, rollback, operator_rollback, first_model_dies, resume, supersede, collect,
+    damaged, mend, older_layout, learnt,
 )  # fmt: skip
 
 

@@ -56,6 +56,7 @@ class Shop:
     bad: frozenset[str] = frozenset()
     first: Bundle | None = None
     transport: MemoryTransport = field(init=False)
+    _contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         blobs = {
@@ -68,12 +69,19 @@ class Shop:
     def bundle(self, identity: str) -> Bundle:
         return next(bundle for bundle in self.bundles if bundle.id == identity)
 
+    def content(self, bundle: Bundle, name: str) -> bytes:
+        """What a file of a bundle holds."""
+        key = (bundle.id, name)
+        if key not in self._contents:
+            self._contents[key] = (bundle.directory / name).read_bytes()
+        return self._contents[key]
+
     def is_whole(self, directory: Path) -> bool:
         """Whether the directory is the bundle of its name, with all that its artifact needs."""
         bundle = self.bundle(directory.name)
         names = (MANIFEST_NAME, *device_files(bundle.manifest, ARTIFACT, RUNTIMES))
         try:
-            return all((directory / name).read_bytes() == (bundle.directory / name).read_bytes() for name in names)
+            return all((directory / name).read_bytes() == self.content(bundle, name) for name in names)
         except OSError:
             return False
 
