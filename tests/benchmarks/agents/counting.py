@@ -22,8 +22,8 @@ Part = tuple[list[Row], list[Target]]
 def counts() -> Part:
     """Both suites' counts."""
     with tempfile.TemporaryDirectory(prefix="driftline-") as folder, memory_directory(Path(folder)) as directory:
-        suite = Suite(directory)
-        points = {scenario.name: len(suite.prepare(scenario)) for scenario in SCENARIOS}
+        prepared = Suite(directory).prepare_all(SCENARIOS)
+        points = {scenario.name: len(found) for scenario, found in zip(SCENARIOS, prepared, strict=True)}
         states = _crash_states(directory / "power")
     rows = [Row(name=f"kill points, {name}", values={"points": count}) for name, count in points.items()]
     rows += [

@@ -11,7 +11,7 @@ import pytest
 
 from tests.kill.scenario import SCENARIOS, Suite
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SEED = 6
 OF_EACH = {"success": 7, "rollback": 7, "resume": 5, "supersede": 5}  # 24
@@ -26,11 +26,11 @@ def suite(tmp_path: Path) -> Iterator[Suite]:
 
 def test_device_comes_back_whole_after_each_of_a_sample_of_kills(suite: Suite) -> None:
     rng = random.Random(SEED)
-    chosen = []
-    for scenario in SCENARIOS:
-        if scenario.name in OF_EACH:
-            points = suite.prepare(scenario)
-            chosen += [(scenario, point) for point in rng.sample(points, OF_EACH[scenario.name])]
+    chosen = [
+        (scenario, point)
+        for scenario, points in zip(SCENARIOS, suite.prepare_all(SCENARIOS), strict=True)
+        for point in rng.sample(points, OF_EACH[scenario.name])
+    ]
 
     faults = suite.run_all(chosen)
 
