@@ -6,11 +6,12 @@ import random
 from dataclasses import replace
 
 from agent.core.records import BadBundle, UpdateRecord
-from agent.core.selection import Schedule, decide, settled_record, with_group_desired, with_own_desired
+from agent.core.selection import Decision, Schedule, decide, settled_record, with_group_desired, with_own_desired
 from agent.core.update_table import State
-from edge_models.wire.results import Outcome
+from edge_models.wire.results import Outcome, remedy
 from edge_models.wire.update import Desired, GroupDesired, LastResult
-from tests.unit.agent.world import bundle, channel, running
+from edge_models.wire.values import timestamp
+from tests.unit.agent.world import bundle, channel, running, target
 
 RECORD = UpdateRecord()
 
@@ -130,3 +131,38 @@ class TestSchedule:
         assert not schedule.done(2.0)  # that look began before the operator insisted
         assert schedule.is_due(3.0)
         assert schedule.done(4.0)
+
+
+class TestDeadline:
+    """A hint that is not to be started after a moment."""
+
+    END_S = 1_795_000_000.0
+    RECORD = replace(RECORD, own_desired=Desired(rev=1, bundle=bundle("b"), deadline=timestamp(END_S)))
+    SEEN = channel("a", "b", chosen="a")
+
+    def decided(self, utc_s: float | None, record: UpdateRecord = RECORD, letter: str = "a") -> Decision:
+        return decide(self.SEEN, "pi-1", record, running(letter), utc_s=utc_s)
+
+    def test_in_time_it_is_followed(self) -> None:
+        assert self.decided(self.END_S - 1).target is not None
+
+    def test_too_late_the_channel_is_followed_and_it_is_told(self) -> None:
+        decision = self.decided(self.END_S + 1)
+
+        assert decision.settled
+        assert decision.refused is not None
+        assert (decision.refused.code, decision.refused.remedy) == ("deadline_passed", remedy("deadline_passed"))
+
+    def test_device_without_time_does_not_start_it(self) -> None:
+        decision = self.decided(None)
+
+        assert decision.target is None
+        assert decision.refused is not None
+        assert decision.refused.code == "clock_unknown"
+
+    def test_what_runs_or_is_under_way_goes_on(self) -> None:
+        busy = replace(self.RECORD, phase=State.DOWNLOADING, target=target("b"))
+
+        assert self.decided(self.END_S + 1, letter="b").settled
+        assert self.decided(self.END_S + 1, busy).target is not None
+        assert self.decided(self.END_S + 1, replace(busy, phase=State.FAILED)).target is None
