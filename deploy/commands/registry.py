@@ -7,10 +7,12 @@
   driftline-fleet registry channel show|set ...            what the devices of a channel run
   driftline-fleet registry list --registry DIR             published bundles
   driftline-fleet registry renew --registry DIR            new signatures before the old ones expire
+  driftline-fleet registry rotate ROLE --registry DIR      a new key for one that was stolen or lost
 
 Keys are unencrypted ed25519 PEM files with mode 0600 under DIR/keys. Those in keys/offline decide whom devices trust:
 move them off this machine after init, to two sticks in two places. Publishing and channels need keys/online only; the
-offline keys are needed once a year, for `renew --offline`. Only DIR/public may be served by another web server.
+offline keys are needed once a year, for `renew --offline`, and for `rotate`. Only DIR/public may be served by another
+web server.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ from deploy.errors import EXIT_OK, UsageError
 from edge_models.manifest import MODEL_NAME, BundleId, short
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from deploy.registry import Registry
     from edge_models.channel import Channel
 
@@ -71,6 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _registry_option(renew)
     renew.add_argument("--offline", action="store_true", help="root and targets too; needs the keys in keys/offline")
 
+    rotation = _action(actions, "rotate", "give a role a new key; needs the keys in keys/offline")
+    rotation.add_argument("role", metavar="ROLE", help="bundles, channels, snapshot or timestamp")
+    _registry_option(rotation)
+
     serve = _action(actions, "serve", "serve a registry over HTTP until stopped")
     _registry_option(serve)
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (%(default)s)")
@@ -90,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         "channel": _channel,
         "list": _list,
         "renew": _renew,
+        "rotate": _rotate,
         "serve": _serve,
     }[args.action](args)
     return EXIT_OK
@@ -217,7 +226,14 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _renew(args: argparse.Namespace) -> None:
-    expiries = _open(args).renew(offline=args.offline)
+    _print_expiries(args, _open(args).renew(offline=args.offline))
+
+
+def _rotate(args: argparse.Namespace) -> None:
+    _print_expiries(args, _open(args).rotate(args.role))
+
+
+def _print_expiries(args: argparse.Namespace, expiries: Mapping[str, datetime]) -> None:
     if args.json:
         print_json({role: expires.isoformat() for role, expires in expiries.items()})
         return

@@ -42,22 +42,32 @@ def load_key(path: Path, *, role: str, trusted: list[str]) -> CryptoSigner:
         SigningKeyError: Missing, readable by others, malformed, or not trusted for the role.
     """
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            data = stream.read(_MAX_KEY_BYTES)
+        signer = read_key(path, role=role)
     except OSError as exc:
         raise SigningKeyError(
             f"{path}: {exc.strerror}; signing for {role} needs this key, bring it to this machine"
         ) from exc
+    if signer.public_key.keyid not in trusted:
+        raise SigningKeyError(f"{path}: key {signer.public_key.keyid[:12]}.. is not one that devices trust for {role}")
+    return signer
+
+
+def read_key(path: Path, *, role: str) -> CryptoSigner:
+    """Read a private key, whether anybody trusts it or not.
+
+    Raises:
+        SigningKeyError: Readable by others, or malformed.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        data = stream.read(_MAX_KEY_BYTES)
     if mode & 0o077:
         raise SigningKeyError(f"{path}: mode {mode & 0o777:o} lets others read the key; run chmod 600 on it")
     try:
         private = load_pem_private_key(data, password=None)
     except (TypeError, ValueError) as exc:
-        raise SigningKeyError(f"{path}: not an unencrypted PEM private key ({exc})") from exc
+        raise SigningKeyError(f"{path}: not an unencrypted PEM private key for {role} ({exc})") from exc
     if not isinstance(private, Ed25519PrivateKey):
         raise SigningKeyError(f"{path}: {type(private).__name__}, expected an ed25519 key")
-    signer = CryptoSigner(private)
-    if signer.public_key.keyid not in trusted:
-        raise SigningKeyError(f"{path}: key {signer.public_key.keyid[:12]}.. is not one that devices trust for {role}")
-    return signer
+    return CryptoSigner(private)

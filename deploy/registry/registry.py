@@ -30,6 +30,7 @@ from deploy.registry.errors import (
 )
 from deploy.registry.files import copy_durable, locked, sync_directory, write_durable
 from deploy.registry.metadata import DELEGATED, MetadataStore, SignedFile, State
+from deploy.registry.rotation import rotate
 from deploy.registry.settings import MAX_SETTINGS_BYTES, OFFLINE_ROLES, ONLINE_ROLES, Layout, Lifetimes, Settings
 from edge_models.bundle import Bundle, check_bytes, open_bundle
 from edge_models.channel import Channel, channel_target, manifest_target
@@ -252,6 +253,11 @@ class Registry:
             changed = (*DELEGATED, "targets") if offline else DELEGATED
             self._metadata.commit(state, changed=tuple(changed), root=offline)
             return state.expiries()
+
+    def rotate(self, role: str) -> dict[str, datetime]:
+        """Give an online role a new key, which the offline keys have to say; see ``rotation``."""
+        with self._locked():
+            return rotate(self._metadata, self._layout, role)
 
     def keep_fresh(self) -> None:
         """Renew if an online role has less than half of its lifetime left; a server calls this now and then.
