@@ -31,7 +31,7 @@ LIMITS = {"silence_s": SILENCE_S, "memory_mb": MEMORY_MB}
 
 
 @pytest.fixture
-def watched(onlooker: Onlooker) -> Iterator[Onlooker]:
+def watched(onlooker: Onlooker, make_device: MakeDevice) -> Iterator[Onlooker]:  # looks before the device is ended
     """Whatever happened to its workers: the supervisor was online once, and stayed it."""
     yield onlooker
     assert [heard.payload for heard in onlooker.of("status")] == [b"online"]
