@@ -6,6 +6,7 @@ states are gone through right here, as `tests/integration/crash_states` does it:
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def _crash_states(directory: Path) -> dict[str, Exploration]:
     directory.mkdir()
     bundles = bundles_of(directory)
     states = {}
+    logging.disable(logging.WARNING)  # torn files are put aside with a warning, some thousand times here
     for scenario in POWER_CUTS:
         name = scenario.__name__.replace("_", " ")
         states[name] = Exploration(scratch=directory)
         states[name].explore(scenario(directory / scenario.__name__, bundles))
+    logging.disable(logging.NOTSET)
     return states
