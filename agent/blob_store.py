@@ -11,7 +11,6 @@ durable. A blob that is not part of a bundle can go at any time; it only costs a
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -91,7 +90,9 @@ class BlobStore:
         """
         final = self._storage.path(f"{BUNDLES_DIR}/{identity}")
         staging = final.with_name(final.name + PART_SUFFIX)
-        self._storage.make_dir(BUNDLES_DIR)
+        self._storage.make_dir(
+            BUNDLES_DIR, durable=False
+        )  # the pointer that will rest on it lies in the same directory
         self._storage.remove(staging, durable=False)
         if final.is_dir():
             self._mend(final, manifest, files)
@@ -122,11 +123,16 @@ class BlobStore:
                 self._storage.remove(link, durable=False)
                 self._storage.link(self.path(entry.sha256), link)
                 self._storage.rename(link, final / name, durable=False)
-        self._storage.sync_dir(final)
-        with contextlib.suppress(StorageError):  # one that cannot be read is not the one
-            if self._storage.read(final / MANIFEST_NAME, max_bytes=len(manifest)) == manifest:
-                return
-        self._storage.write_atomic(final / MANIFEST_NAME, manifest)
+        if self._has_manifest(final, manifest):
+            self._storage.sync_dir(final)
+        else:  # which syncs the directory
+            self._storage.write_atomic(final / MANIFEST_NAME, manifest)
+
+    def _has_manifest(self, directory: Path, manifest: bytes) -> bool:
+        try:
+            return self._storage.read(directory / MANIFEST_NAME, max_bytes=len(manifest)) == manifest
+        except StorageError:  # one that cannot be read, or is longer
+            return False
 
 
 def listed(directory: Path) -> frozenset[str] | None:

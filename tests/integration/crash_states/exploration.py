@@ -12,6 +12,7 @@ from agent.blob_store import BLOBS_DIR, names_in
 from agent.core.records import ACTIVE_FILE, BUNDLES_DIR, MAX_RECORD_BYTES, ActiveRecord
 from agent.core.update_table import State
 from agent.errors import AgentError
+from agent.state_dir import StateDir
 from agent.storage import Storage
 from edge_models.engines.registry import device_files
 from edge_models.fields import decode_json
@@ -127,9 +128,10 @@ def _look_at_pinned(tree: Tree, pointer: bytes | None, run: Run) -> None:
 
 def _finish(state: Path, run: Run) -> None:
     """Start on what is there, and go on to the end."""
+    store = StateDir(Storage(state))
+    for bundle in store.present("digits"):
+        assert run.is_harmed or run.shop.is_whole(store.bundle_dir(bundle)), f"half of {bundle[:8]} looks whole"
     pi = Pi(Storage(state), run.shop)
-    for bundle in pi.state_dir.present("digits"):
-        assert run.is_harmed or run.shop.is_whole(pi.state_dir.bundle_dir(bundle)), f"half of {bundle[:8]} looks whole"
     if not run.is_harmed:
         assert pi.active is None or run.shop.is_whole(pi.state_dir.bundle_dir(pi.active))
     pi.run(run.wanted)

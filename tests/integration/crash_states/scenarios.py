@@ -72,9 +72,9 @@ class Story:
         """Where the registry has a file of a bundle."""
         return f"/targets/blobs/{bundle.manifest.files[name].sha256}"
 
-    def harm(self, bundle: Bundle) -> None:
-        """The card gives back something else for two files of a bundle."""
-        for name in ("model.tflite", "manifest.json"):
+    def harm(self, bundle: Bundle, *names: str) -> None:
+        """The card gives back something else for files of a bundle: the model and the manifest, or those named."""
+        for name in names or ("model.tflite", "manifest.json"):
             self.recorder.harm(f"{STATE}/bundles/{bundle.id}/{name}", b"rot")
 
     def done(self, wanted: Bundle, *, is_harmed: bool = False, is_counted: bool = True) -> Run:
@@ -210,6 +210,18 @@ def mend(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
     return story.done(bundles[1], is_harmed=True)
 
 
+def mend_file(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
+    """The same with one file, and the manifest is there."""
+    story = Story(directory, bundles)
+    pi = story.installed()
+    pi.run(bundles[1])
+    pi.run(bundles[2])
+    story.harm(bundles[1], "profile.npz")
+    story.skip()
+    pi.run(bundles[1])
+    return story.done(bundles[1], is_harmed=True)
+
+
 def older_layout(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
     """A state directory from before there were blobs."""
     story = Story(directory, bundles)
@@ -233,7 +245,7 @@ def learnt(directory: Path, bundles: tuple[Bundle, ...]) -> Run:
 Scenario = Callable[[Path, tuple[Bundle, ...]], Run]
 SCENARIOS: tuple[Scenario, ...] = (
     first_install, success, rollback, operator_rollback, first_model_dies, resume, supersede, collect,
-    damaged, mend, older_layout, learnt,
+    damaged, mend, mend_file, older_layout, learnt,
 )  # fmt: skip
 
 
