@@ -77,9 +77,10 @@ class Disk:
     """Inodes as they are on the disk, and what is on its way there.
 
     Attributes:
-        care: ``full`` takes every subset of the names, and cuts torn files at five places. ``quick`` cuts them at their
-            ends and one place between, and where many changes of names are pending, leaves out at most two, or all but
-            one. ``glance`` leaves out at most one, or all, and takes a file as it was or as it should be.
+        care: ``full`` takes every subset of the names, and cuts torn files at five places. ``quick`` cuts a torn file at
+            its ends and one place between, several at that place only; where many changes of names are pending, it
+            leaves out at most two, or all but one. ``glance`` leaves out at most one, or all, and takes a file as it
+            was or as it should be.
         files: Synced content by inode.
         folders: Synced names by inode; inode 0 is the root.
     """
@@ -142,7 +143,7 @@ class Disk:
     def _with_contents(self, folders: Mapping[int, Mapping[str, int]]) -> Iterator[Tree]:
         paths = dict(_paths(folders, 0, ""))
         torn = sorted({inode for inode in paths.values() if inode in self._writes})
-        variants = [self._variants(inode, few=len(torn) > 2) for inode in torn]
+        variants = [self._variants(inode, few=len(torn) > 1) for inode in torn]
         for contents in itertools.product(*variants):
             known = {**self.files, **dict(zip(torn, contents, strict=True))}
             yield {path: None if inode in folders else known.get(inode, b"") for path, inode in paths.items()}
@@ -157,7 +158,9 @@ class Disk:
             return list(dict.fromkeys([before, whole]))
         new = len(whole) - least
         drawn = zlib.crc32(whole) % (new + 1)  # another place for each file and moment, the same in each run
-        lengths = {0, drawn, new} if self.care == "quick" or few else {0, 1, new // 2, drawn, max(new - 1, 0), new}
+        if few and self.care == "quick":
+            return list(dict.fromkeys([whole, whole[: least + drawn], before]))
+        lengths = {0, drawn, new} if self.care == "quick" else {0, 1, new // 2, drawn, max(new - 1, 0), new}
         found = [whole[: least + length] for length in sorted(lengths, reverse=True)]
         return list(dict.fromkeys([*found, before, whole[:least] + bytes(new)]))
 
