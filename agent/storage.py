@@ -50,16 +50,12 @@ class Storage:
         root: Made when missing. Paths given to the methods may be relative to it; all must lie inside it.
         observer: Called before each step.
 
-    Attributes:
-        written_bytes: Content written so far, but for what SQLite and other libraries write.
-
     Raises:
         StorageError: The directory cannot be made.
     """
 
     def __init__(self, root: Path, *, observer: Observer | None = None) -> None:
         self.root = root.absolute()
-        self.written_bytes = 0
         self._observer = observer
         self._make(self.root, durable=True)
 
@@ -229,7 +225,6 @@ class Storage:
                 os.close(fd)
 
     def _announce(self, operation: Operation) -> None:
-        self.written_bytes += len(operation.data)
         if self._observer is not None:
             self._observer(operation)
 

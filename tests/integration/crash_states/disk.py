@@ -77,8 +77,8 @@ class Disk:
     """Inodes as they are on the disk, and what is on its way there.
 
     Attributes:
-        care: ``full`` takes every subset of the names, and cuts torn files at five places. ``quick`` cuts a torn file at
-            its ends and one place between, several at that place only; where many changes of names are pending, it
+        care: ``full`` takes every subset of the names, and cuts torn files at five places. ``quick`` cuts a torn file
+            at its ends and one place between, several at that place only; where many changes of names are pending, it
             leaves out at most two, or all but one. ``glance`` leaves out at most one, or all, and takes a file as it
             was or as it should be.
         files: Synced content by inode.

@@ -94,17 +94,6 @@ def test_file_system_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "two").samefile(tmp_path / "one")
 
 
-def test_written_bytes_are_counted(tmp_path: Path) -> None:
-    storage = Storage(tmp_path)
-
-    storage.write_atomic("file", b"12345")
-    with storage.open_part("part") as part:
-        part.append(b"678")
-    storage.link("file", "again")
-
-    assert storage.written_bytes == 8
-
-
 def test_what_need_not_be_durable_costs_no_sync(tmp_path: Path) -> None:
     storage, disk = recorded(tmp_path)
 
