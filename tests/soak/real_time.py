@@ -54,7 +54,7 @@ def soak(minutes: float) -> Found:
             share = (now_s - started_s) / (60 * minutes)
             for name in [name for name, at in to_publish.items() if share >= at]:
                 del to_publish[name]
-                fresh = link.with_name(name)
+                fresh = link.with_name(f"public-of-{name}")
                 fresh.symlink_to(site.public[name])
                 fresh.replace(link)
             if share >= JUDGED_FROM:
