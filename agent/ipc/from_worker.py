@@ -91,7 +91,7 @@ class ShadowFrame:
         default=None,
         ge=0,
     )
-    p95_us: float | None = described("Of the active model over the same frames.", default=None, ge=0)
+    p95_us: float | None = described("Processor time of the active model over the same frames.", default=None, ge=0)
     dtype: Dtype = described("Element type of the body.")
     shape: tuple[int, ...] = described("Shape of the body.")
 
@@ -104,7 +104,7 @@ class ShadowVerdict:
     n: int = described("Shadow frames run.", ge=0, le=MAX_INT)
     agree: int = described("Of them, with the active model's label.", ge=0, le=MAX_INT)
     nan: int = described("Of them, with an output that is no finite number.", ge=0, le=MAX_INT)
-    p95_us: float = described("95th percentile of the time of one frame.", ge=0)
+    p95_us: float = described("95th percentile of the processor time of one frame.", ge=0)
     constant: bool = described("Whether it gave the same output to every one of many unlike frames.", default=False)
     confidence: float | None = described("Mean of the largest probability.", default=None)
     effect: float | None = described(
@@ -127,7 +127,7 @@ class ModelHealth:
     constant: bool = described("Whether many unlike frames had the same output.", default=False)
     confidence: float | None = described("Mean of the largest probability.", default=None)
     reference_confidence: float | None = described("The same on the profile's reference.", default=None)
-    p95_us: float | None = described("95th percentile of the time of one frame.", default=None, ge=0)
+    p95_us: float | None = described("95th percentile of the processor time of one frame.", default=None, ge=0)
     effect: float | None = described("Drift against the artifact's own profile; null without one.", default=None, ge=0)
     golden_ok: bool | None = described("Whether the golden inputs gave the golden outputs; null before.", default=None)
 

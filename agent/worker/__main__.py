@@ -52,7 +52,7 @@ def _open_role(configure: Configure, link: SupervisorLink) -> Role:
         from agent.worker.candidate import Candidate
 
         limit_candidate(configure.memory_mb)
-        return Candidate(configure, link, time.perf_counter_ns)
+        return Candidate(configure, link, time.thread_time_ns)
     from agent.worker.active import Active
 
     limit_active(configure.memory_mb)
@@ -63,6 +63,7 @@ def _open_role(configure: Configure, link: SupervisorLink) -> Role:
             link,
             now_s=time.monotonic(),
             clock_ns=time.perf_counter_ns,
+            cpu_ns=time.thread_time_ns,
             rng=random.SystemRandom(),
             model=model,
         )

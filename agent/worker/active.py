@@ -55,6 +55,7 @@ class Active:
         now_s: Monotonic time of the start.
         clock_ns: For latencies.
         rng: For the choice of samples.
+        cpu_ns: Processor time of this thread, which is what the model costs on a busy machine, too.
         model: What a worker on standby has loaded, and told of; None to load it here.
 
     Raises:
@@ -71,6 +72,7 @@ class Active:
         now_s: float,
         clock_ns: MonotonicNs,
         rng: Random,
+        cpu_ns: MonotonicNs | None = None,
         model: OpenedModel | None = None,
     ) -> None:
         self._link = link
@@ -90,6 +92,7 @@ class Active:
             gating=configure.gating,
             guard=guard,
             rate_hz=rate_hz,
+            cpu_ns=cpu_ns,
         )
         self._health, self._golden = open_health(self._model, is_exact=configure.hold_codes == 0)
         if model is not None:

@@ -33,7 +33,8 @@ class Candidate:
     Args:
         configure: Which model.
         link: To the supervisor.
-        clock_ns: For latencies.
+        clock_ns: Processor time of this thread: a candidate is to leave the processor to the active worker, so its
+            own waits say nothing about the model.
 
     Raises:
         BundleError: The bundle is not what its manifest says.

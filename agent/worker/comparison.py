@@ -122,7 +122,7 @@ class Constancy:
 
 
 class Latencies:
-    """Times of the last frames.
+    """Processor times of the last frames.
 
     Args:
         frames: How many.

@@ -63,7 +63,7 @@ class Health:
         if result.signals is None:
             block.not_finite += result.times.infer_us > 0  # one that was run: other refused frames are no fault of it
             return
-        self._times.add(result.times.latency_us)
+        self._times.add(result.times.cpu_us)
         self._constancy.add(result.signals, result.predicted)
         if result.confidence is not None:
             block.confidence += result.confidence

@@ -41,11 +41,15 @@ MonotonicNs = Callable[[], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTimes:
-    """How long each stage of one frame took, in microseconds."""
+    """How long each stage of one frame took, in microseconds.
+
+    ``cpu_us`` is the processor time of the first two together: what the model costs, however busy the machine is.
+    """
 
     preprocess_us: float = 0.0
     infer_us: float = 0.0
     signals_us: float = 0.0
+    cpu_us: float = 0.0
 
     @property
     def latency_us(self) -> float:
@@ -89,6 +93,7 @@ class Pipeline:
         artifact: The artifact that ``engine`` runs.
         engine: Owned by the caller, who closes it.
         clock_ns: For stage times only; no decision depends on it.
+        cpu_ns: Processor time of this thread; ``clock_ns`` where it is not given.
         gating: Which frames are held; none without it.
         examples: Whether results carry examples; the artifact must have classes and an embedding.
         profile: The artifact's reference, which knows its embeddings and its temperature; None for neither.
@@ -105,6 +110,7 @@ class Pipeline:
         artifact: Artifact,
         engine: Engine,
         clock_ns: MonotonicNs,
+        cpu_ns: MonotonicNs | None = None,
         gating: GatingConfig | None = None,
         examples: bool = False,
         profile: Profile | None = None,
@@ -114,6 +120,7 @@ class Pipeline:
         self._artifact = artifact
         self._engine = engine
         self._clock_ns = clock_ns
+        self._cpu_ns = cpu_ns or clock_ns
         self._gate = None if gating is None else Gate(gating, rows=self._preprocessor.rows)
         self._embedding = artifact.output("embedding") if examples else None
         self._last = PipelineResult(held=True)
@@ -146,7 +153,7 @@ class Pipeline:
         return result
 
     def _run(self, frame: NDArray[Any]) -> PipelineResult | None:
-        start = self._clock_ns()
+        start, cpu_start = self._clock_ns(), self._cpu_ns()
         try:
             if not self._preprocessor.push(frame):
                 return None
@@ -157,13 +164,14 @@ class Pipeline:
             outputs = infer(self._engine, x)
         except InputError as exc:
             return PipelineResult(refused=str(exc))
-        inferred = self._clock_ns()
+        inferred, cpu_us = self._clock_ns(), (self._cpu_ns() - cpu_start) / 1000
         if not all(np.isfinite(output).all() for output in outputs.values()):
             return PipelineResult(
-                refused="the model's answer is no finite number", times=_times(start, preprocessed, inferred)
+                refused="the model's answer is no finite number", times=_times(start, preprocessed, inferred, cpu_us)
             )
         answer = self._answer(x, outputs)
-        return PipelineResult(**answer, times=_times(start, preprocessed, inferred, self._clock_ns()))
+        times = _times(start, preprocessed, inferred, cpu_us, self._clock_ns())
+        return PipelineResult(**answer, times=times)
 
     def reset(self) -> None:
         """Forget the rows of an unfinished window and the answer to repeat, as when a source jumps."""
@@ -205,6 +213,7 @@ def open_pipeline(
     engine: Engine,
     clock_ns: MonotonicNs,
     *,
+    cpu_ns: MonotonicNs | None = None,
     gating: GatingConfig | None = None,
     examples: bool = False,
     profile: Profile | None = None,
@@ -227,15 +236,17 @@ def open_pipeline(
         artifact=bundle.artifact(artifact_name),
         engine=engine,
         clock_ns=clock_ns,
+        cpu_ns=cpu_ns,
         gating=gating,
         examples=examples,
         profile=profile,
     )
 
 
-def _times(start: int, preprocessed: int, inferred: int, end: int | None = None) -> StageTimes:
+def _times(start: int, preprocessed: int, inferred: int, cpu_us: float, end: int | None = None) -> StageTimes:
     return StageTimes(
         preprocess_us=(preprocessed - start) / 1000,
         infer_us=(inferred - preprocessed) / 1000,
         signals_us=0.0 if end is None else (end - inferred) / 1000,
+        cpu_us=cpu_us,
     )

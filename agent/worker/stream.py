@@ -208,6 +208,7 @@ def open_stream(
     guard: Guard | None = None,
     remembered_bytes: int = REMEMBERED_BYTES,
     rate_hz: float | None = None,
+    cpu_ns: MonotonicNs | None = None,
 ) -> Stream:
     """A fresh stream on a loaded model.
 
@@ -221,6 +222,7 @@ def open_stream(
         guard: What learns from feedback, see ``open_guard``; none for nothing.
         remembered_bytes: Most that the examples of predictions may take, until feedback comes.
         rate_hz: Frames in a second, for the budget of false alarms; None where only the stream itself tells.
+        cpu_ns: Processor time of this thread; ``clock_ns`` where it is not given.
 
     Raises:
         BundleError: The artifact's profile is of other signals than this version computes, or of other classes.
@@ -232,6 +234,7 @@ def open_stream(
         model.artifact_name,
         model.engine,
         clock_ns,
+        cpu_ns=cpu_ns,
         gating=gating,
         examples=guard is not None,
         profile=profile,

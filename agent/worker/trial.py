@@ -49,7 +49,7 @@ class Trial:
     def add(self, message: FrameIn, result: PipelineResult) -> None:
         """Take a frame: what the active model made of it, and what the candidate did."""
         self.frames += 1
-        self._times.add(result.times.latency_us)
+        self._times.add(result.times.cpu_us)
         if message.effect_of_active is not None:
             self._active_effect = message.effect_of_active
         if message.p95_us_of_active is not None:
@@ -141,7 +141,7 @@ class Shadowed:
 
     def add(self, result: PipelineResult) -> None:
         """Take a frame that is copied."""
-        self._times.add(result.times.latency_us)
+        self._times.add(result.times.cpu_us)
         if self._distance is not None and result.signals is not None:
             self._distance.add(result.signals)
 

@@ -77,7 +77,7 @@ def test_a_number_that_is_none_is_told_at_once_and_a_frame_that_does_not_fit_is_
     health.add(PipelineResult(refused="frame has another shape"))
     assert health.figures(None) is None
 
-    health.add(PipelineResult(refused="no finite number", times=StageTimes(infer_us=5.0)))
+    health.add(PipelineResult(refused="no finite number", times=StageTimes(infer_us=5.0, cpu_us=5.0)))
 
     assert health.figures(None) == ModelHealth(n=2, not_finite=1)
 

@@ -99,6 +99,17 @@ def test_each_stage_is_timed_on_the_clock_that_was_handed_in(model: OpenedModel,
     assert result.times.latency_us == pytest.approx(1000, abs=1)
 
 
+def test_what_a_model_costs_is_processor_time_however_long_the_machine_kept_it_waiting(
+    model: OpenedModel, clock: FakeClock
+) -> None:
+    spent = iter((7_000, 12_000))  # ns, before and after the frame, while the wall clock moves a whole millisecond
+    artifact = model.bundle.artifact(model.artifact_name)
+    engine = FakeEngine(np.zeros(3, np.float32), clock)
+    pipeline = Pipeline(spec=INPUT, artifact=artifact, engine=engine, clock_ns=clock.ns, cpu_ns=lambda: next(spent))
+
+    assert completed(pipeline.run(FRAME)).times.cpu_us == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [

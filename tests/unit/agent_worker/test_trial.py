@@ -38,7 +38,7 @@ def drawn(profile: Profile, n: int, *, seed: int = 1, shift_sd: float = 0.0) -> 
 def result(signals: NDArray[np.float64] | None, predicted: int | None = 3, us: float = 10.0) -> PipelineResult:
     refused = None if signals is not None else "the model's answer is no finite number"
     return PipelineResult(
-        predicted=predicted, confidence=0.9, signals=signals, times=StageTimes(infer_us=us), refused=refused
+        predicted=predicted, confidence=0.9, signals=signals, times=StageTimes(infer_us=us, cpu_us=us), refused=refused
     )
 
 
