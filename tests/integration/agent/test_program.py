@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent.state_dir import OUTBOX_FILE
 from edge_models.bundle import Bundle
 from edge_models.wire.channels import CHANNELS
 from edge_models.wire.codec import decode_payload
@@ -159,8 +162,8 @@ def test_messages_wait_for_the_broker_and_survive_a_restart(embedded: Embedded, 
     embedded.stop()
     device = make_device(embedded.port)
     device.start()
-    until(lambda: "worker ready" in device.log.read_text(), "the worker", log=device.log)
-    time.sleep(2.5)  # one window of 200 frames at 100 Hz
+    kept = f"file:{device.state / OUTBOX_FILE}?mode=ro"
+    until(lambda: _kinds(kept) >= {"event", "stats"}, "statistics of which the batch has ended", log=device.log)
     device.stop(signal.SIGKILL)
 
     embedded.start()
@@ -209,6 +212,15 @@ def test_check_that_waits_for_a_file_ends_on_sigterm_without_a_word(tmp_path: Pa
         said = check.communicate(timeout=20)
 
     assert (check.returncode, *said) == (143, "", "")
+
+
+def _kinds(database: str) -> set[str]:
+    """Kinds of the messages that a killed process would leave."""
+    try:
+        with contextlib.closing(sqlite3.connect(database, uri=True)) as connection:
+            return {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM rows WHERE sent = 0")}
+    except sqlite3.OperationalError:  # not there yet
+        return set()
 
 
 def _catches(pid: int, number: int) -> bool:
