@@ -12,6 +12,7 @@ from agent.config import MqttConfig
 from agent.link_events import Will
 from agent.mqtt_link import MqttLink
 from agent.process import JobProcess, WorkerProcess
+from agent.start_up import kernel_boot
 from agent.storage import Storage
 from agent.systemd_notify import Systemd
 
@@ -27,6 +28,7 @@ class Adapters:
         spawn_job: Starts a short-lived child.
         systemd: Who hears how the service does.
         new_poll: Waits for descriptors and for time.
+        kernel_boot: Tells one boot of the machine from another.
     """
 
     open_storage: Callable[[Path], Storage] = Storage
@@ -35,3 +37,4 @@ class Adapters:
     spawn_job: Callable[..., JobProcess] = JobProcess
     systemd: Systemd = field(default_factory=Systemd)
     new_poll: Callable[[], select.poll] = select.poll
+    kernel_boot: Callable[[], str | None] = kernel_boot

@@ -83,7 +83,7 @@ def _assembled(
     local = _local_socket(config, opened)  # before anything is mended: it finds out whether another agent runs here
     inventory = take_inventory()
     runtimes = inventory.runtimes
-    recovery = recovered(config, state_dir, runtimes)
+    recovery = recovered(config, state_dir, runtimes, kernel=adapters.kernel_boot())
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)

@@ -27,13 +27,27 @@ from edge_models.manifest import BundleId, short
 log = logging.getLogger(__name__)
 
 
-def recovered(config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, str]) -> Recovery:
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # proc_sys_kernel(5): made anew at each boot
+
+
+def kernel_boot(path: Path = BOOT_ID) -> str | None:
+    """Which boot of the kernel this is; None where the kernel does not tell."""
+    try:
+        return path.read_text(encoding="ascii").strip()[:64] or None
+    except (OSError, ValueError):
+        return None
+
+
+def recovered(
+    config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, str], *, kernel: str | None = None
+) -> Recovery:
     """Decide what runs; ``bundle:`` of agent.yaml counts only where no bundle is on disk.
 
     Args:
         config: Of the agent.
         state_dir: Records and bundles.
         runtimes: What runs here, with versions.
+        kernel: Which boot of the kernel this is.
 
     Raises:
         ConfigError: The first bundle cannot be used.
@@ -42,7 +56,7 @@ def recovered(config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, s
     pointer, present = state_dir.read_active(), state_dir.present(config.model)
     is_of_use = pointer is not None and pointer.bundle in present
     whole = () if is_of_use else tuple(_pointers(config, state_dir, runtimes, present))
-    recovery = recover(state_dir.read_update(), pointer, present, whole=whole)
+    recovery = recover(state_dir.read_update(), pointer, present, whole=whole, kernel=kernel)
     for note in recovery.notes:
         log.warning("recovered note=%s", note)
     if recovery.active != pointer:
@@ -52,10 +66,12 @@ def recovered(config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, s
             log.warning("recovery not stored reason=%s", exc)
     if recovery.active is not None or config.bundle is None:
         return recovery
-    return _with_first(recovery, config, state_dir, runtimes)
+    return _with_first(recovery, config, state_dir, runtimes, kernel)
 
 
-def _with_first(recovery: Recovery, config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, str]) -> Recovery:
+def _with_first(
+    recovery: Recovery, config: AgentConfig, state_dir: StateDir, runtimes: Mapping[str, str], kernel: str | None
+) -> Recovery:
     first = check_first_bundle(config, Path(config.bundle or ""), runtimes)
     bundle, artifact = first.bundle, first.artifact
     state_dir.install(bundle, artifact, runtimes)
@@ -64,7 +80,7 @@ def _with_first(recovery: Recovery, config: AgentConfig, state_dir: StateDir, ru
     )
     state_dir.write_active(active)
     log.info("first bundle installed bundle=%s artifact=%s", short(bundle.id), artifact)
-    return replace(recovery, active=active, record=with_start(recovery.record, active.bundle))
+    return replace(recovery, active=active, record=with_start(recovery.record, active.bundle, kernel))
 
 
 def _pointers(

@@ -1,8 +1,10 @@
 """Deaths of the active model in a row, counted on disk: under it the worker dies again and again, or the whole agent.
 
 A death of the worker counts when it blames the model; a start of the supervisor counts until the worker has run
-steadily or the supervisor was stopped on purpose. Either reaching ``worker.deaths`` is a crash loop: the last good
-model takes over, and the bundle is remembered as bad. Without one the model stays, and is started with backoff.
+steadily or the supervisor was stopped on purpose, or until the kernel was started anew: whoever pulls the plug says
+nothing about a model. (Of one on trial each start counts, see ``UpdateMachine.resume``.) Either reaching
+``worker.deaths`` is a crash loop: the last good model takes over, and the bundle is remembered as bad. Without one the
+model stays, and is started with backoff.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ def with_death(record: UpdateRecord, bundle: BundleId) -> UpdateRecord:
     return replace(record, crashes=replace(known, deaths=known.deaths + 1))
 
 
-def with_start(record: UpdateRecord, bundle: BundleId) -> UpdateRecord:
-    """The supervisor started with it."""
+def with_start(record: UpdateRecord, bundle: BundleId, kernel: str | None) -> UpdateRecord:
+    """The supervisor started with it, in this boot of the kernel; None where that is not known."""
     known = crashes_of(record, bundle)
-    return replace(record, crashes=replace(known, starts=known.starts + 1))
+    starts = known.starts + 1 if known.kernel == kernel else max(known.starts, 1)  # else the last one ended with all
+    return replace(record, crashes=replace(known, starts=starts, kernel=kernel))
 
 
 def with_stop(record: UpdateRecord) -> UpdateRecord:

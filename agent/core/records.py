@@ -87,6 +87,7 @@ class Crashes:
     bundle: BundleId = described("The model.", pattern=SHA256)
     deaths: int = described("Of its worker.", default=0, ge=0)
     starts: int = described("Starts of the supervisor after which it never ran steadily.", default=0, ge=0)
+    kernel: str | None = described("Boot of the kernel that the last start was in.", default=None, max_length=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ def recover(
     present: AbstractSet[str],
     *,
     whole: Sequence[ActiveRecord] = (),
+    kernel: str | None = None,
 ) -> Recovery:
     """Decide where to go on.
 
@@ -49,6 +50,7 @@ def recover(
         active: active.json, likewise.
         present: Ids of the bundles that lie whole under ``bundles/``.
         whole: A pointer to each of them, as this device would run it; needed only where ``active`` is of no use.
+        kernel: Which boot of the kernel this is; None where nothing tells.
     """
     notes: list[str] = []
     known = record if record is not None else UpdateRecord()
@@ -66,7 +68,7 @@ def recover(
         active = replace(active, previous=_newest_beside(active, known, whole))
     known = _consistent(known, active, notes)
     if active is not None:
-        known = with_start(known, active.bundle)
+        known = with_start(known, active.bundle, kernel)
     return Recovery(record=known, active=active, move=_move(known, present), notes=tuple(notes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from agent.core import commands as do
 from agent.core import events as ev
@@ -11,6 +12,7 @@ from agent.core.records import ActiveRecord, Crashes, UpdateRecord
 from agent.core.recovery import recover
 from agent.core.update_machine import UpdateMachine
 from agent.core.update_table import State
+from agent.start_up import kernel_boot
 from edge_models.wire.results import Outcome
 from tests.unit.agent.stories import Story, in_provisional, ready
 from tests.unit.agent.whole_core import Device, events
@@ -22,9 +24,9 @@ COMMITTED = UpdateRecord(phase=State.COMMITTED, target=target("b"), metadata={"c
 DIED = ev.WorkerDied(bundle=bundle("b"), reason="signal 11")
 
 
-def start(record: UpdateRecord, active: ActiveRecord) -> UpdateMachine:
-    """A start of the supervisor on this disk."""
-    found = recover(record, active, BOTH)
+def start(record: UpdateRecord, active: ActiveRecord, *, kernel: str | None = "k1") -> UpdateMachine:
+    """A start of the supervisor on this disk, in this boot of the kernel."""
+    found = recover(record, active, BOTH, kernel=kernel)
     machine = UpdateMachine(settings=SETTINGS, record=found.record, active=found.active, max_deaths=LIMIT)
     stored = only(do.StoreUpdate, machine.resume(found.move, START_S))
     assert stored  # the count is on disk before the worker is started
@@ -98,6 +100,56 @@ def test_starts_that_never_got_steady_leave_the_model_at_the_next_start() -> Non
     assert machine.state is State.ROLLING_BACK
     assert machine.active is not None
     assert machine.active.bundle == bundle("a")
+
+
+def test_power_cuts_say_nothing_about_a_committed_model() -> None:
+    record, active = COMMITTED, running("b", serial=2, previous="a")
+
+    for cut in range(4 * LIMIT):
+        machine = start(record, active, kernel=f"k{cut}")
+        assert machine.state is State.COMMITTED
+        record = machine.record
+
+    assert record.crashes == Crashes(bundle=bundle("b"), starts=1, kernel=f"k{4 * LIMIT - 1}")
+
+
+def test_power_cut_between_crashes_of_the_agent_neither_counts_nor_hides_them() -> None:
+    record, active = COMMITTED, running("b", serial=2, previous="a")
+
+    for kernel in ["k1", "k1", "k2", "k2", "k3"]:
+        machine = start(record, active, kernel=kernel)
+        assert machine.state is State.COMMITTED
+        record = machine.record
+
+    assert start(record, active, kernel="k3").state is State.ROLLING_BACK
+
+
+def test_each_start_with_a_model_on_trial_counts_a_power_cut_included() -> None:
+    record = UpdateRecord(phase=State.PROVISIONAL, target=target("b"), attempt=1)
+    active = running("b", serial=2, previous="a", provisional=True)
+
+    for cut in range(SETTINGS.attempts - 1):
+        machine = start(record, active, kernel=f"k{cut}")
+        assert machine.state is State.PROVISIONAL
+        record = machine.record
+
+    assert start(record, active, kernel="last").state is State.ROLLING_BACK
+
+
+def test_where_no_kernel_tells_its_boot_each_start_counts() -> None:
+    record, active = COMMITTED, running("b", serial=2, previous="a")
+
+    for _ in range(LIMIT):
+        record = start(record, active, kernel=None).record
+
+    assert start(record, active, kernel=None).state is State.ROLLING_BACK
+
+
+def test_boot_of_the_kernel_is_read_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "boot_id").write_text("1b4e28ba-2fa1-11d2-883f-0016d3cca427\n")
+
+    assert kernel_boot(tmp_path / "boot_id") == "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+    assert kernel_boot(tmp_path / "none") is None
 
 
 def test_start_that_was_stopped_on_purpose_does_not_count() -> None:
