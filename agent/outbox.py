@@ -128,10 +128,14 @@ class Outbox:
         boot, seq = (None, None) if numbered is None else numbered
         row = (self._next_id, lane, kind, topic, body, expiry_s, utc_s, boot, seq)
         self._next_id += 1
+        replaced = self._database.replaced
         if lane is Lane.EVENT:
             self._database.write_synced(_INSERT, row)
         else:
             self._database.write(_INSERT, row)
+        if self._database.replaced != replaced:  # counted anew on the way, with this message or without
+            self._count()
+            return True
         self.messages += 1
         self.bytes += size
         return True

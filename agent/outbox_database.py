@@ -27,6 +27,9 @@ class OutboxDatabase:
     Args:
         storage: Opens the file.
         on_replaced: Called when another database took its place, which may hold less.
+
+    Attributes:
+        replaced: How often that was.
     """
 
     def __init__(self, storage: Storage, on_replaced: Callable[[], None]) -> None:
@@ -34,6 +37,7 @@ class OutboxDatabase:
         self._on_replaced = on_replaced
         self._database, self._is_durable = open_outbox(storage)
         self._was_mended = False
+        self.replaced = 0
         self._batch: list[tuple[str, tuple[object, ...]]] = []  # since the last commit
 
     @property
@@ -122,4 +126,5 @@ class OutboxDatabase:
             for statement, parameters in self._batch:
                 self._database.execute(statement, parameters).fetchall()
         self._batch.clear()
+        self.replaced += 1
         self._on_replaced()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from agent.errors import StorageError
 from agent.outbox import MAX_REFUSALS, Lane, Outbox
 from agent.storage import Storage
-from tests.unit.agent.outboxes import UTC_S, Open, put, topics
+from tests.unit.agent.outboxes import UTC_S, Open, deliver_all, put, topics
 
 
 def test_urgent_lanes_go_first_and_old_ones_before_new_ones(open_outbox: Open) -> None:
@@ -157,6 +159,30 @@ def test_full_disk_costs_no_message_and_no_id(tmp_path: Path) -> None:
         assert topics(outbox) == names[1:]
         assert outbox.counter("samples_used") == 3
         assert outbox.messages == 299
+
+
+def test_event_whose_commit_fails_is_counted_once(tmp_path: Path, open_outbox: Open) -> None:
+    outbox = open_outbox(10_000)
+    put(outbox, "before")
+    with no_file_may_grow_beyond(sum(file.stat().st_size for file in tmp_path.iterdir())):
+        for number in range(30):
+            put(outbox, f"event-{number}")
+    assert len(topics(open_outbox(10_000))) < 31  # of another process: the disk did not take them all
+
+    assert outbox.messages == len(topics(outbox)) == 31
+    deliver_all(outbox)
+    assert (outbox.messages, outbox.bytes) == (0, 0)
+
+
+@contextlib.contextmanager
+def no_file_may_grow_beyond(size_bytes: int) -> Iterator[None]:
+    """As on a disk that is full: what is written fails when SQLite hands it over, which is at the commit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_messages_from_before_the_disk_was_full_are_there_after_a_restart(tmp_path: Path, open_outbox: Open) -> None:
