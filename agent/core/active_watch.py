@@ -37,14 +37,16 @@ class ActiveWatch:
         self._settings = settings
         self._max_deaths = max_deaths
         self._last: ev.WorkerRan | None = None
-        self._ill: Judgement | None = None
+        self._ill: dict[str, Judgement] = {}  # of the model that was looked at last, if it is unwell
 
     @property
     def unwell(self) -> Judgement | None:
         """What the figures of a model that is not on trial say against it, or its deaths; None when it is well."""
         active = self._states.active
-        if active is None or not self._dies_too_often():
-            return self._ill
+        if active is None:
+            return None
+        if not self._dies_too_often():
+            return self._ill.get(active.bundle)
         message = f"{crash_loop.described(self._states.record, active.bundle)}; no last good model is kept"
         return Judgement(verdict="fault", code=crash_loop.CODE, message=message)
 
@@ -111,7 +113,7 @@ class ActiveWatch:
         self._last = replace(event, health=event.health or known)
         judged = self._judged(event)
         if states.record.phase is not State.PROVISIONAL:
-            self._ill = judged if judged.verdict == "fault" else None
+            self._ill = {event.bundle: judged} if judged.verdict == "fault" else {}
         elif judged.verdict == "fault":
             error = UpdateError.of(judged.code, judged.message)
             states.go(Move.FAULT, now_s, error=error, judged=judged)

@@ -146,6 +146,19 @@ def test_committed_model_that_is_unwell_stays_and_is_told_once_with_its_figures(
     assert device.core.active == running("a")
 
 
+def test_what_was_wrong_with_the_model_before_is_not_told_of_the_next_one() -> None:
+    device = Device(running("a"))
+    told = device.tell(ran("a", 50, replace(WELL, not_finite=2)))
+    told += device.look(channel("a", "b"))
+
+    told += device.install("b")
+
+    assert device.core.active is not None
+    assert device.core.active.bundle == bundle("b")
+    assert events(told).count("model_unhealthy") == 1
+    assert device.core.machine.unwell is None
+
+
 @pytest.mark.parametrize(
     ("story", "ends", "result"),
     [
