@@ -95,7 +95,6 @@ class CandidateSlot:
         """Give it a frame that the active worker has seen, unless it is behind."""
         if self._run is None or self._outstanding >= MAX_OUTSTANDING:
             return
-        self._outstanding += 1
         copy = ipc.FrameIn(
             origin="shadow",
             dtype=frame.dtype,
@@ -106,7 +105,7 @@ class CandidateSlot:
             effect_of_active=frame.effect,
             p95_us_of_active=frame.p95_us,
         )
-        self._run.process.send(copy, body)
+        self._outstanding += self._run.process.send(copy, body)  # nobody answers what was dropped
 
     def tell(self, feedback: ipc.Feedback) -> None:
         """Let it know the true class of a frame that it may have seen."""

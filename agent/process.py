@@ -41,7 +41,6 @@ class WorkerProcess:
 
     def __init__(self, configure: ipc.Configure, *, module: str = "agent.worker") -> None:
         self.bundle = configure.bundle
-        self.dropped = 0
         self._reader = FrameReader()
         self._unsent = bytearray()
         ours, theirs = socket.socketpair()
@@ -74,14 +73,18 @@ class WorkerProcess:
         """The socket."""
         return self._socket.fileno()
 
-    def send(self, message: ipc.ToWorker, body: bytes = b"") -> None:
-        """Send now what the socket takes, the rest later; frames for a worker that does not keep up are dropped."""
+    def send(self, message: ipc.ToWorker, body: bytes = b"") -> bool:
+        """Send now what the socket takes, the rest later; False for a frame that is dropped, as too much waits.
+
+        What is no frame goes even then: a worker that is behind with its frames has to hear stop all the same.
+        """
         frame = encode_frame(message, body)
-        if len(self._unsent) + len(frame) > MAX_UNSENT_BYTES:
-            self.dropped += 1
-            return
+        most_bytes = MAX_UNSENT_BYTES * (1 if isinstance(message, ipc.FrameIn) else 2)
+        if len(self._unsent) + len(frame) > most_bytes:
+            return False
         self._unsent += frame
         self.flush()
+        return True
 
     def flush(self) -> None:
         """Write what the socket takes."""

@@ -166,7 +166,7 @@ class Worker:
         says, self._says = self._says, []
         return says, self._is_open
 
-    def send(self, message: ipc.ToWorker, body: bytes = b"") -> None:
+    def send(self, message: ipc.ToWorker, body: bytes = b"") -> bool:
         del body
         match message:
             case ipc.Stop():
@@ -185,6 +185,7 @@ class Worker:
                 self._say(ipc.ShadowVerdict(n=self._compared, agree=self._compared, nan=0, p95_us=200.0))
             case _:
                 pass
+        return True
 
     def _loaded(self) -> None:
         if self._configure.role == "candidate":

@@ -29,10 +29,13 @@ class FakeWorker:
         self.garbles = False
         self.ended = False
         self.held_kb = 40_000
+        self.takes = True
 
-    def send(self, message: ipc.ToWorker, body: bytes = b"") -> None:
-        self.sent.append(message)
-        self.bodies.append(body)
+    def send(self, message: ipc.ToWorker, body: bytes = b"") -> bool:
+        if self.takes:
+            self.sent.append(message)
+            self.bodies.append(body)
+        return self.takes
 
     def receive(self) -> tuple[list[tuple[ipc.Message, bytes]], bool]:
         if self.garbles:

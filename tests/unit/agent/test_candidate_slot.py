@@ -59,6 +59,19 @@ def test_slow_candidate_sees_fewer_frames() -> None:
     assert len(nursery.workers[0].sent) == MAX_OUTSTANDING + 1
 
 
+def test_frames_that_did_not_fit_into_its_link_are_not_waited_for() -> None:
+    slot, nursery = made()
+    candidate = nursery.workers[0]
+    candidate.takes = False
+    for _ in range(100):
+        slot.compare(FRAME, b"x")
+
+    candidate.takes = True
+    slot.compare(FRAME, b"x")
+
+    assert len(candidate.sent) == 1
+
+
 def test_silent_candidate_is_killed() -> None:
     slot, nursery = made()
 
