@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.deadly_frames import DEATHS_AT_A_FRAME
+from tests.factories.frames import digit_frames, write_recording
 from tests.integration.agent.brokers import Embedded
 from tests.integration.agent.conftest import MakeDevice
 from tests.integration.agent.device import Onlooker
@@ -36,14 +38,15 @@ def test_device_with_a_full_disk_runs_its_model_and_says_so(
 def test_frame_that_kills_every_worker_does_not_stop_the_device(
     embedded: Embedded, onlooker: Onlooker, make_device: MakeDevice, tmp_path: Path
 ) -> None:
-    rows = ["a,b", *(f"{number},0" for number in range(60))]
-    rows[21] = '"20"x,0'  # no CSV: whoever reads it ends
-    (tmp_path / "rows.csv").write_text("\n".join(rows))
-    device = make_device(embedded.port, source={"type": "csv", "path": str(tmp_path / "rows.csv"), "rate_hz": 50})
+    frames, labels = digit_frames(60)
+    frames[20] = 0  # whoever runs it is aborted
+    recording = write_recording(tmp_path / "frames.npz", frames, labels)
+    device = make_device(embedded.port, source={"type": "replay", "path": str(recording), "rate_hz": 50})
 
-    device.start()
+    device.start(module="tests.integration.agent.frail_agent")
 
     skipped = onlooker.wait_for("event", lambda heard: heard.json["type"] == "frame_skipped")
     assert skipped.json["data"] == {"position": 20}
     ended = onlooker.wait_for("event", lambda heard: heard.json["type"] == "source_ended")
     assert ended.json["data"] == {"position": 60}
+    assert device.log.read_text().count("signal 6") >= DEATHS_AT_A_FRAME

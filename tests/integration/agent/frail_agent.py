@@ -1,0 +1,10 @@
+"""``python -m tests.integration.agent.frail_agent ... CONFIG``: the agent with the worker that some frames kill."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.integration.agent.agent_with import run_with
+
+if __name__ == "__main__":
+    sys.exit(run_with("frail_worker"))
