@@ -26,6 +26,7 @@ MAX_RANGE = 1000  # numbers in one order, as devices bound it
 MAX_GAPS = 200  # of one device, lost ones included; a broken one shall not fill the database
 MAX_BOOTS = 8  # of one device and kind whose numbers are followed
 MAX_ASKS = 20  # orders in one tick
+UNMET = -1  # of a device that was met in the middle of a start: the first number that comes is where to begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,8 @@ def due(session: Session, config: GapsConfig, now_s: float) -> list[Ask]:
             )  # fmt: skip
             continue
         gap.asks, gap.asked_at = gap.asks + 1, now_s
-        last = min(gap.last, gap.first + MAX_RANGE - 1)
-        asks.append(Ask(device=gap.device, kind=gap.kind, boot=gap.boot, first=gap.first, last=last))
+        first = max(gap.first, gap.last - MAX_RANGE + 1)  # a device forgets the oldest: if these are gone, all are
+        asks.append(Ask(device=gap.device, kind=gap.kind, boot=gap.boot, first=first, last=gap.last))
     return asks
 
 
@@ -149,6 +150,9 @@ def _arrived(session: Session, device: Device, kind: str, boot: int, seq: int, n
 def _told(session: Session, device: Device, boot: int, delivered: Mapping[str, int], now_s: float) -> None:
     for kind in NUMBERED:
         last = delivered.get(kind, 0)
+        known = session.get(Sequence, (device.id, kind, boot))
+        if last == 0 and known is not None and known.highest == UNMET:
+            known.highest = 0
         if last == 0:
             continue
         sequence = _sequence(session, device, kind, boot, last + 1, now_s)
@@ -158,24 +162,33 @@ def _told(session: Session, device: Device, boot: int, delivered: Mapping[str, i
 
 
 def _sequence(session: Session, device: Device, kind: str, boot: int, seq: int, now_s: float) -> Sequence:
-    """The row; a new one begins before 1, and of a device that is met for the first time just before ``seq``."""
+    """The row, of which ``seq`` has come; a new one owes all from 1 on, unless the device is met in the middle."""
     known = session.get(Sequence, (device.id, kind, boot))
     if known is not None:
+        if known.highest == UNMET:
+            known.highest = seq - 1
         return known
-    boots = session.scalars(
-        select(Sequence.boot).where(Sequence.device == device.id, Sequence.kind == kind).order_by(Sequence.boot.desc())
-    ).all()
-    if len(boots) >= MAX_BOOTS:
-        session.execute(
-            delete(Sequence).where(
-                Sequence.device == device.id, Sequence.kind == kind, Sequence.boot <= boots[MAX_BOOTS - 1]
-            )
-        )
-    is_first = session.scalar(select(Sequence.boot).where(Sequence.device == device.id).limit(1)) is None
-    made = Sequence(device=device.id, kind=kind, boot=boot, highest=seq - 1 if is_first else 0, updated_at=now_s)
+    earliest = session.scalar(select(func.min(Sequence.boot)).where(Sequence.device == device.id))
+    is_met = earliest is None or boot < earliest
+    _forget_boots(session, device, kind)
+    made = Sequence(device=device.id, kind=kind, boot=boot, highest=seq - 1 if is_met else 0, updated_at=now_s)
     session.add(made)
+    if is_met:
+        others = [other for other in NUMBERED if other != kind and not session.get(Sequence, (device.id, other, boot))]
+        highest = 0 if seq == 1 else UNMET
+        session.add_all(
+            Sequence(device=device.id, kind=other, boot=boot, highest=highest, updated_at=now_s) for other in others
+        )
     session.flush()
     return made
+
+
+def _forget_boots(session: Session, device: Device, kind: str) -> None:
+    """Make room for one more start."""
+    chosen = (Sequence.device == device.id) & (Sequence.kind == kind)
+    boots = session.scalars(select(Sequence.boot).where(chosen).order_by(Sequence.boot.desc())).all()
+    if len(boots) >= MAX_BOOTS:
+        session.execute(delete(Sequence).where(chosen, Sequence.boot <= boots[MAX_BOOTS - 1]))
 
 
 def _miss(session: Session, device: Device, kind: str, boot: int, first: int, last: int, now_s: float) -> None:

@@ -240,7 +240,7 @@ class Count(Base):
 
 
 class Sequence(Base):
-    """How far the numbers of one kind of message have come, in one start of a device's agent."""
+    """How far the numbers of one kind of message have come, in one start of a device's agent; -1 if none is known."""
 
     __tablename__ = "sequences"
 

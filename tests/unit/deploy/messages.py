@@ -75,8 +75,8 @@ def drift(
     return delivery(device, "drift", message)
 
 
-def event(device: str, number: int, *, type_: str = "started") -> Delivery:
-    message = Event(ts=TS, up=4.0, id=f"{device}-1-{number}", boot=1, seq=number, type=type_)
+def event(device: str, number: int, *, type_: str = "started", boot: int = 1) -> Delivery:
+    message = Event(ts=TS, up=4.0, id=f"{device}-{boot}-{number}", boot=boot, seq=number, type=type_)
     return delivery(device, "event", message)
 
 

@@ -120,6 +120,59 @@ def test_a_device_that_is_met_for_the_first_time_owes_nothing(
     assert due(database, clock) == []
 
 
+@pytest.mark.parametrize("first", ["event", "stats", "state"])
+def test_a_device_that_is_met_in_the_middle_owes_nothing_of_any_kind_or_earlier_start(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock, first: str
+) -> None:
+    report = state(boot=7, delivered={"event": 40, "stats": 300}, before={"boot": 6, "event": 9, "stats": 80})
+    said = {
+        "event": messages.event("pi-2", 40, boot=7),
+        "stats": messages.stats("pi-2", 300, None, boot=7),
+        "state": messages.delivery("pi-2", "state", report),
+    }
+    ingest.apply([said.pop(first), *said.values()])
+    clock.sleep(60)
+    assert due(database, clock) == []
+
+    ingest.apply([messages.event("pi-2", 42, boot=7), messages.stats("pi-2", 302, None, boot=7)])
+    clock.sleep(60)
+
+    assert due(database, clock) == [("event", 7, 41, 41), ("stats", 7, 301, 301)]
+
+
+def test_a_device_that_is_met_at_its_start_owes_all_since(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock
+) -> None:
+    ingest.apply([messages.event("pi-2", 1), messages.stats("pi-2", 3, None, boot=1)])
+    clock.sleep(60)
+
+    assert due(database, clock) == [("stats", 1, 1, 2)]
+
+
+def test_a_device_that_is_met_before_its_first_statistics_owes_those(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock
+) -> None:
+    report = state(boot=7, delivered={"event": 2}, before={})
+    ingest.apply([messages.event("pi-2", 2, boot=7), messages.delivery("pi-2", "state", report)])
+    ingest.apply([messages.stats("pi-2", 3, None, boot=7)])
+    clock.sleep(60)
+
+    assert due(database, clock) == [("stats", 7, 1, 2)]
+
+
+def test_the_newest_of_a_long_gap_are_asked_for_first_as_a_device_forgets_the_oldest(
+    database: FleetDatabase, ingest: Ingest, clock: FakeClock
+) -> None:
+    ingest.apply([messages.event("pi-1", 2503)])
+    clock.sleep(60)
+    assert due(database, clock) == [("event", 1, 1503, 2502)]
+
+    ingest.apply([messages.event("pi-1", seq) for seq in range(1503, 2503)])
+    clock.sleep(300)
+
+    assert due(database, clock) == [("event", 1, 503, 1502)]
+
+
 def test_the_first_messages_of_a_later_start_are_missed(
     database: FleetDatabase, ingest: Ingest, clock: FakeClock
 ) -> None:
@@ -137,18 +190,6 @@ def test_last_messages_before_a_silence_are_missed_by_what_the_state_tells(
     clock.sleep(60)
 
     assert due(database, clock) == [("event", 1, 2, 3), ("event", 2, 1, 1), ("stats", 1, 1, 2)]
-
-
-def test_one_order_is_bounded_and_the_rest_follows_as_they_come(
-    database: FleetDatabase, ingest: Ingest, clock: FakeClock
-) -> None:
-    ingest.apply([messages.event("pi-1", 2500)])
-    clock.sleep(60)
-    assert due(database, clock) == [("event", 1, 2, 1001)]
-    ingest.apply([messages.event("pi-1", seq) for seq in range(2, 12)])
-    clock.sleep(300)
-
-    assert due(database, clock) == [("event", 1, 12, 1011)]
 
 
 def test_gaps_of_a_broken_device_are_bounded(database: FleetDatabase, ingest: Ingest) -> None:
