@@ -17,7 +17,7 @@ from agent.core.active_watch import MAX_DEATHS, ActiveWatch
 from agent.core.judgement import Judgement
 from agent.core.records import ActiveRecord, Target, UpdateRecord
 from agent.core.trial import judge_shadow
-from agent.core.update_states import UpdateStates
+from agent.core.update_states import BUDGET_CODE, UpdateStates
 from agent.core.update_table import RESTING, Move, State, is_legal
 from edge_models.wire.update import UpdateError
 from edge_models.wire.values import Timestamp
@@ -139,8 +139,7 @@ class UpdateMachine:
     def _on_tick(self, now_s: float) -> None:
         states = self._states
         if states.retry_at_s is not None and now_s >= states.retry_at_s and self.record.target is not None:
-            states.retry_at_s = None
-            states.order(do.StartFetch(target=self.record.target))
+            states.fetch_again(self.record.target, now_s)
         if states.deadline_s is None or now_s < states.deadline_s:
             return
         states.deadline_s = None
@@ -198,8 +197,11 @@ class UpdateMachine:
                 self._states.go(Move.FETCHED, now_s)
             case ev.FetchFailed(code=code, message=message) if code in UNFIT_CODES:
                 self._fault(code, message, now_s)
-            case ev.FetchFailed(code=code, message=message, transient=transient):
-                self._fail_or_retry(code, message, now_s, may_pass=transient or code == CONTENT_CODE)
+            case ev.FetchFailed(code=code, message=message, retry_after_s=wait_s) if code == BUDGET_CODE:
+                self._states.wait_for_budget(_error(code, message), wait_s, now_s)
+            case ev.FetchFailed(code=code, message=message, transient=transient, retry_after_s=wait_s):
+                may_pass = transient or code == CONTENT_CODE
+                self._fail_or_retry(code, message, now_s, may_pass=may_pass, wait_s=wait_s)
 
     def _on_verified(self, event: ev.TargetVerified | ev.TargetBad, now_s: float, request: str | None) -> None:
         target = self.record.target
@@ -251,17 +253,20 @@ class UpdateMachine:
     def _fault(self, code: str, message: str, now_s: float, judged: Judgement | None = None) -> None:
         self._states.go(Move.FAULT, now_s, error=_error(code, message), judged=judged)
 
-    def _fail_or_retry(self, code: str, message: str, now_s: float, *, may_pass: bool) -> None:
+    def _fail_or_retry(self, code: str, message: str, now_s: float, *, may_pass: bool, wait_s: float = 0.0) -> None:
         error = _error(code, message)
         if may_pass and self.record.attempt < self._settings.attempts:
             self._states.go(Move.RETRY, now_s, error=error, attempt=self.record.attempt + 1)
+            self._states.not_before(now_s + wait_s)
         else:
             self._states.go(Move.FAULT if code == CONTENT_CODE else Move.GAVE_UP, now_s, error=error)
 
     def _next_attempt(self, move: Move, now_s: float) -> None:
         attempt = self.record.attempt + 1
         if attempt > self._settings.attempts and is_legal(self.state, Move.GAVE_UP):
-            error = _error("attempts", f"interrupted in {self.state.value} {self._settings.attempts} times")
+            message = f"interrupted in {self.state.value} {self._settings.attempts} times"
+            was_run = self.state is not State.DOWNLOADING  # what only lies there ends no agent
+            error = _error("attempts", message) if was_run else _error("restarts", message)
             self._states.go(Move.GAVE_UP, now_s, error=error)
         else:
             self._states.go(move, now_s, attempt=attempt)

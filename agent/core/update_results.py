@@ -15,7 +15,7 @@ _CARD_CODES = frozenset({DAMAGED_CODE, "storage"})
 """Rollbacks for which this device's disk is to blame, not the bundle."""
 PASSING_CODES = frozenset({
     "network", "deadline", "timeout", "http", "not_published", "signature", "rollback", "expired",
-    "interrupted", "job", "no_space", "storage", "budget",
+    "interrupted", "restarts", "job", "no_space", "storage", "budget",
 })  # fmt: skip
 """Failures that say nothing about the bundle: the next look at the channel may try again. What the registry and the
 line to it do is among them, or whoever sits there could make a device refuse a good bundle for ever; and so is what

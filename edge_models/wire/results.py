@@ -36,6 +36,7 @@ REMEDIES: dict[str, str] = {
     "deadline": "Nothing if it is rare: what is here is kept and the next try goes on; else raise download_timeout_s.",
     "timeout": f"Look at the line and at download_timeout_s; what is here is kept and {_AGAIN}",
     "interrupted": f"Look in the log for what ended the child, such as a lack of memory; {_AGAIN}",
+    "restarts": f"Look for power cuts and in the log for what ended the agent; what is here is kept and {_AGAIN}",
     "http": "Look at update.url, and whether the registry serves that file.",
     "signature": "Look at update.root and for somebody in between; provision the device again after a change of keys.",
     "rollback": "Look for a registry restored from an old copy, or for an attack; publish with higher versions.",

@@ -159,6 +159,17 @@ def test_what_was_wrong_with_the_model_before_is_not_told_of_the_next_one() -> N
     assert device.core.machine.unwell is None
 
 
+def test_download_that_power_cuts_end_says_nothing_about_the_bundle() -> None:
+    record = UpdateRecord(phase=State.DOWNLOADING, target=target("b"), attempt=SETTINGS.attempts)
+    story = Story(running("a"), record)
+
+    kept = only(do.KeepBundles, story.machine.resume(Move.RESTARTED, START_S))
+
+    story.expect(State.FAILED)
+    assert not story.machine.record.is_bad(bundle("b"), 7)
+    assert kept == [do.KeepBundles(keep=frozenset({bundle("a"), bundle("b")}))]  # the next look goes on with it
+
+
 @pytest.mark.parametrize(
     ("story", "ends", "result"),
     [
