@@ -1,4 +1,4 @@
-"""The connection to the broker: paho in one place, and what paho leaves to its user.
+"""The connection to the broker: what paho leaves to its user.
 
 paho's thread only puts what happened into a queue and wakes the loop; everything else runs in the loop's thread. paho
 never looks at the limits in the CONNACK, so they are handed on to ``Delivery``, which keeps to them. MQTT 5 is tried
@@ -23,17 +23,10 @@ from typing import Any, NamedTuple
 
 from agent.config import MqttConfig
 from agent.credentials import password, tls_context
-from agent.lean_import import without
 from agent.link_events import Acked, Down, LinkEvent, Message, Subscribed, Up, Will
+from agent.paho_client import PacketTypes, PahoClient, Properties, ReasonCode, paho, properties
 from agent.tls_failure import refusal_of_broker, refusal_of_device
 from edge_models.wire.channels import WILL_DELAY_S
-
-with without("urllib.request", unless="socks"):
-    from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-    from paho.mqtt.reasoncodes import ReasonCode
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +43,7 @@ class _Entry(NamedTuple):
     client: object
     event: LinkEvent
     failure: int | None = None  # CONNACK reason code
+    is_last: bool = False  # paho's thread has ended
 
 
 class MqttLink:
@@ -77,7 +71,7 @@ class MqttLink:
         self._was_refused = False  # by a CONNACK, which paho follows with a disconnect
         self._returns = 0  # connections begun anew since one was all right
         self._return_at_s: float | None = None
-        self._client: paho.Client | None = None
+        self._client: PahoClient | None = None
         self._entries: deque[_Entry] = deque()
         self._waiting_bytes = 0
         self._counting = threading.Lock()  # two threads add to and take from the number above
@@ -102,10 +96,11 @@ class MqttLink:
 
     def restart(self) -> None:
         """Replace the connection and its thread; what was on its way has to be sent again."""
-        self._return_at_s = None
         self._drop_client()
         self.generation += 1
+        self._return_at_s = 0.0  # if it cannot be begun now, then in the next turn
         self.start()
+        self._return_at_s = None
 
     def tick(self, now_s: float) -> None:
         """Connect again when it is time to."""
@@ -128,11 +123,11 @@ class MqttLink:
         """Hand over a message; its mid, or None when there is no connection."""
         if self._client is None or not self.is_up:
             return None
-        properties = None
+        extra = None
         if self._protocol == paho.MQTTv5 and expiry_s is not None:
-            properties = _properties(PacketTypes.PUBLISH)
-            properties.MessageExpiryInterval = max(1, round(expiry_s))
-        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+            extra = properties(PacketTypes.PUBLISH)
+            extra.MessageExpiryInterval = max(1, round(expiry_s))
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=extra)
         sent = info.rc in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN)  # paho keeps what it could not send yet
         return info.mid if sent else None
 
@@ -149,13 +144,16 @@ class MqttLink:
                     self._waiting_bytes -= len(entry.event.payload)
             if entry.client is self._client:  # else: a late word of a connection that was replaced
                 events.append(entry.event)
+                if isinstance(entry.event, Up | Down):
+                    self.problem = entry.event.reason if isinstance(entry.event, Down) else ""
                 self._follow(entry, now_s)
         return events
 
     def _follow(self, entry: _Entry, now_s: float) -> None:
-        if isinstance(entry.event, Up | Down):
-            self.problem = entry.event.reason if isinstance(entry.event, Down) else ""
         match entry.event:
+            case Down() if entry.is_last:
+                self._drop_client()
+                self._return_later(now_s, at_least_s=RETURN_WAITS_S[1])
             case Up():
                 self.is_up, self._closes, self._was_refused = True, 0, False
             case Down() if entry.failure == UNSUPPORTED_PROTOCOL_VERSION:
@@ -189,7 +187,7 @@ class MqttLink:
         self._returns += 1
         self._return_at_s = now_s + wait_s
 
-    def _drop_client(self) -> paho.Client | None:
+    def _drop_client(self) -> PahoClient | None:
         client, self._client = self._client, None
         self.is_up = False
         if client is not None:
@@ -203,16 +201,15 @@ class MqttLink:
     def _session(self) -> dict[str, Any]:
         if self._protocol != paho.MQTTv5:
             return {}
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = self._config.max_packet_bytes
-        return {"clean_start": False, "properties": properties}
+        extra = properties(PacketTypes.CONNECT)
+        extra.SessionExpiryInterval = SESSION_EXPIRY_S
+        extra.ReceiveMaximum = RECEIVE_MAXIMUM
+        extra.MaximumPacketSize = self._config.max_packet_bytes
+        return {"clean_start": False, "properties": extra}
 
-    def _new_client(self) -> paho.Client:
-        options: dict[str, Any] = {} if self._protocol == paho.MQTTv5 else {"clean_session": False}
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._device, protocol=self._protocol, **options)
-        client.suppress_exceptions = True  # a raising callback would end paho's thread without a word
+    def _new_client(self) -> PahoClient:
+        session: dict[str, Any] = {} if self._protocol == paho.MQTTv5 else {"clean_session": False}
+        client = PahoClient(self._device, self._protocol, session, on_end=self._on_end)
         client.max_inflight_messages_set(RECEIVE_MAXIMUM)
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         client.on_connect = self._on_connect
@@ -225,11 +222,11 @@ class MqttLink:
             client.username_pw_set(self._config.username, self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        properties = None
+        extra = None
         if self._protocol == paho.MQTTv5:
-            properties = _properties(PacketTypes.WILLMESSAGE)
-            properties.WillDelayInterval = WILL_DELAY_S
-        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=properties)
+            extra = properties(PacketTypes.WILLMESSAGE)
+            extra.WillDelayInterval = WILL_DELAY_S
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=extra)
         return client
 
     # Called by paho's thread: these only enqueue.
@@ -269,6 +266,10 @@ class MqttLink:
         why = refusal_of_broker(sys.exc_info()[1], config, time.time())  # paho calls from its except clause
         self._put(client, Down(reason=f"no connection to {config.host}:{config.port}: {why}"))
 
+    def _on_end(self, client: PahoClient, problem: Exception) -> None:
+        self._entries.append(_Entry(client, Down(reason=f"unforeseen: {problem!r}"[:500]), is_last=True))
+        self._wake()
+
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)
         with self._counting:
@@ -291,9 +292,8 @@ class MqttLink:
 
     def _put(self, client: paho.Client, event: LinkEvent, *, failure: int | None = None) -> None:
         self._entries.append(_Entry(client, event, failure))
+        self._wake()
+
+    def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: the loop will wake anyway; closed: nobody listens any more
             self._wake_in.send(b"\0")
-
-
-def _properties(packet_type: int) -> Properties:
-    return Properties(packet_type)  # type: ignore[no-untyped-call]

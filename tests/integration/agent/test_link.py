@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.config import MqttConfig
-from agent.link_events import LinkEvent, Subscribed, Up, Will
+from agent.link_events import Down, LinkEvent, Subscribed, Up, Will
 from agent.mqtt_link import RETURN_WAITS_S, MqttLink
 from tests.integration.agent.device import until
 
@@ -125,3 +125,21 @@ def test_refused_name_or_password_says_nothing_about_the_protocol(scripted: Scri
     heard(link, Up)
 
     assert set(scripted.levels) == {5}
+
+
+def test_failure_that_ends_pahos_thread_is_told_and_tried_again_ever_later() -> None:
+    config = MqttConfig(host="broker..local", port=1)  # no name at all: Python's resolver raises what paho lets through
+    waits: list[float | None] = []
+    with contextlib.closing(MqttLink(config, "pi-1", TOPICS, Will("driftline/pi-1/status", b"offline"))) as link:
+        link.start()
+        for _ in range(3):
+            down = heard(link, Down)
+            assert isinstance(down, Down)
+            assert "label empty or too long" in down.reason
+            assert link.problem == down.reason
+            due_s = link.next_deadline_s()
+            assert due_s is not None
+            waits.append(due_s - NOW_S)
+            link.tick(due_s)
+
+    assert waits == [1.0, 1.0, 5.0]
