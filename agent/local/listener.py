@@ -154,6 +154,7 @@ def _read(client: _Client, now_s: float, answering: Answering) -> list[ev.Event]
     if request.do == "command":
         verb = "" if request.verb is None else request.verb.value
         log.info("local command verb=%s uid=%d", verb, _uid(client.connection))
+    client.unsent = bytearray()  # if the answer fails, it is not tried again, and the connection ends
     answer, events = answering(request, now_s)
     client.unsent = _line(answer)
     return events

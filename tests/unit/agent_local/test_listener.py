@@ -58,6 +58,24 @@ def test_a_request_is_answered_and_what_follows_goes_to_the_core(path: Path, par
     assert events == [ev.Tick()]
 
 
+def test_a_request_whose_answer_fails_fails_once_even_if_the_asker_goes(path: Path) -> None:
+    def fail(_request: Request, _now_s: float) -> tuple[Answer, list[ev.Event]]:
+        raise KeyError("a mistake of ours")
+
+    part = LocalSocket(path, group=None)
+    part.serve(fail)
+    client = connected(path)
+    client.sendall(b'{"do":"status"}\n')
+    turns(part, 1)
+
+    with pytest.raises(KeyError):
+        turns(part, 1)
+    client.close()
+    turns(part)  # or the supervisor would count one failure a turn, and end
+
+    part.close()
+
+
 def test_client_and_socket_understand_each_other(path: Path) -> None:
     with serving(path, Answer(ok=False, code="no_samples", message="no")) as script:
         answer = ask(path, Request(do="why"))
