@@ -68,7 +68,16 @@ def events_of(kind: Kind, line: Mapping[str, object], fetching: BundleId) -> lis
         case _, "error":
             error = decode(_Error, line)
             log.warning("job failed kind=%s code=%s message=%s", kind, error.code, error.message)
-            return [failure(kind, fetching, error.code, error.message, transient=error.transient)]
+            return [
+                failure(
+                    kind,
+                    fetching,
+                    error.code,
+                    error.message,
+                    transient=error.transient,
+                    retry_after_s=decode(Advice, line).retry_after,
+                )
+            ]
         case "check", "channel":
             versions = decode(_Versions, line).metadata_versions
             return [ev.ChannelSeen(channel=decode(Channel, line), metadata=versions)]
@@ -101,13 +110,17 @@ def advice_of(line: Mapping[str, object]) -> Advice:
     return decode(Advice, line)
 
 
-def failure(kind: Kind, fetching: BundleId, code: str, message: str, *, transient: bool) -> ev.Event:
+def failure(
+    kind: Kind, fetching: BundleId, code: str, message: str, *, transient: bool, retry_after_s: float = 0.0
+) -> ev.Event:
     """The event that a child of this kind did not do what it was for."""
     match kind:
         case "check":
             return ev.CheckFailed(code=code, message=message, transient=transient)
         case "fetch":
-            return ev.FetchFailed(bundle=fetching, code=code, message=message, transient=transient)
+            return ev.FetchFailed(
+                bundle=fetching, code=code, message=message, transient=transient, retry_after_s=retry_after_s
+            )
         case "verify":
             return ev.TargetBad(code=code, message=message, transient=transient)
 

@@ -2,7 +2,7 @@
 
 Checks and downloads both refresh the signed metadata in the state directory, so one waits while the other does; a
 download that has its manifest no longer touches them, and a check may overtake it. A child that was told to wait, by
-the registry or by the day's budget, is not started again before that time.
+the registry or by the day's budget, is not started again before that time: a look waits here, a download is told off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import select
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from agent.block_relay import BlockRelay, is_question
@@ -70,6 +70,7 @@ class Jobs:
         self._relay = relay
         self._spawn = spawn
         self._not_before_s: dict[Kind, float] = {}
+        self._put_off: ev.FetchFailed | None = None
         self._running: dict[Kind, _Running] = {}
         self._waiting_check = False
         self._waiting_fetch: Target | None = None
@@ -99,11 +100,13 @@ class Jobs:
         if update is None:
             message = "agent.yaml has no update section"
             return [ev.FetchFailed(bundle=target.bundle, code="no_registry", message=message)]
-        if "check" in self._running or self._must_wait("fetch", now_s):
+        if "check" in self._running:
             self._waiting_fetch = target
             return []
         self._waiting_fetch = None
         self._fetching = target.bundle
+        if self._put_off is not None and self._must_wait("fetch", now_s):  # an earlier one was told to wait
+            return [replace(self._put_off, bundle=target.bundle, retry_after_s=self._not_before_s["fetch"] - now_s)]
         self._refreshing = True
         document = {
             **self._where(update, update.download_timeout_s),
@@ -169,6 +172,7 @@ class Jobs:
                 self._hear(kind, line, now_s)
                 found = events_of(kind, line, self._fetching)
                 running.has_reported = running.has_reported or any(is_end(event) for event in found)
+                self._put_off = next((one for one in found if isinstance(one, ev.FetchFailed)), self._put_off)
                 events += found
         except (IpcError, FieldError) as exc:
             self._end(kind)
@@ -197,13 +201,13 @@ class Jobs:
         """When ``tick`` is needed at the latest."""
         times_s = [running.deadline_s for running in self._running.values()]
         if self._waiting_fetch is not None and "check" not in self._running:
-            times_s.append(self._not_before_s.get("fetch", 0.0))
+            times_s.append(0.0)
         if self._waiting_check and not self._refreshing:
             times_s.append(self._not_before_s.get("check", 0.0))
         return min(times_s, default=None)
 
     def _next(self, now_s: float) -> list[ev.Event]:
-        if self._waiting_fetch is not None and "check" not in self._running and not self._must_wait("fetch", now_s):
+        if self._waiting_fetch is not None and "check" not in self._running:
             return self.fetch(self._waiting_fetch, now_s)
         if self._waiting_check and not self._refreshing and not self._must_wait("check", now_s):
             return self.check(now_s)

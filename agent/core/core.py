@@ -209,11 +209,11 @@ class Core:
         after = self.machine.record
         if after.phase is before.phase and after.target == before.target and after.attempt == before.attempt:
             return actions
-        return [*actions, *self._conclude(before.phase, now)]
+        return [*actions, *self._conclude(before, now)]
 
-    def _conclude(self, before: State, now: Now) -> list[do.Action]:
+    def _conclude(self, old: UpdateRecord, now: Now) -> list[do.Action]:
         """What a move means for the episode, for the next look at the channel, and for people."""
-        record, active = self.machine.record, self.active
+        before, record, active = old.phase, self.machine.record, self.active
         actions: list[do.Action] = []
         if record.phase is State.DOWNLOADING and record.target is not None:
             actions += self.episode.on_update_started(record.target.answers, now)
@@ -223,7 +223,7 @@ class Core:
             actions += self.episode.on_update_failed(now, active)
         if record.phase in RESTING and before not in RESTING and record.phase not in (State.FAILED, State.REJECTED):
             self.schedule.soon(now.monotonic_s)  # something newer may have been asked for meanwhile
-        if record.phase in OUTCOMES and (before is not record.phase or record.attempt == 1):
+        if record.phase in OUTCOMES and (before is not record.phase or old.target != record.target):
             actions.append(update_event(self.voice, now, record))
         return actions
 

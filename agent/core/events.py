@@ -78,6 +78,7 @@ class FetchFailed:
     code: str
     message: str
     transient: bool = False  # the same download may succeed later without anybody's help
+    retry_after_s: float = 0.0  # and not before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

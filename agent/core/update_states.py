@@ -27,6 +27,8 @@ RETRY_FIRST_S = 5.0
 RETRY_LONGEST_S = 300.0
 MOVES_PER_ATTEMPT = 4  # of an attempt that a restart ends in SHADOW, the longest one
 MOVES_BESIDE = 8  # PROVISIONAL with its restarts, ROLLING_BACK, the end
+BUDGET_CODE = "budget"
+"""The day's bytes are used up, as the owner wanted it: no failure, and no attempt."""
 _BEGINNINGS = (Move.TARGET, Move.ROLLBACK)
 _PASSED_BY = {State.DOWNLOADING: Outcome.SUPERSEDED, State.IDLE: Outcome.WITHDRAWN}
 
@@ -142,6 +144,26 @@ class UpdateStates:
         if record != self.record:
             self.record = record
             self._out.append(do.StoreUpdate(record=record))
+
+    def not_before(self, time_s: float) -> None:
+        """Let a download that is to be tried again wait until then at least; its deadline begins with it."""
+        if self.retry_at_s is not None:
+            self.retry_at_s = max(self.retry_at_s, time_s)
+            self.deadline_s = None
+
+    def wait_for_budget(self, error: UpdateError, wait_s: float, now_s: float) -> None:
+        """Wait quietly until more may be downloaded: attempts and moves are counted from there on."""
+        self.store(replace(self.record, error=error, attempt=1, stores=1))
+        self.retry_at_s = now_s + max(wait_s, RETRY_FIRST_S)
+        self.deadline_s = None
+
+    def fetch_again(self, target: Target, now_s: float) -> None:
+        """Go on with a download that has waited."""
+        self.retry_at_s = None
+        self.deadline_s = self._deadline_of(State.DOWNLOADING, now_s)
+        if self.record.error is not None and self.record.error.code == BUDGET_CODE:
+            self.store(replace(self.record, error=None))
+        self.order(do.StartFetch(target=target))
 
     def point_to(self, active: ActiveRecord | None) -> None:
         """Let active.json say what runs."""

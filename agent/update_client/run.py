@@ -15,7 +15,15 @@ from agent.errors import StorageError
 from agent.ports import Clock, Sleeper
 from agent.storage import Storage
 from agent.update_client.blobs import BlobDownloader
-from agent.update_client.errors import ClientError, ContentError, NoSpaceError, ServerError, TrustError, UnfitError
+from agent.update_client.errors import (
+    BudgetError,
+    ClientError,
+    ContentError,
+    NoSpaceError,
+    ServerError,
+    TrustError,
+    UnfitError,
+)
 from agent.update_client.fetch import BundleFetcher, choose_files
 from agent.update_client.job import CheckJob, FetchJob, Job
 from agent.update_client.limits import DailyBudget, RateLimited
@@ -29,6 +37,7 @@ from edge_models.errors import FieldError
 from edge_models.manifest import MAX_MANIFEST_BYTES
 
 CHANNEL_FILE = "tuf/channel.json"
+BUDGET_SPREAD_S = 1800.0
 _MAX_ROOT_BYTES = 256_000
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -68,6 +77,8 @@ def run(job: Job, tools: Tools, report: Report) -> None:
                 assert_never(job)
     except ClientError as exc:
         wait_s = exc.retry_after_s if isinstance(exc, ServerError) else None
+        if isinstance(exc, BudgetError) and wait_s is not None:  # else all devices would come at midnight
+            wait_s += tools.rng.uniform(0, BUDGET_SPREAD_S)
         report.error(exc.code, str(exc), is_transient=exc.IS_TRANSIENT, retry_after_s=wait_s)
     except StorageError as exc:
         is_full = isinstance(exc.__cause__, OSError) and exc.__cause__.errno in _DISK_FULL

@@ -261,10 +261,18 @@ def test_used_up_budget_holds_downloads_back_and_no_looks(yard: Yard) -> None:
     yard.say("fetch", {"event": "error", "code": "budget", "message": "x", "transient": True, "retry_after": 3600.0})
     yard.say("fetch", ends=True)
 
-    yard.jobs.fetch(target("b"), 10.0)
+    (told,) = yard.jobs.fetch(target("c"), 10.0)  # the machine must know, or the time that it allows would pass
     yard.jobs.check(10.0)
 
+    assert isinstance(told, ev.FetchFailed)
+    assert (told.bundle, told.code) == (bundle("c"), "budget")
+    assert told.retry_after_s == pytest.approx(3590.0, abs=2.0)
     assert [job.asked["op"] for job in yard.started] == ["fetch", "check"]
+    yard.say("check", ends=True)
+    assert yard.jobs.next_deadline_s() is None
+
+    assert yard.jobs.fetch(target("c"), 3700.0) == []
+    assert yard.started[-1].asked["bundle"] == bundle("c")
 
 
 def test_metadata_that_were_accepted_bound_the_floor_of_time(yard: Yard) -> None:
