@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.adapters import Adapters
+from agent.child import die_with_parent
 from agent.clock import SystemClock
 from agent.config import load_config
 from agent.log_format import LOG_FORMAT
@@ -33,7 +34,8 @@ def spawn_watched(arguments: Sequence[str], document: bytes = b"") -> JobProcess
 
 
 def main(config: Path) -> int:
-    """Run until something ends it."""
+    """Run until something ends it, the end of the suite too."""
+    die_with_parent()
     logging.basicConfig(level=logging.DEBUG, format=LOG_FORMAT, stream=sys.stderr)
     supervisor = build(
         load_config(config),

@@ -45,6 +45,8 @@ class Device:
         self._server = Server(self._public)
         self._process: subprocess.Popen[bytes] | None = None
         self._lives = 0
+        self._kill_at: Point | None = None
+        self._trace = Path()
         self._config = directory / "agent.yaml"
         self._config.write_text(json.dumps(self._document(provisional_frames)))
 
@@ -64,7 +66,8 @@ class Device:
     def start(self, kill_at: Point | None = None) -> Path:
         """Start it; the file in which its operations are written down."""
         self._lives += 1
-        trace = self.directory / f"trace-{self._lives}"
+        self._kill_at = kill_at
+        self._trace = trace = self.directory / f"trace-{self._lives}"
         trace.touch()
         plan = self.directory / f"plan-{self._lives}.json"
         Plan(trace=trace, kill_at=kill_at).write(plan)
@@ -98,6 +101,12 @@ class Device:
     def has_ended(self) -> bool:
         """Whether it was killed, or gave up."""
         return self._process is None or self._process.poll() is not None
+
+    @property
+    def was_killed_there(self) -> bool:
+        """Whether it was the point that ended it: not an end of its own, nor one at another operation."""
+        code = None if self._process is None else self._process.poll()
+        return code == -signal.SIGKILL and self._kill_at is not None and self._kill_at.is_where(self._trace)
 
     def record(self, name: str) -> dict[str, Any]:
         """One of the documents in the state directory; empty when there is none that can be read."""

@@ -37,6 +37,21 @@ class Point:
     nth: int
     side: Side
 
+    @property
+    def line(self) -> str:
+        """The operation as a trace has it."""
+        return f"{self.role}\t{self.step}\t{self.path}"
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is a piece of a download, of which a network makes fewer now and then."""
+        return self.step == "write" and self.path.startswith("blobs/") and self.path.endswith(".part")
+
+    def is_where(self, trace: Path) -> bool:
+        """Whether what was killed there left this trace, and not one that ended before the point or went past it."""
+        met = trace.read_text().splitlines().count(self.line)
+        return met == self.nth + 1 or (self.is_piece and 0 < met <= self.nth)
+
     def __str__(self) -> str:
         return f"{self.side} {self.role}'s {self.step} of {_DIGEST.sub(lambda m: m[0][:8], self.path)} #{self.nth}"
 
@@ -108,8 +123,8 @@ class Watch:
             if at.side == "before":
                 _kill()
             self._kill_after(_operating(sys._getframe(1)))
-        elif at.step == "write" != operation.step and 0 < self._count[f"{self._role}\twrite\t{path}"] <= at.nth:
-            _kill()  # what comes over a network comes in fewer pieces now and then: after the last one, then
+        elif at.is_piece and operation.step != "write" and 0 < self._count[at.line] <= at.nth:
+            _kill()  # it came in fewer pieces than before: after the last one, then
 
     def _kill_after(self, operating: FrameType) -> None:
         """Kill when the function that carries out the operation returns, or goes on to its next one."""

@@ -4,7 +4,6 @@ success    a bundle is downloaded, tested, proved and committed
 rollback   a bundle passes its tests and dies as the active one: back to the one before
 resume     the device died in the middle of a download; the rest comes
 supersede  a newer bundle is published while one is being proved
-first      a device without any model fetches its first one
 """
 
 from __future__ import annotations
@@ -98,6 +97,9 @@ class Suite:
                 except AssertionError as exc:
                     missed = str(exc)
                     continue
+                if not device.was_killed_there:
+                    missed = f"it ended elsewhere\n{device.log.read_text()[-2000:]}"
+                    continue
                 device.kill()
                 if scenario.later is not None:
                     device.offer(scenario.later)
@@ -117,7 +119,11 @@ class Suite:
         device.start()
         try:
             device.wait(
-                lambda: device.is_settled_with(scenario.ends_with) and not device.faults(scenario.ends_with),
+                lambda: (
+                    self._is_told(device)
+                    and device.is_settled_with(scenario.ends_with)
+                    and not device.faults(scenario.ends_with)
+                ),
                 f"an end with {scenario.ends_with}",
             )
         except AssertionError as exc:
