@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,11 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recording(tmp_path_factory.mktemp("frames") / "frames.npz", frames, labels)
 
 
+Section = Mapping[str, object]
+SHADOW: Section = {"frames": 30, "deadline_s": 20, "rate_hz": 50}
+PROVISIONAL: Section = {"frames": 30, "deadline_s": 20}
+
+
 class Fleet:
     """A registry behind HTTP, with a channel that the test turns."""
 
@@ -90,13 +95,12 @@ class Fleet:
             )
         )
 
-    def update(self, **fields: object) -> dict[str, object]:
-        """The ``update`` section of a device that follows this registry."""
-        quick = {
-            "shadow": {"frames": 30, "deadline_s": 20, "rate_hz": 50},
-            "provisional": {"frames": 30, "deadline_s": 20},
-        }
-        return {"url": self.server.url, "root": str(self.registry.trusted_root), "poll_s": 1, **quick, **fields}
+    def update(
+        self, *, shadow: Section = SHADOW, provisional: Section = PROVISIONAL, **fields: object
+    ) -> dict[str, object]:
+        """The ``update`` section of a device that follows this registry; how busy this machine is decides nothing."""
+        stages = {"shadow": {"max_slowdown": 1000, **shadow}, "provisional": {"max_slowdown": 1000, **provisional}}
+        return {"url": self.server.url, "root": str(self.registry.trusted_root), "poll_s": 1, **stages, **fields}
 
 
 @pytest.fixture

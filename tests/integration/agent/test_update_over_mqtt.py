@@ -35,9 +35,9 @@ def registry_server(fleet: Fleet, port: int) -> Iterator[None]:
             assert process.wait(20) == 0
 
 
-def update_without_a_web_server(fleet: Fleet, **fields: object) -> dict[str, object]:
+def update_without_a_web_server(fleet: Fleet, **fields: int) -> dict[str, object]:
     fleet.server.stop()
-    update = fleet.update(over="mqtt", **fields)
+    update = {**fleet.update(over="mqtt"), **fields}
     del update["url"]
     return update
 

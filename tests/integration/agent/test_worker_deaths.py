@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 Bundles = dict[str, Bundle]
 BACK_S = 2.0  # from the moment at which a death is noticed
-SILENCE_S = 1.0
+SILENCE_S = 2.0  # a busy machine keeps a worker waiting, too
 BEAT_S = 0.5
 MEMORY_MB = 200
 HOURS = {"frames": 1_000_000, "deadline_s": 600}
