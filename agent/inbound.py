@@ -75,6 +75,13 @@ class Inbound:
         position, self._frames = self._frames, self._frames + 1
         return ipc.FrameIn(origin="mqtt", encoding=self._source.encoding, position=position)
 
+    def lost(self, count: int) -> None:
+        """So many messages since the start found no room to wait for the loop."""
+        if count > self.refused["overflow"]:
+            level = logging.DEBUG if self.refused["overflow"] else logging.WARNING
+            log.log(level, "messages dropped, they came faster than they could be read dropped=%d", count)
+            self.refused["overflow"] = count
+
     def block(self, message: Message, now: Now) -> FileBlock | None:
         """A block of a registry's file; one that is dropped is counted, and asked for again by whoever waits for it."""
         if message.topic != self._blocks:

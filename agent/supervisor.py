@@ -200,6 +200,7 @@ class Supervisor:
                     events += self._on_message(happened, now)
                 case Subscribed(refused=refused):
                     events += self._on_subscribed(refused)
+        self._hands.inbound.lost(self._link.overflowed)
         self._forget_if_replaced()
         return events
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.config import MqttConfig
-from agent.link_events import Down, LinkEvent, Subscribed, Up, Will
-from agent.mqtt_link import RETURN_WAITS_S, MqttLink
+from agent.link_events import Down, LinkEvent, Message, Subscribed, Up, Will
+from agent.mqtt_link import MAX_WAITING, RETURN_WAITS_S, MqttLink
 from tests.integration.agent.device import until
 
 pytestmark = pytest.mark.integration
@@ -28,6 +28,7 @@ class Scripted:
     def __init__(self) -> None:
         self.connack = 0
         self.suback = (GRANTED, GRANTED)
+        self.flood = b""  # sent after the answer to SUBSCRIBE
         self.levels: list[int] = []  # protocol of each connection
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -52,7 +53,7 @@ class Scripted:
             connection.sendall(bytes([0x20, 3, 0, self.connack, 0]))
             return self.connack == 0
         if kind == SUBSCRIBE:
-            connection.sendall(bytes([0x90, 3 + len(self.suback), *body[:2], 0, *self.suback]))
+            connection.sendall(bytes([0x90, 3 + len(self.suback), *body[:2], 0, *self.suback]) + self.flood)
         return True
 
 
@@ -125,6 +126,18 @@ def test_refused_name_or_password_says_nothing_about_the_protocol(scripted: Scri
     heard(link, Up)
 
     assert set(scripted.levels) == {5}
+
+
+def test_messages_that_come_faster_than_they_are_read_are_bounded_and_counted(
+    scripted: Scripted, link: MqttLink
+) -> None:
+    scripted.flood = (MAX_WAITING + 50) * bytes([0x30, 5, 0, 1, ord("t"), 0, ord("x")])
+    link.start()
+
+    until(lambda: link.overflowed == 50 + 2, "the flood's end")  # beside Up and Subscribed
+
+    messages = [event for event in link.drain(NOW_S) if isinstance(event, Message)]
+    assert len(messages) == MAX_WAITING - 2
 
 
 def test_failure_that_ends_pahos_thread_is_told_and_tried_again_ever_later() -> None:

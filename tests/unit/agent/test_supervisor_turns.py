@@ -9,8 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from agent.config import AgentConfig
 from agent.core import events as ev
+from agent.inbound import Inbound
 from agent.supervisor import Supervisor
+from edge_models.wire.values import DeviceId
 from tests.fakes.clock import FakeClock
 
 
@@ -61,3 +64,18 @@ def test_a_turn_that_fails_does_not(caplog: pytest.LogCaptureFixture) -> None:
     assert "unforeseen failure=1" in caplog.text
     wake.close()
     other.close()
+
+
+def test_messages_that_found_no_room_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    inbound = Inbound(AgentConfig(id=DeviceId("pi-1"), model="digits", state_dir="state"))
+    link = SimpleNamespace(generation=0, overflowed=0, drain=lambda _: [])
+    made = Supervisor(
+        hands=cast("Any", SimpleNamespace(inbound=inbound)), link=cast("Any", link), clock=FakeClock(),
+        rng=random.Random(1), watchdog=cast("Any", Fed()),
+    )  # fmt: skip
+
+    for link.overflowed in (0, 3, 7):
+        made._on_link()
+
+    assert sum(inbound.refused.values()) == 7
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
