@@ -1,4 +1,4 @@
-"""Histograms of durations: how right they are, how they add up, and what is no histogram."""
+"""Histograms of durations: how right they are, and what is no histogram."""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ def test_every_quantile_is_within_4_4_percent(durations_us: list[float], share: 
     exact = sorted(durations_us)[int(share * (len(durations_us) - 1))]
 
     assert counted(durations_us).quantile_us(share) == pytest.approx(exact, rel=0.044)
-
-
-@given(DURATIONS, DURATIONS)
-def test_merged_is_what_one_would_have_counted(first: list[float], second: list[float]) -> None:
-    merged = counted(first)
-    merged.merge(counted(second))
-
-    assert merged.encoded() == counted(first + second).encoded()
-    assert merged.n == len(first) + len(second)
 
 
 @given(DURATIONS)
