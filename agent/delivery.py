@@ -30,7 +30,7 @@ from edge_models.wire.topics import Topics
 log = logging.getLogger(__name__)
 
 RECEIVE_MAXIMUM = 20
-COMMIT_S = 2.0  # a killed process loses what telemetry came in since; a reader sees the gap
+COMMIT_S = 2.0  # a killed process loses what telemetry came in since
 SILENT_KEEPALIVES = 3  # without an answer that is due, before the connection is taken for dead
 PACKET_OVERHEAD_BYTES = 64  # fixed header, topic length, packet id, properties
 _LANES = {"event": Lane.EVENT, "stats": Lane.STATS, "sample": Lane.SAMPLE}

@@ -6,9 +6,9 @@ them lets a reader drop what arrives twice, and see what never arrived: numbered
 acknowledged them, in at most a quarter of the room, and can be sent again.
 
 Kind to SD cards: events are on the disk, synced, when ``put`` returns; all else is committed in batches that the owner
-ends with ``commit``, and synced by SQLite when its log is full. A killed process loses the batch that is open, which a
-reader sees as a gap. On a disk that is full or read-only the queue goes on in memory until the next start: a device
-that cannot store must still be able to say so.
+ends with ``commit``, and synced by SQLite when its log is full. A killed process loses the batch that is
+open. On a disk that is full or read-only the queue goes on in memory until the next start: a device that cannot store
+must still be able to say so.
 """
 
 from __future__ import annotations
@@ -227,6 +227,8 @@ class Outbox:
         self._database.close()
 
     def _make_room(self, size: int, lane: Lane) -> bool:
+        if size > self._max_bytes:  # whatever else goes
+            return False
         while self.bytes + self.kept_bytes + size > self._max_bytes:
             if self.kept_bytes:
                 self._forget_kept(self.bytes + self.kept_bytes + size - self._max_bytes)

@@ -64,6 +64,16 @@ def test_telemetry_never_pushes_out_events(open_outbox: Open) -> None:
     assert topics(outbox) == ["even1", "even2"]
 
 
+def test_message_that_no_room_is_enough_for_costs_no_other(open_outbox: Open) -> None:
+    outbox = open_outbox(1000)
+    put(outbox, "waits", Lane.STATS)
+
+    assert not outbox.put(lane=Lane.REPLY, kind="x", topic="x", body=bytes(1000), expiry_s=None, utc_s=UTC_S)
+
+    assert topics(outbox) == ["waits"]
+    assert outbox.dropped == 1
+
+
 def test_bytes_are_bounded_whatever_comes(open_outbox: Open) -> None:
     outbox = open_outbox(1000)
 
