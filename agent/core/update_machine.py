@@ -179,7 +179,8 @@ class UpdateMachine:
             known = replace(target, artifact=old.artifact, version=old.version)
             self._states.store(replace(self.record, target=known))  # the same bundle for another rollout, perhaps
         elif self.state is State.PROVISIONAL:
-            self._states.go(Move.TARGET, now_s, superseded=True)
+            if self.active is not None and self.active.previous is not None:  # else its turn comes once the trial ends
+                self._states.go(Move.TARGET, now_s, superseded=True)
         elif self.state is not State.ROLLING_BACK:  # there it is looked at again once the last good model is back
             self.bytes = self.total = None
             self._states.go(Move.TARGET, now_s, target=target, attempt=1)

@@ -290,6 +290,20 @@ def test_newer_target_supersedes_an_unproven_model_by_way_of_the_last_good_one()
     )
 
 
+def test_only_model_there_is_ends_its_trial_before_a_newer_target_takes_its_turn() -> None:
+    story = Story()
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, VERIFIED, ev.CandidateTested(ok=True), ready("b"))
+    newer = ev.TargetChosen(target=target("c", serial=3, rev=8))
+
+    story.tell(newer)
+    story.expect(State.PROVISIONAL)
+    assert story.machine.active is not None  # else nothing would run while the newer one is on its way
+
+    story.tell(ev.WorkerRan(bundle=bundle("b"), frames=50), newer)
+    story.expect(State.DOWNLOADING)
+    assert story.machine.active.bundle == bundle("b")
+
+
 def test_withdrawn_target_is_dropped() -> None:
     story = in_shadow()
 
