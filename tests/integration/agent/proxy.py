@@ -35,9 +35,12 @@ class Proxy:
         self._deaf: set[socket.socket] = set()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)  # or the thread would go on to accept, after the last cut
+        self._accepting.join()
         self._server.close()
         self.cut()
 
