@@ -31,6 +31,22 @@ def published(state: State) -> dict[BundleId, Published]:
     }
 
 
+def find_bundle(state: State, prefix: str) -> Published:
+    """The published bundle whose id starts with ``prefix``.
+
+    Raises:
+        UnknownBundleError: None does, or several.
+    """
+    found = [item for name, item in published(state).items() if name.startswith(prefix)]
+    if not found:
+        raise UnknownBundleError(f"bundle {prefix}: not published here; `driftline-fleet registry publish` does that")
+    if len(found) > 1:
+        raise UnknownBundleError(
+            f"bundle {prefix}: {len(found)} published bundles have an id that starts so; give more of its digits"
+        )
+    return found[0]
+
+
 def list_bundle(state: State, bundle: BundleId, manifest: Manifest, manifest_bytes: int) -> None:
     """Add a bundle to the signed list.
 

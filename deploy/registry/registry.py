@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from deploy.clock import Clock, SystemClock
-from deploy.registry.catalog import Published, check_channel, list_bundle, published
+from deploy.registry.catalog import Published, check_channel, find_bundle, list_bundle, published
 from deploy.registry.errors import (
     RegistryDamagedError,
     RegistryExistsError,
@@ -142,16 +142,7 @@ class Registry:
         Raises:
             UnknownBundleError: None does, or several.
         """
-        found = [item for name, item in published(self._metadata.load()).items() if name.startswith(prefix)]
-        if not found:
-            raise UnknownBundleError(
-                f"bundle {prefix}: not published here; `driftline-fleet registry publish` does that"
-            )
-        if len(found) > 1:
-            raise UnknownBundleError(
-                f"bundle {prefix}: {len(found)} published bundles have an id that starts so; give more of its digits"
-            )
-        return found[0]
+        return find_bundle(self._metadata.load(), prefix)
 
     def manifest(self, bundle: BundleId) -> Manifest:
         """The manifest of a published bundle.
