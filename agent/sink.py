@@ -98,6 +98,7 @@ class Sink:
         try:
             self._append(b"".join(self._lines))
         except StorageError as exc:
+            self._storage = None  # what is there is looked at again
             self._flush_at_s = now_s + self._config.flush_s
             if not self._failing:
                 log.warning("sink not written reason=%s", exc)
@@ -111,8 +112,8 @@ class Sink:
 
     def _append(self, data: bytes) -> None:
         if self._storage is None:
-            self._storage = Storage(self._path.parent)
             self._size = _whole_lines(self._path)
+            self._storage = Storage(self._path.parent)
         if self._size and self._size + len(data) > self._half:
             self._storage.rename(self._path, self._path.with_name(self._path.name + ".1"))
             self._size = 0

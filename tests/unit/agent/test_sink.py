@@ -140,3 +140,37 @@ def test_the_broker_gets_its_own_smaller_share(path: Path) -> None:
     assert sum(limited.lets_out(number / 50) for number in range(500)) in range(10, 12)
     assert not sink.lets_out(0.0)  # report.predictions_hz is 0: none at all
     assert all(Sink(SinkConfig(path=str(path), rate_hz=1.0), published_hz=50.0).lets_out(0.0) for _ in range(100))
+
+
+def test_file_that_cannot_be_read_at_first_is_not_cut(path: Path) -> None:
+    first = sink_at(path)
+    first.keep(prediction(1), now_s=0.0)
+    first.close()
+    aside = path.rename(path.with_name("aside"))
+    path.symlink_to(path)  # nobody can open what leads to itself
+    sink = sink_at(path)
+    sink.keep(prediction(2), now_s=0.0)
+    sink.tick(10.0)
+    path.unlink()
+    aside.rename(path)
+
+    sink.tick(20.0)
+
+    assert kept(path) == [1, 2]
+
+
+def test_file_that_somebody_removes_before_it_is_full_is_begun_anew(path: Path) -> None:
+    sink = sink_at(path, max_bytes=8192)
+    number = 0
+    while not path.exists() or path.stat().st_size < 3500:
+        number += 1
+        sink.keep(prediction(number), now_s=float(number))
+        sink.tick(number + 10.0)
+    path.unlink()
+    for more in range(1, 11):
+        sink.keep(prediction(number + more), now_s=number + 1.0)
+
+    sink.tick(1000.0)
+    sink.tick(2000.0)
+
+    assert kept(path) == [number + more for more in range(1, 11)]
