@@ -11,8 +11,8 @@ from deploy.broker.embedded import EmbeddedBroker
 from deploy.config import MqttConfig
 from deploy.link import Delivery, Link
 from tests.integration.agent.device import until
+from tests.unit.deploy.fake_link import FakeLink
 from tests.unit.deploy.messages import delivery
-from tests.unit.deploy.test_controller import FakeLink
 
 
 class LinkPort(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,28 +18,8 @@ from deploy.link import Delivery, Link
 from edge_models.manifest import BundleId
 from edge_models.wire import Command, Desired, decode_message
 from tests.unit.deploy import messages
+from tests.unit.deploy.fake_link import FakeLink
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry, write_fake_bundle
-
-
-@dataclass
-class FakeLink:
-    """What the controller uses of deploy.link.Link."""
-
-    waiting: list[Delivery] = field(default_factory=list)
-    acknowledged: list[Delivery] = field(default_factory=list)
-    published: list[tuple[str, bytes, bool]] = field(default_factory=list)
-    is_connected: bool = True
-    connections: int = 1
-
-    def receive(self, _timeout_s: float) -> list[Delivery]:
-        found, self.waiting = self.waiting, []
-        return found
-
-    def acknowledge(self, deliveries: list[Delivery]) -> None:
-        self.acknowledged += deliveries
-
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> None:
-        self.published.append((topic, payload, retain))
 
 
 @dataclass

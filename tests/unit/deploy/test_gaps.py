@@ -23,9 +23,9 @@ from deploy.fleet.models import Base, Device, Event, Gap
 from deploy.link import Link
 from edge_models.wire import Command, State, Stats, Topics, decode_message
 from tests.unit.deploy import messages
+from tests.unit.deploy.fake_link import FakeLink
 from tests.unit.deploy.fakes import MODEL, FakeClock, FakeRegistry
 from tests.unit.deploy.messages import OLD, TS
-from tests.unit.deploy.test_controller import FakeLink
 
 CONFIG = GapsConfig(grace_s=60, pause_s=300, asks=2)
 EMPTY = create_engine("sqlite://")
