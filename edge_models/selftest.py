@@ -14,7 +14,7 @@ from edge_models.npz import read_npz
 from edge_models.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,7 +53,14 @@ def output_key(name: str) -> str:
     return f"y_{name}"
 
 
-def run_probe(bundle: Bundle, artifact_name: str, engine: Engine, *, delegates: bool = True) -> ProbeResult:
+def run_probe(
+    bundle: Bundle,
+    artifact_name: str,
+    engine: Engine,
+    *,
+    delegates: bool = True,
+    after_each: Callable[[], None] | None = None,
+) -> ProbeResult:
     """Run every golden input of an artifact through ``engine`` and compare.
 
     Args:
@@ -61,6 +68,7 @@ def run_probe(bundle: Bundle, artifact_name: str, engine: Engine, *, delegates: 
         artifact_name: Which artifact.
         engine: Loaded with that artifact.
         delegates: Whether the engine uses the runtime's default delegates; chooses the tolerance.
+        after_each: Called after each input: all of them may take longer than somebody waits for a word.
 
     Raises:
         BundleError: The probe file is damaged or does not fit the artifact.
@@ -68,7 +76,12 @@ def run_probe(bundle: Bundle, artifact_name: str, engine: Engine, *, delegates: 
     """
     artifact = bundle.artifact(artifact_name)
     golden = read_golden(bundle, artifact)
-    return judge_answers(artifact, golden, [engine.run(x) for x in golden[INPUT_KEY]], delegates=delegates)
+    found = []
+    for x in golden[INPUT_KEY]:
+        found.append(engine.run(x))
+        if after_each is not None:
+            after_each()
+    return judge_answers(artifact, golden, found, delegates=delegates)
 
 
 def judge_answers(

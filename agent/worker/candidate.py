@@ -98,7 +98,12 @@ class Candidate:
 
     def _self_test(self, clock_ns: MonotonicNs) -> SelfTest:
         timed = _TimedEngine(self._model.engine, clock_ns)
-        probe = run_probe(self._model.bundle, self._model.artifact_name, timed)
+        probe = run_probe(
+            self._model.bundle,
+            self._model.artifact_name,
+            timed,
+            after_each=lambda: self._link.send(self.heartbeat()),  # or a slow model would look as if it hung
+        )
         return SelfTest(
             ok=probe.ok,
             reason=probe.reason,

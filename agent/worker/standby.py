@@ -74,7 +74,12 @@ class Standby:
         self._position = configure.position
         self._model = open_configured(configure)
         if configure.hold_codes == 0:  # else the engine is not exact, by configuration
-            probe = run_probe(self._model.bundle, configure.artifact, self._model.engine)
+            probe = run_probe(
+                self._model.bundle,
+                configure.artifact,
+                self._model.engine,
+                after_each=lambda: link.send(self.heartbeat()),  # or a slow model would look as if it hung
+            )
             if not probe.ok:
                 raise UnsupportedArtifactError(f"golden inputs of {configure.artifact}: {probe.reason}")
         artifact = self._model.bundle.artifact(configure.artifact)

@@ -39,6 +39,16 @@ def test_a_good_model_passes_and_waits(worker: WorkerProcess, bundle: Bundle) ->
     assert worker.end() == 0
 
 
+@pytest.mark.parametrize("role", [{"role": "candidate"}, {"standby": True}], ids=["candidate", "standby"])
+def test_it_says_a_word_with_each_golden_input_so_that_a_slow_model_is_not_taken_for_one_that_hangs(
+    worker: WorkerProcess, bundle: Bundle, role: dict[str, object]
+) -> None:
+    worker.send(configure(bundle, **role))
+    worker.wait_for(SelfTest if "role" in role else Ready)
+
+    assert len(worker.all_of(Heartbeat)) >= bundle.artifact("tflite-int8").probe.count
+
+
 def test_a_model_that_gives_other_answers_fails_its_test(worker: WorkerProcess, tmp_path: Path) -> None:
     worker.send(configure(make_bundle(tmp_path / "bundle", golden_is_wrong=True), role="candidate"))
 
