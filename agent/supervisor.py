@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 5.0  # a bound on being wrong about the next deadline
 GOODBYE_S = 2.0  # for the broker to acknowledge "offline"
+MOST_REASONS = 20  # for no connection, each of them told once
 MAX_FAILURES = 10  # unforeseen exceptions in a row
 TRIM_FIRST_S = 5.0  # by then workers are started and the broker is connected
 TRIM_PERIOD_S = 600.0
@@ -71,7 +72,7 @@ class Supervisor:
         self._failures = 0
         self._generation = link.generation
         self._unheard: tuple[str, ...] = ()  # topics that the broker keeps from us
-        self._down = ""  # why there was no connection last
+        self._told: set[str] = set()  # why there was no connection since there was one
         self._state_at_s = clock.monotonic_s()
         self._discover_at_s: float | None = None
         self._trim_at_s = clock.monotonic_s() + TRIM_FIRST_S
@@ -190,9 +191,10 @@ class Supervisor:
                 case Up():
                     self._on_up(happened, now)
                 case Down(reason=reason):
-                    level = logging.DEBUG if reason == self._down else logging.INFO  # it may last for weeks
-                    self._down = reason
-                    log.log(level, "broker down reason=%s", reason)
+                    is_news = reason not in self._told and len(self._told) < MOST_REASONS  # it may last for weeks
+                    if is_news:
+                        self._told.add(reason)
+                    log.log(logging.INFO if is_news else logging.DEBUG, "broker down reason=%s", reason)
                     self._hands.delivery.on_down()
                 case Acked(mid=mid, refused=refused):
                     self._hands.delivery.on_acked(mid, refused, now)
@@ -205,7 +207,7 @@ class Supervisor:
         return events
 
     def _on_up(self, up: Up, now: Now) -> None:
-        self._down = ""
+        self._told.clear()
         log.info("broker up version=%s receive_maximum=%d", up.version, up.receive_maximum)
         hands = self._hands
         hands.greet(now)

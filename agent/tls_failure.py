@@ -29,7 +29,7 @@ def refusal_of_broker(problem: BaseException | None, config: MqttConfig, utc_s: 
     """
     if not isinstance(problem, ssl.SSLCertVerificationError) or config.tls is None:
         return str(problem)
-    clock = datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    clock = datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m-%d")  # by the minute, each try would be news for the log
     if problem.verify_code == _NOT_YET_VALID:
         return f"the broker's certificate is not valid yet, by this device's clock ({clock}); goes on when that is set"
     if problem.verify_code == _EXPIRED:

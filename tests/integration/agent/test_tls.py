@@ -134,7 +134,7 @@ def test_device_whose_clock_was_never_set_connects_as_soon_as_it_is(
     is_unset, environment = unset_clock(tmp_path)
     broker = start_broker(authority.issue("server"))
     device = start(make_device, broker.port, authority.issue(ID), environment)
-    expect(device, "the broker's certificate is not valid yet, by this device's clock (1970-01-01 ")
+    expect(device, "the broker's certificate is not valid yet, by this device's clock (1970-01-01)")
 
     is_unset.unlink()
 

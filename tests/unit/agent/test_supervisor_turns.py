@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import socket
 from types import SimpleNamespace
@@ -12,7 +13,8 @@ import pytest
 from agent.config import AgentConfig
 from agent.core import events as ev
 from agent.inbound import Inbound
-from agent.supervisor import Supervisor
+from agent.link_events import Down
+from agent.supervisor import MOST_REASONS, Supervisor
 from edge_models.wire.values import DeviceId
 from tests.fakes.clock import FakeClock
 
@@ -66,13 +68,32 @@ def test_a_turn_that_fails_does_not(caplog: pytest.LogCaptureFixture) -> None:
     other.close()
 
 
-def test_messages_that_found_no_room_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def listening(link: SimpleNamespace) -> tuple[Supervisor, Inbound]:
     inbound = Inbound(AgentConfig(id=DeviceId("pi-1"), model="digits", state_dir="state"))
-    link = SimpleNamespace(generation=0, overflowed=0, drain=lambda _: [])
+    hands = SimpleNamespace(inbound=inbound, delivery=SimpleNamespace(on_down=lambda: None))
     made = Supervisor(
-        hands=cast("Any", SimpleNamespace(inbound=inbound)), link=cast("Any", link), clock=FakeClock(),
-        rng=random.Random(1), watchdog=cast("Any", Fed()),
+        hands=cast("Any", hands), link=cast("Any", link), clock=FakeClock(), rng=random.Random(1),
+        watchdog=cast("Any", Fed()),
     )  # fmt: skip
+    return made, inbound
+
+
+def test_reasons_for_no_connection_are_told_once_each_however_they_take_turns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    downs = [Down(reason=reason) for reason in (*("refused", "timed out") * 50, *map(str, range(2 * MOST_REASONS)))]
+    made, _ = listening(SimpleNamespace(generation=0, overflowed=0, drain=lambda _: downs))
+
+    made._on_link()
+
+    assert len(caplog.records) == MOST_REASONS
+    assert [record.args for record in caplog.records[:2]] == [("refused",), ("timed out",)]
+
+
+def test_messages_that_found_no_room_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    link = SimpleNamespace(generation=0, overflowed=0, drain=lambda _: [])
+    made, inbound = listening(link)
 
     for link.overflowed in (0, 3, 7):
         made._on_link()
