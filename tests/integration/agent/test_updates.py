@@ -190,16 +190,22 @@ def test_device_without_a_model_fetches_its_first_one(make_device: MakeDevice, f
     assert device.record("active.json")["previous"] is None
 
 
+@pytest.mark.parametrize("damage", ["empty", "half", "garbage"])
 def test_damaged_records_do_not_keep_the_device_from_running(
-    make_device: MakeDevice, fleet: Fleet, bundles: Bundles
+    make_device: MakeDevice, fleet: Fleet, bundles: Bundles, damage: str
 ) -> None:
     fleet.offer(bundles["second"], bundles["first"])
-    device = make_device(1, update=fleet.update())
+    device = make_device(1, update={**fleet.update(), "max_bytes_per_day": 10_000_000})
     device.start()
     device.wait_until_it_runs(bundles["second"].id)
     device.stop(signal.SIGKILL)
-    for name in ("active.json", "update.json", "request.json", "boot", "outbox.sqlite"):
-        (device.state / name).write_bytes(b"\x00garbage")
+    folders = ("bundles", "blobs")  # crash states and kill points show what becomes of these
+    records = [path for path in device.state.rglob("*") if path.relative_to(device.state).parts[0] not in folders]
+    records = [path for path in records if path.is_file() and not path.is_symlink()]
+    assert {"active.json", "update.json", "budget.json", "channel.json", "boot"} <= {path.name for path in records}
+    for path in records:
+        whole = path.read_bytes()
+        path.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"\x00garbage"}[damage])
 
     device.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_channel_that_was_damaged_on_the_disk_is_fetched_again(site: Site, proxy
     assert site.check() == first
 
     assert len(proxy.requests) == MAX_REQUESTS + 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 300, b"{", b'{"model": "digits"', None])
+def test_channel_that_a_power_cut_tore_or_took_is_fetched_again(site: Site, damage: bytes | None) -> None:
+    site.publish()
+    first = site.check()
+    kept = site.state / "tuf/channel.json"
+    kept.unlink()
+    if damage is not None:
+        kept.write_bytes(damage)
+
+    assert site.check() == first
+
+    assert json.loads(kept.read_bytes())["channel"] == "stable"
 
 
 def test_files_that_did_not_change_are_not_fetched_again(site: Site, proxy: Proxy) -> None:
