@@ -37,8 +37,13 @@ STAMP_FORMAT = 1
 
 # Modules whose presence tells that an extra is installed: they are looked for, never imported, to find out.
 MODULES = {
-    "agent": ("ai_edge_litert", "cryptography", "numpy", "paho", "river", "securesystemslib", "tuf", "yaml"),
-    "tflite-runtime": ("cryptography", "numpy", "paho", "river", "securesystemslib", "tflite_runtime", "tuf", "yaml"),
+    "agent": (
+        *("ai_edge_litert", "cryptography", "numpy", "paho", "river", "securesystemslib", "tenacity", "tuf", "yaml"),
+    ),
+    "tflite-runtime": (
+        *("cryptography", "numpy", "paho", "river", "securesystemslib", "tenacity", "tflite_runtime", "tuf", "yaml"),
+    ),
+    "opencv": ("cv2",),
     "converter": ("PIL", "ai_edge_litert", "mlxtend", "nir", "numpy", "rich", "sklearn", "tensorflow", "yaml"),
     "deploy": (
         *("alembic", "cryptography", "iotcore", "numpy", "paho", "rich", "securesystemslib", "sqlalchemy"),

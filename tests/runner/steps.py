@@ -16,8 +16,10 @@ ENVIRONMENTS = {
         CONSTRAINTS.with_name("constraints-tflite-runtime.txt"),
         frozenset({"tflite-runtime", "dev"}),
     ),
-    "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "dev"})),
+    "lean": Environment(VENV.with_name(".venv-agent"), CONSTRAINTS, frozenset({"agent", "opencv", "dev"})),
 }
+# What these run beside: the camera worker wants a real OpenCV, which the usual environment does not have.
+BESIDE_CONFORMANCE = {"lean": ("tests/integration/agent_worker/test_camera_worker.py",)}
 # Environments that a suite's tests start programs in, while the tests themselves run in the usual one.
 PEERS, PEERS_SPIKINGJELLY, PEERS_DRIFT, QAT = (
     Environment(VENV.with_name(f".venv-{extra}"), CONSTRAINTS.with_name(f"constraints-{extra}.txt"), frozenset({extra}))
@@ -49,7 +51,7 @@ def step(name: str, root: Path = ROOT) -> Step:
     if name == "types":
         return Step(name=name, commands=(("-m", "mypy"),))
     if name in ENVIRONMENTS:
-        marked = ("-m", "pytest", "-m", "runtime", "tests/conformance")
+        marked = ("-m", "pytest", "-m", "runtime", "tests/conformance", *BESIDE_CONFORMANCE.get(name, ()))
         return Step(name=name, commands=(marked,), is_pytest=True, environment=ENVIRONMENTS[name])
     arguments = ["-m", "pytest", f"tests/{name}"]
     if name == "unit":

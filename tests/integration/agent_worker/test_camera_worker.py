@@ -14,7 +14,7 @@ from tests.factories.frames import digit_frames
 from tests.integration.agent_worker.harness import WorkerProcess, configure
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed; pip install 'driftline[opencv]' brings it")
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.runtime]
 FRAMES = 12
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bootstrap import ROOT
 from tests.runner.cli import main, print_summary
 from tests.runner.execute import Outcome, count, execute
 from tests.runner.steps import DEFAULT, Step, doctested, expand, step
@@ -37,6 +38,17 @@ def test_runtime_has_an_environment_of_its_own() -> None:
 
     assert environment is not None
     assert environment.venv.name == ".venv-tflite-runtime"
+
+
+def test_lean_runs_the_camera_s_worker_where_opencv_is() -> None:
+    found = step("lean")
+
+    assert found.environment is not None
+    assert "opencv" in found.environment.extras
+    (command,) = found.commands
+    (camera,) = [argument for argument in command if "camera" in argument]
+    assert (ROOT / camera).is_file()
+    assert not [argument for argument in step("runtime").commands[0] if "camera" in argument]
 
 
 @pytest.mark.parametrize(
