@@ -98,7 +98,7 @@ def test_nothing_is_lost_while_the_controller_is_away_and_the_broker_forgets(
     proxy.is_mixed = True
     with office.controller():
         device.start(module="tests.integration.agent.talkative_agent")
-        until(lambda: len(sayings(office)) > 5, "the first rows", timeout_s=20, log=device.log)
+        until(lambda: len(sayings(office)) > 5, "the first rows", log=device.log)
     away_at = len(sayings(office))
 
     proxy.latency_s = 0.01
@@ -112,7 +112,7 @@ def test_nothing_is_lost_while_the_controller_is_away_and_the_broker_forgets(
     proxy.cut()
 
     with office.controller():
-        until(lambda: is_whole(office), "every row", timeout_s=30, log=office.folder / "controller.log")
+        until(lambda: is_whole(office), "every row", log=office.folder / "controller.log")
     assert sayings(office) == list(range(1, SAYINGS + 1))
     assert away_at < SAYINGS
     assert min(proxy.doubled, proxy.swapped, proxy.connections) > 1
@@ -124,16 +124,16 @@ def test_no_event_is_lost_with_an_agent_that_is_killed_while_the_broker_is_away(
 ) -> None:
     with office.controller():
         device.start(module="tests.integration.agent.talkative_agent")
-        until(lambda: len(sayings(office)) > 5, "the first rows", timeout_s=20, log=device.log)
+        until(lambda: len(sayings(office)) > 5, "the first rows", log=device.log)
         mosquitto.stop()
-        until(lambda: outbox(device)[0] > 20, "events that wait", timeout_s=10, log=device.log)
+        until(lambda: outbox(device)[0] > 20, "events that wait", log=device.log)
         device.stop(signal.SIGKILL)
         waiting, highest = outbox(device)
 
         mosquitto.start()
         device.start()
 
-        until(lambda: len(events_of_the_first_start(office)) >= highest, "every event", timeout_s=20, log=device.log)
+        until(lambda: len(events_of_the_first_start(office)) >= highest, "every event", log=device.log)
     assert waiting > 20
     assert events_of_the_first_start(office) == list(range(1, highest + 1))
 
@@ -174,7 +174,7 @@ def test_update_arrives_over_connections_that_break_again_and_again(
 
         device.start()
 
-        device.wait_until_it_runs(large.id, timeout_s=40)
+        device.wait_until_it_runs(large.id)
     assert web.connections > 3
     assert proxy.connections > 1
 
@@ -186,11 +186,9 @@ def test_connection_that_only_looks_alive_is_replaced(
     device.start()
     until(lambda: "broker up" in _log(device), "the broker", log=device.log)
     proxy.go_deaf()
-    deaf_at_s = time.monotonic()
 
-    until(lambda: _log(device).count("broker up") == 2, "another connection", timeout_s=20, log=device.log)
+    until(lambda: _log(device).count("broker up") == 2, "another connection", log=device.log)
 
-    assert time.monotonic() - deaf_at_s < 3 * 5 + 3
     assert device.stop() == 0
 
 
