@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,27 @@ def test_agent_that_is_killed_at_every_start_leaves_the_model_under_which_it_die
     device.start()
 
     expect_first(device, bundles)
+
+
+def test_power_cuts_are_no_crash_loop(device: Device, bundles: Bundles) -> None:
+    kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    def starts_in_this_boot() -> int | None:
+        crashes = device.record("update.json")["crashes"] or {}
+        starts: int | None = crashes.get("starts") if crashes.get("kernel") == kernel else None
+        return starts
+
+    for _ in range(DEATHS + 1):
+        device.stop(signal.SIGKILL)
+        record = device.record("update.json")
+        if record["crashes"] is not None:
+            record["crashes"]["kernel"] = "another-boot"
+            (device.state / "update.json").write_text(json.dumps(record))
+        device.start()
+        until(starts_in_this_boot, "the start to be counted", log=device.log)
+
+    assert starts_in_this_boot() == 1
+    assert device.record("active.json")["bundle"] == bundles["second"].id
 
 
 def test_restarts_on_purpose_are_no_crash_loop(device: Device, bundles: Bundles) -> None:
