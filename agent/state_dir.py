@@ -49,6 +49,7 @@ DRIFT_DIR = "drift"
 MAX_DRIFT_BYTES = 256 * 1024
 _MAX_ADAPTED_BYTES = MAX_BODY_BYTES + 1024
 BOOT_FILE = "boot"
+_MAX_BOOT = 1 << 53  # what JSON holds, and more starts than a device sees
 TIME_FLOOR_FILE = "time_floor.json"
 OUTBOX_FILE = "outbox.sqlite"
 
@@ -123,18 +124,27 @@ class StateDir:
         """Count this start; with (boot, seq) a reader sees gaps and duplicates.
 
         A start that cannot be counted, because the disk is full or read-only, takes the time for its number: the model
-        has to run even so, and the next start must not have the same number.
+        has to run even so, and the next start must not have the same number. So does one whose count is damaged:
+        messages with numbers that came long ago would be taken for those.
         """
-        try:
-            boot = int(self.storage.read(BOOT_FILE, max_bytes=20) or b"0") + 1
-        except (ValueError, StorageError):
-            boot = 1
+        boot = self._boots() + 1
+        if not 0 < boot <= _MAX_BOOT:
+            log.warning("record damaged file=%s", BOOT_FILE)
+            boot = max(1, int(utc_s or self.read_time_floor_s()))
         try:
             self.storage.write_atomic(BOOT_FILE, b"%d\n" % boot)
         except StorageError as exc:
             log.warning("start not counted reason=%s", exc)
             return max(boot, int(utc_s or 0))
         return boot
+
+    def _boots(self) -> int:
+        """Starts so far, below 0 where nobody knows."""
+        try:
+            data = self.storage.read(BOOT_FILE, max_bytes=20)
+            return 0 if data is None else int(data)
+        except (ValueError, StorageError):
+            return -1
 
     def read_time_floor_s(self) -> float:
         """The latest time that this device was sure of; 0 for none."""

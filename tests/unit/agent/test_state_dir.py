@@ -65,6 +65,16 @@ def test_starts_are_counted(state_dir: StateDir) -> None:
     assert state_dir.next_boot(None) == 1
 
 
+@pytest.mark.parametrize("damage", [b"", b"many", b"-7", b"9" * 19, b"9" * 30, b"\x00\x00"])
+def test_start_after_a_damaged_count_has_a_number_that_no_earlier_one_had(state_dir: StateDir, damage: bytes) -> None:
+    # A number for the second time would make new messages look like those that came long ago.
+    for _ in range(3):
+        state_dir.next_boot(1.8e9)
+    (state_dir.root / "boot").write_bytes(damage)
+
+    assert [state_dir.next_boot(1.8e9), state_dir.next_boot(None)] == [1_800_000_000, 1_800_000_001]
+
+
 def test_only_whole_bundles_of_the_model_are_present(state_dir: StateDir) -> None:
     directory = whole(state_dir, 1)
     renamed, damaged = whole(state_dir, 2), whole(state_dir, 3)
