@@ -12,7 +12,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -239,14 +239,16 @@ class PartFile:
         existed = path.exists()
         if not existed:
             announce(Operation(step="create", path=path))
-        with _wrapped(f"{path}: cannot be opened"):
+        with _wrapped(f"{path}: cannot be opened"), ExitStack() as undo:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            undo.callback(self.close)
             self.size_bytes = os.fstat(self._fd).st_size
             if keep_bytes is not None and keep_bytes < self.size_bytes:
                 announce(Operation(step="truncate", path=path, keep_bytes=keep_bytes))
                 os.ftruncate(self._fd, keep_bytes)
                 self.size_bytes = keep_bytes
             os.lseek(self._fd, self.size_bytes, os.SEEK_SET)
+            undo.pop_all()
 
     def append(self, data: bytes) -> None:
         """Add to the end."""

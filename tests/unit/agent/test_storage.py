@@ -184,3 +184,19 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="cannot be opened"):
         Storage(tmp_path).database("box")
+
+
+def test_failing_disk_costs_no_descriptors(tmp_path: Path) -> None:
+    def fail(operation: Operation) -> None:
+        if operation.step == "truncate":
+            raise StorageError("the card is broken")
+
+    (tmp_path / "active.json.tmp").write_bytes(b"left by a start before")
+    storage = Storage(tmp_path, observer=fail)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for _ in range(20):
+        with pytest.raises(StorageError):
+            storage.write_atomic("active.json", b"new")
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
