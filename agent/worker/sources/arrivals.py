@@ -158,8 +158,13 @@ def _is_frame(name: str) -> bool:
 
 def _array(path: Path) -> NDArray[Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SourceError(f"{path}: more than {MAX_BYTES} bytes, expected a frame")
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError, MemoryError) as exc:
+        return _read_array(path)
+    except Exception as exc:  # numpy parses the header as Python: TokenError, RecursionError, MemoryError
         raise SourceError(f"{path}: no array as numpy.save writes it ({exc})") from exc
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes, expected a frame")
+    with path.open("rb") as stream:  # np.load would take an archive, too
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

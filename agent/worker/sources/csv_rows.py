@@ -122,8 +122,10 @@ class CsvRows:
         for done in range(count):
             try:
                 row = next((row for row in self._rows if row), None)
-            except (OSError, ValueError, csv.Error):  # counted when it was its turn, and passed over
+            except csv.Error:  # counted when it was its turn, and passed over
                 continue
+            except OSError as exc:
+                raise SourceError(f"{self._path}: row {done} cannot be read ({exc})") from exc
             if row is None:
                 lap = done
                 break

@@ -54,15 +54,18 @@ class ImageReader:
             SourceError: It is no image that can be read, or one that is too large.
         """
         try:
-            with self._image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise SourceError(f"{path}: found {image.width} x {image.height} pixels, expected a frame")
-                pixels = np.asarray(image.convert("L" if self._grey else "RGB"), np.uint8)
-        except (OSError, ValueError, SyntaxError) as exc:  # Pillow reports a broken PNG as SyntaxError
+            pixels = self._pixels(path)
+        except Exception as exc:  # Pillow's own: OSError, SyntaxError, struct.error, a bomb that is an Exception
             raise SourceError(f"{path}: not a readable PNG or JPEG image ({exc})") from exc
         if self._grey and self._channel_axis:
             pixels = pixels[..., np.newaxis]
         return pixels.astype(self._dtype)
+
+    def _pixels(self, path: Path) -> NDArray[Any]:
+        with self._image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"found {image.width} x {image.height} pixels, expected a frame")
+            return np.asarray(image.convert("L" if self._grey else "RGB"), np.uint8)
 
 
 class ImageFolder:
