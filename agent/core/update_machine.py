@@ -126,9 +126,14 @@ class UpdateMachine:
             case ev.WorkerReady() | ev.WorkerRan() | ev.WorkerDied() | ev.WorkerSteady():
                 self._watch.on_worker(event, now_s)
             case ev.StorageFailed(message=message):  # a rollback goes on even so: what it needs is in memory
-                if is_legal(self.state, Move.GAVE_UP):
+                if is_legal(self.state, Move.GAVE_UP) and not self._is_all_there_is:
                     self._states.go(Move.GAVE_UP, now_s, error=_error("storage", message))
         return self._states.take()
+
+    @property
+    def _is_all_there_is(self) -> bool:
+        """Whether a model on trial runs, and none would if it went."""
+        return self.active is not None and self.active.previous is None and self._states.progress.ready
 
     def orders(self) -> list[do.Action]:
         """What a fresh active worker has to be told."""

@@ -59,6 +59,16 @@ def test_damaged_bundle_without_a_last_good_one_stays_because_there_is_no_other(
     assert story.state is State.COMMITTED
 
 
+def test_full_card_does_not_take_the_only_model_away_while_it_runs_on_trial() -> None:
+    story = Story()
+    story.tell(ev.TargetChosen(target=target("b")), FETCHED, VERIFIED, ev.CandidateTested(ok=True), ready("b"))
+
+    story.tell(ev.StorageFailed(message="no space"))
+
+    story.expect(State.PROVISIONAL)
+    assert story.machine.active is not None
+
+
 def test_candidate_that_could_not_be_started_does_not_reject_the_bundle() -> None:
     story = Story(running("a"))
 
