@@ -138,9 +138,9 @@ class Device:
         """Its children that run a module."""
         try:
             found = psutil.Process(self.pid).children()
-            return [child for child in found if module in child.cmdline()]
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        except psutil.NoSuchProcess:
             return []
+        return [child for child in found if module in _command(child)]
 
     def wait_for_child(self, accept: Callable[[psutil.Process], bool] = lambda _: True) -> psutil.Process:
         return until(lambda: next((child for child in self.children() if accept(child)), None), "a worker")
@@ -198,3 +198,11 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its arguments; none where it has ended meanwhile."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:  # ZombieProcess is one, too
+        return []
