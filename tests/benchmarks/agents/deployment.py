@@ -50,6 +50,8 @@ def _update(directory: Path, size_bytes: int) -> dict[str, int]:
     first, second = (site.bundles[name].manifest for name in ("first", "second"))
     held = {entry.sha256 for entry in first.files.values()}
     changed = sum(entry.size for entry in second.files.values() if entry.sha256 not in held)
+    if written < changed:  # a file system in memory, for instance, whose writes the kernel does not count
+        raise RuntimeError(f"{written} bytes written to {directory}, expected {changed} at least; set TMPDIR to a disk")
     return {"changed_bytes": changed, "written_bytes": written, "operations": operations}
 
 
