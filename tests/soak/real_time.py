@@ -22,6 +22,7 @@ from tests.soak.trend import Trend, trend
 SAMPLE_S = 5.0
 PUBLISHED = {"second": 0.08, "third": 0.16}  # at these shares of the time
 JUDGED_FROM = 0.3
+MIN_SAMPLES = 2  # a line through fewer says nothing
 RATE_HZ = 20.0
 
 
@@ -57,17 +58,20 @@ def soak(minutes: float) -> Found:
                 fresh = link.with_name(f"public-of-{name}")
                 fresh.symlink_to(site.public[name])
                 fresh.replace(link)
-            if share >= JUDGED_FROM:
-                samples.append((now_s / 3600, _sample(device)))
+            if share >= JUDGED_FROM and (sample := _sample(device)) is not None:
+                samples.append((now_s / 3600, sample))
             time.sleep(SAMPLE_S)
         assert device.record("active.json")["bundle"] == site.bundles["third"].id
+        assert len(samples) > MIN_SAMPLES, f"one worker was there {len(samples)} times"
         return _found(samples, device.log.read_text().count("worker died"))
 
 
-def _sample(device: Device) -> dict[str, tuple[float, float]]:
-    """KB in memory and MB written so far, of each process."""
-    (worker,) = device.children()
-    return {name: _figures(pid) for name, pid in (("supervisor", device.pid), ("worker", worker.pid))}
+def _sample(device: Device) -> dict[str, tuple[float, float]] | None:
+    """KB in memory and MB written so far, of each process; None while a worker comes or goes."""
+    workers = device.children()
+    if len(workers) != 1:
+        return None
+    return {name: _figures(pid) for name, pid in (("supervisor", device.pid), ("worker", workers[0].pid))}
 
 
 def _figures(pid: int) -> tuple[float, float]:
