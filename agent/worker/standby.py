@@ -6,44 +6,20 @@ The active worker of another model runs meanwhile. Once that has stopped, this o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from agent.ipc import Configure, Go, Heartbeat, Message
 from agent.memory import release_unused, resident_kb
 from agent.worker.adaptation.opening import guard_or_reason
 from agent.worker.engine_report import ready
 from agent.worker.link import SupervisorLink
+from agent.worker.loop import Role
 from agent.worker.opened_model import OpenedModel, open_configured
 from agent.worker.pipeline import MonotonicNs
 from agent.worker.stream import open_stream
 from edge_models.errors import UnsupportedArtifactError
 from edge_models.selftest import run_probe
 
-
-class Goer(Protocol):
-    """What a worker becomes once it may go; ``agent.worker.loop.Role``."""
-
-    @property
-    def due_s(self) -> float | None:
-        """When the next frame is due."""
-
-    def heartbeat(self) -> Heartbeat:
-        """How far it has come."""
-
-    def handle(self, message: Message, body: bytes) -> None:
-        """Take a message."""
-
-    def work(self, now_s: float) -> None:
-        """Do what is due."""
-
-    def leave(self) -> None:
-        """Send what a later worker needs."""
-
-    def close(self) -> None:
-        """Give everything back."""
-
-
-OpenActive = Callable[[OpenedModel, Go], Goer]
+OpenActive = Callable[[OpenedModel, Go], Role]
 
 
 class Standby:
@@ -69,7 +45,7 @@ class Standby:
         clock_ns: MonotonicNs,
     ) -> None:
         self._open_active = open_active
-        self._active: Goer | None = None
+        self._active: Role | None = None
         self._early: list[tuple[Message, bytes]] = []
         self._position = configure.position
         self._model = open_configured(configure)
