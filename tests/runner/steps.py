@@ -27,6 +27,7 @@ PEERS, PEERS_SPIKINGJELLY, PEERS_DRIFT, QAT = (
 )
 BESIDE = {"qat": (QAT,), "peers": (PEERS, PEERS_SPIKINGJELLY)}
 DEFAULT = ("lint", "types", "unit", "architecture", "integration", "runtime")
+LONG = ("kill", "soak")  # suites whose tests take longer than the minutes after which a traceback would be shown
 OPT_IN = ("kill", "soak", "fuzz", "peers", "emulated", "qat")
 
 
@@ -54,6 +55,8 @@ def step(name: str, root: Path = ROOT) -> Step:
         marked = ("-m", "pytest", "-m", "runtime", "tests/conformance", *BESIDE_CONFORMANCE.get(name, ()))
         return Step(name=name, commands=(marked,), is_pytest=True, environment=ENVIRONMENTS[name])
     arguments = ["-m", "pytest", f"tests/{name}"]
+    if name in LONG:
+        arguments += ["-o", "faulthandler_timeout=0"]
     if name == "unit":
         arguments += [folder for folder in ("tests/property", "tests/conformance") if (root / folder).is_dir()]
         arguments += ["--doctest-modules", *doctested(root)]
