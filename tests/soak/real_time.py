@@ -21,9 +21,9 @@ from tests.soak.trend import Trend, trend
 
 SAMPLE_S = 5.0
 PUBLISHED = {"second": 0.08, "third": 0.16}  # at these shares of the time
-JUDGED_FROM = 0.3
+JUDGED_FROM = 0.5  # rings and histograms of the last worker fill in its first 25,000 frames
 MIN_SAMPLES = 2  # a line through fewer says nothing
-RATE_HZ = 20.0
+RATE_HZ = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
