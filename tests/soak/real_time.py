@@ -1,6 +1,6 @@
 """``python -m tests.soak.real_time [MINUTES]``: a real agent with broker and registry, watched from outside.
 
-Two updates come in the first quarter; what is judged is the time after them.
+Two updates come in the first quarter; what is judged is the second half.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def _agent(directory: Path) -> Iterator[tuple[Device, Site, Path]]:
             bundle=str(site.bundles["first"].directory),
             mqtt={"host": "127.0.0.1", "port": broker.port},
             source={"type": "replay", "path": str(site.recording), "rate_hz": RATE_HZ, "loop": True},
+            drift={"window": 1000},  # a row of statistics each 10 s, as at 20 Hz
             report={"state_s": 5, "predictions_hz": 1},
             update={
                 "url": server.url,
