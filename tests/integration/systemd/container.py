@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "deploy/systemd/driftline-agent@.service"
 USERS = ROOT / "deploy/systemd/driftline.sysusers.conf"
 INSIDE = "/srv/driftline-test"  # where the test's directory is in the container
+PROJECT = "/srv/driftline-project"  # and the project: the unit has a /tmp of its own, where a clone may lie
 PATIENCE_S = 60.0
 PROPERTIES = ("MainPID", "ActiveState", "SubState", "StatusText", "NRestarts", "Result", "ExecMainStatus")
 
@@ -109,10 +110,12 @@ def booted(directory: Path) -> Iterator[Container]:
     root.mkdir()
     program = directory / "bin"
     program.mkdir()
-    (program / "driftline-agent").write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m agent "$@"\n')
+    (program / "driftline-agent").write_text(
+        f'#!/bin/sh\ncd {PROJECT} && exec {_inside(sys.executable)} -m agent "$@"\n'
+    )
     (program / "driftline-agent").chmod(0o755)
     drop_in = directory / "test.conf"
-    drop_in.write_text(DROP_IN.format(paths=" ".join({sys.base_prefix, sys.prefix, str(ROOT)})))
+    drop_in.write_text(DROP_IN.format(paths=" ".join({sys.base_prefix, _inside(sys.prefix), PROJECT})))
     selftest = directory / "selftest.conf"
     selftest.write_text(SELFTEST)
     for path in [directory, *directory.rglob("*")]:
@@ -124,6 +127,7 @@ def booted(directory: Path) -> Iterator[Container]:
         USERS: "/etc/sysusers.d/driftline.conf",
         program: "/opt/driftline/bin",
         directory: INSIDE,
+        ROOT: PROJECT,
         directory / "etc": "/etc/driftline",
     }
     nspawn = ["systemd-nspawn", "--quiet", "-D", str(root), "--volatile=overlay", "--boot", "--keep-unit"]
@@ -143,6 +147,11 @@ def booted(directory: Path) -> Iterator[Container]:
             process.wait(10)
         process.kill()
         process.wait()
+
+
+def _inside(path: str) -> str:
+    """Where a path of this machine is in the container: the environment may lie in the project."""
+    return path.replace(str(ROOT), PROJECT, 1) if Path(path).is_relative_to(ROOT) else path
 
 
 def _ready(process: subprocess.Popen[bytes], log: Path) -> Container:
