@@ -87,37 +87,23 @@ def _assembled(
     outbox = opened.enter_context(contextlib.closing(Outbox(state_dir.storage, max_bytes=config.mqtt.outbox_bytes)))
     voice = Voice(device=config.id, boot=state_dir.next_boot(now.utc_s), started_s=now.monotonic_s)
     core = _core(config, recovery, voice, outbox, state_dir, runtimes, rng, now)
-    candidate = CandidateSlot(
-        bundle_dir=state_dir.bundle_dir,
-        boot=voice.boot,
-        spawn=adapters.spawn_worker,
-        silence_s=config.worker.silence_s,
-        memory_mb=None if config.update is None else config.update.shadow.max_memory_mb,
-    )
-    active = ActiveSlot(
-        config,
-        bundle_dir=state_dir.bundle_dir,
-        boot=voice.boot,
-        spawn=adapters.spawn_worker,
-        shadow=candidate.compare,
-        learnt=state_dir.read_adapted,
-        drift_known=state_dir.read_drift,
-    )
+    active, candidate = _slots(config, adapters, state_dir, boot=voice.boot)
     time = TrustedTime(clock, stored_s=state_dir.read_time_floor_s(), store=state_dir.write_time_floor_s)
     delivery = Delivery(link, outbox, config.mqtt, config.id, state_s=config.report.state_s)
+    jobs = Jobs(
+        config,
+        state_dir,
+        runtimes=runtimes,
+        time=time,
+        relay=_relay(config, delivery, clock),
+        spawn=adapters.spawn_job,
+    )
     hands = Hands(
         config=config,
         about=_about(config, inventory),
         core=core,
         state_dir=state_dir,
-        jobs=Jobs(
-            config,
-            state_dir,
-            runtimes=runtimes,
-            time=time,
-            relay=_relay(config, delivery, clock),
-            spawn=adapters.spawn_job,
-        ),
+        jobs=jobs,
         active=active,
         candidate=candidate,
         delivery=delivery,
@@ -131,14 +117,30 @@ def _assembled(
         local.serve(Answers(hands, utc_s=clock.utc_s, is_connected=lambda: link.is_up, problem=lambda: link.problem))
         hands = replace(hands, others=(*hands.others, local))
     watchdog = _watchdog(config, core, active, link, adapters.systemd)
-    return Supervisor(
-        hands=hands,
-        link=link,
-        clock=clock,
-        rng=rng,
-        watchdog=watchdog,
-        new_poll=adapters.new_poll,
+    return Supervisor(hands=hands, link=link, clock=clock, rng=rng, watchdog=watchdog, new_poll=adapters.new_poll)
+
+
+def _slots(
+    config: AgentConfig, adapters: Adapters, state_dir: StateDir, *, boot: int
+) -> tuple[ActiveSlot, CandidateSlot]:
+    """Where the active worker runs, and a candidate that gets copies of its frames."""
+    candidate = CandidateSlot(
+        bundle_dir=state_dir.bundle_dir,
+        boot=boot,
+        spawn=adapters.spawn_worker,
+        silence_s=config.worker.silence_s,
+        memory_mb=None if config.update is None else config.update.shadow.max_memory_mb,
     )
+    active = ActiveSlot(
+        config,
+        bundle_dir=state_dir.bundle_dir,
+        boot=boot,
+        spawn=adapters.spawn_worker,
+        shadow=candidate.compare,
+        learnt=state_dir.read_adapted,
+        drift_known=state_dir.read_drift,
+    )
+    return active, candidate
 
 
 def _local_socket(config: AgentConfig, opened: contextlib.ExitStack) -> LocalSocket | None:
