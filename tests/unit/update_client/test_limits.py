@@ -236,6 +236,12 @@ def test_record_is_seldom_written(tmp_path: Path) -> None:
 def test_full_disk_at_the_end_of_a_job_is_no_failure_of_it(device: Device) -> None:
     budget = DailyBudget(Storage(device.root), device.time, 100_000)
     take(budget.counted(Source(5_000)))
-    (device.root / (BUDGET_FILE + ".tmp")).mkdir()  # what cannot be opened cannot be written
+    obstacle = device.root / (BUDGET_FILE + ".tmp")
+    obstacle.mkdir()  # what cannot be opened cannot be written
 
     budget.settle()
+
+    assert not (device.root / BUDGET_FILE).exists()
+    obstacle.rmdir()
+    budget.settle()
+    assert json.loads((device.root / BUDGET_FILE).read_bytes())["used"] == 5_000
